@@ -1,0 +1,1 @@
+//! Keys, certificate signing requests and certificates for DCM

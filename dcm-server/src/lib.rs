@@ -1,0 +1,1 @@
+//! The DCM server: REST over HTTP, configuration, assembly and the worker

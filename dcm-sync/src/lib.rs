@@ -1,0 +1,1 @@
+//! Carries logical clouds to Kubernetes clusters

@@ -1,0 +1,1 @@
+//! Fakes, builders and conformance suites for tests of DCM and of what embeds it

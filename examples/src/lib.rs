@@ -1,0 +1,1 @@
+//! Programs that show DCM at work, and load programs
