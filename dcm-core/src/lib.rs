@@ -1,1 +1,15 @@
-//! The logical cloud of DCM: model, rules, plans, ports and use cases, free of any runtime
+//! The logical cloud of DCM: model, rules, plans, ports and use cases, free of any runtime.
+
+pub mod clock;
+pub mod credential;
+pub mod error;
+pub mod fault;
+pub mod keys;
+pub mod lifecycle;
+pub mod model;
+pub mod name;
+pub mod secret;
+pub mod service;
+pub mod store;
+pub mod sync;
+pub mod tenancy;

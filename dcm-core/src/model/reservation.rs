@@ -1,0 +1,94 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Uid;
+use crate::{
+    name::{LogicalCloudName, ProjectName, ReferenceName},
+    secret::Sealed,
+    store::{Key, Stored},
+};
+
+/// Whose a namespace on a cluster is. Keyed by the cluster's identity, so that one API server that is
+/// registered twice counts once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reservation {
+    /// The logical cloud that has it.
+    pub cloud: Uid,
+    /// Its project.
+    pub project: ProjectName,
+    /// Its name.
+    pub name: LogicalCloudName,
+    /// The reference that has it.
+    pub reference: ReferenceName,
+    /// That reference's uid.
+    pub reference_uid: Uid,
+}
+
+impl Stored for Reservation {
+    const KIND: &'static str = "Reservation";
+    const VERSION: u32 = 1;
+}
+
+/// A logical cloud's use of a cluster, found from the cluster's side. It also keeps one logical cloud from
+/// referring to one cluster twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClusterUse {
+    /// The logical cloud's uid.
+    pub cloud: Uid,
+    /// Its project.
+    pub project: ProjectName,
+    /// Its name.
+    pub name: LogicalCloudName,
+    /// The reference.
+    pub reference: ReferenceName,
+    /// The reference's uid.
+    pub reference_uid: Uid,
+}
+
+impl Stored for ClusterUse {
+    const KIND: &'static str = "ClusterUse";
+    const VERSION: u32 = 1;
+}
+
+/// An order that waits for the worker: found again after a restart, without reading anything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Order {
+    /// The order's id; see [`crate::lifecycle::Lifecycle::order`].
+    pub id: Uid,
+    /// Where the logical cloud lies.
+    pub cloud: Key,
+    /// When it was given.
+    pub given_at: Timestamp,
+    /// Where set, clusters that are as they should be already are looked at again, unless their status
+    /// carries this id: an apply that is repeated, or a look for drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Uid>,
+    /// Whether the guard against an older store is to be overridden.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+impl Stored for Order {
+    const KIND: &'static str = "Order";
+    const VERSION: u32 = 1;
+}
+
+/// This installation: made once, with the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Installation {
+    /// The store's id. On clusters it marks what this installation made.
+    pub id: Uid,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Opens only with the encryption key that the data is written with.
+    pub canary: Sealed,
+}
+
+impl Stored for Installation {
+    const KIND: &'static str = "Installation";
+    const VERSION: u32 = 1;
+}

@@ -1,0 +1,249 @@
+//! The use cases: everything that DCM can be asked to do, on ports only.
+
+mod children;
+mod clusters;
+mod drive;
+mod freeze;
+mod installation;
+mod kubeconfigs;
+mod kv_pairs;
+mod logical_clouds;
+mod orders;
+mod parents;
+mod permissions;
+mod projects;
+mod providers;
+mod quotas;
+mod references;
+mod reservations;
+mod status;
+mod sweep;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+pub use clusters::ClusterView;
+pub use drive::{Attempt, CloudWork, Conclusion, Task, Work};
+pub use kubeconfigs::IssuedKubeconfig;
+pub use logical_clouds::LogicalCloudView;
+pub use orders::Ordered;
+pub use references::Deletion;
+pub use status::{CloudStatus, Overall};
+
+use crate::{
+    clock::{Clock, Entropy},
+    credential::{CredentialMaker, KeyAlgorithm},
+    error::Error,
+    fault::Faults,
+    model::{Policy, Uid},
+    name::{LogicalCloudName, ProjectName},
+    secret::Sealer,
+    store::{Key, Revision, Store},
+    sync::Synchronizer,
+};
+
+/// What the use cases stand on.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Where documents are kept.
+    pub store: Arc<dyn Store>,
+    /// What encrypts secrets before they are stored.
+    pub sealer: Arc<dyn Sealer>,
+    /// What makes users' keys.
+    pub credentials: Arc<dyn CredentialMaker>,
+    /// What carries work to clusters.
+    pub synchronizer: Arc<dyn Synchronizer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who is told that an order waits.
+    pub wake: Arc<dyn Wake>,
+}
+
+/// Told whenever an order for a logical cloud is in the store.
+///
+/// A hint only: what is not told is found in the store.
+pub trait Wake: Send + Sync + fmt::Debug {
+    /// An order waits under this key.
+    fn wake(&self, order: &Key);
+}
+
+/// A [`Wake`] that tells nobody: for a service that only takes orders, and for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(&self, _: &Key) {}
+}
+
+/// How the use cases behave.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the operator allows.
+    pub policy: Policy,
+    /// The kind of users' keys.
+    pub key_algorithm: KeyAlgorithm,
+    /// How long users' certificates live.
+    pub credential_lifetime: Duration,
+    /// How long a cluster must have been away before a reference to it can be deleted by force.
+    pub force_after: Duration,
+    /// How long a cluster may take to become as ordered before the order counts as failed. It is tried
+    /// further all the same.
+    pub deadline: Duration,
+    /// The first pause after a failed attempt; it doubles from there.
+    pub first_retry: Duration,
+    /// The longest pause between two attempts.
+    pub longest_retry: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            key_algorithm: KeyAlgorithm::default(),
+            credential_lifetime: Duration::from_secs(90 * 24 * 3600),
+            force_after: Duration::from_secs(600),
+            deadline: Duration::from_secs(600),
+            first_retry: Duration::from_millis(500),
+            longest_retry: Duration::from_secs(60),
+        }
+    }
+}
+
+/// DCM: every use case is a method of it.
+///
+/// Cheap to clone; all clones are the same DCM.
+#[derive(Clone, Debug)]
+pub struct Dcm {
+    ports: Ports,
+    settings: Arc<Settings>,
+    installation: Uid,
+    looks: Arc<children::Looks>,
+}
+
+/// Names a logical cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CloudId {
+    /// Its project.
+    pub project: ProjectName,
+    /// Its name.
+    pub name: LogicalCloudName,
+}
+
+/// An input together with what an edge found wrong with its shape.
+#[derive(Clone, Debug, Default)]
+pub struct Draft<T> {
+    /// What could be read.
+    pub input: T,
+    /// What could not.
+    pub faults: Faults,
+}
+
+impl<T> From<T> for Draft<T> {
+    fn from(input: T) -> Self {
+        Self { input, faults: Faults::new() }
+    }
+}
+
+impl<T> Draft<T> {
+    /// Runs a check; its faults come on top of those that were found before.
+    fn check<U>(self, check: impl FnOnce(T, &mut Faults) -> Option<U>) -> Result<U, Error> {
+        let mut faults = self.faults;
+        let checked = check(self.input, &mut faults);
+        faults.into_result()?;
+        checked.ok_or_else(|| {
+            let mut faults = Faults::new();
+            faults.add("", "the request could not be read");
+            Error::Invalid(faults)
+        })
+    }
+}
+
+/// One page of a list that is ordered by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Begin after this name.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Page {
+    /// How many entries a page has where nobody says.
+    pub const DEFAULT_LIMIT: usize = 500;
+    /// How many entries a page may have.
+    pub const LARGEST_LIMIT: usize = 1000;
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { after: None, limit: Self::DEFAULT_LIMIT }
+    }
+}
+
+/// The state that a caller expects a record to be in (`If-Match`); `None` where any will do.
+pub type Expected<'a> = Option<&'a Revision>;
+
+impl Dcm {
+    /// Opens DCM on its ports: reads, or makes, the installation's id.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn open(ports: Ports, settings: Settings) -> Result<Self, Error> {
+        let installation = installation::read_or_make(&ports).await?;
+        Ok(Self { ports, settings: Arc::new(settings), installation, looks: Arc::default() })
+    }
+
+    /// The id that marks on clusters what this installation made.
+    #[must_use]
+    pub const fn installation(&self) -> &Uid {
+        &self.installation
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Checks that requests can be served.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.store().ready().await?)
+    }
+
+    /// How long it is until a time; nothing where it has passed, and at most the longest pause between two
+    /// attempts, so that a clock that jumps back holds nothing up.
+    #[must_use]
+    pub fn time_until(&self, at: Timestamp) -> Duration {
+        let until = Duration::try_from(at.duration_since(self.now())).unwrap_or(Duration::ZERO);
+        until.min(self.settings.longest_retry)
+    }
+
+    /// The time after a pause from now.
+    #[must_use]
+    pub fn time_after(&self, pause: Duration) -> Timestamp {
+        let now = self.now();
+        now.checked_add(pause).unwrap_or(now)
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.ports.store
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.settings.policy
+    }
+
+    fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    fn new_uid(&self) -> Uid {
+        Uid::from_random(self.ports.entropy.bytes())
+    }
+}

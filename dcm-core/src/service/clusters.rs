@@ -1,0 +1,278 @@
+use super::{Dcm, Draft, Expected, Page, projects::still_has};
+use crate::{
+    credential::SigningCa,
+    error::Error,
+    fault::Faults,
+    keys,
+    model::{
+        CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, ClusterUse, Connectivity, Uid,
+    },
+    name::{ClusterName, ProviderName},
+    secret::Secret,
+    store::{self, Entry, Key, Revision, Scan, StoreExt},
+    sync::{ClusterAccess, Facts, Failure, Reason},
+};
+
+const WHAT: &str = "cluster";
+
+/// A registered cluster with what is known of it.
+#[derive(Clone, Debug)]
+pub struct ClusterView {
+    /// The registration.
+    pub cluster: Cluster,
+    /// Its state in the store.
+    pub revision: Revision,
+    /// What was last seen of it.
+    pub health: Option<ClusterHealth>,
+    /// Which logical clouds refer to it; at most [`Page::LARGEST_LIMIT`] of them.
+    pub uses: Vec<ClusterUse>,
+}
+
+impl Dcm {
+    /// Registers a cluster, and asks it once who it is. A cluster that does not answer is registered all
+    /// the same.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`] (the provider), [`Error::AlreadyExists`].
+    pub async fn create_cluster(
+        &self,
+        provider: &ProviderName,
+        draft: Draft<ClusterInput>,
+    ) -> Result<ClusterView, Error> {
+        let checked = self.check_cluster(None, draft)?;
+        let provider_key = keys::provider(provider)?;
+        let label = ("cluster provider", provider.as_str());
+        let parent = self.for_child::<ClusterProvider>(&provider_key, label).await?;
+        let key = keys::cluster(&parent.value.uid, &checked.metadata.name)?;
+        let cluster = self.seal_cluster(&key, provider, checked, None)?;
+        let name = cluster.metadata.name.to_string();
+        let entry = self.create(key, cluster, (WHAT, &name)).await?;
+        if !self.is_still::<ClusterProvider>(&provider_key, &parent.value.uid).await? {
+            self.take_back(&entry).await?;
+            return Err(Error::not_found("cluster provider", provider));
+        }
+        self.look_at(&entry).await?;
+        self.view(entry).await
+    }
+
+    /// Reads a cluster's registration and what is known of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn cluster(&self, provider: &ProviderName, name: &ClusterName) -> Result<ClusterView, Error> {
+        let entry = self.registration(provider, name).await?;
+        self.view(entry).await
+    }
+
+    /// Lists a provider's clusters by name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the provider).
+    pub async fn clusters(&self, provider: &ProviderName, page: &Page) -> Result<Vec<ClusterView>, Error> {
+        let provider = self.provider(provider).await?;
+        let entries = self.page(keys::clusters(&provider.value.uid)?, page).await?;
+        let mut views = Vec::with_capacity(entries.len());
+        for entry in entries {
+            views.push(self.view(entry).await?);
+        }
+        Ok(views)
+    }
+
+    /// Changes a cluster's registration, for example its credential. Credentials that the input leaves out
+    /// stay.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Changed`].
+    pub async fn update_cluster(
+        &self,
+        provider: &ProviderName,
+        name: &ClusterName,
+        draft: Draft<ClusterInput>,
+        expected: Expected<'_>,
+    ) -> Result<ClusterView, Error> {
+        let label = (WHAT, name.as_str());
+        let found = self.registration(provider, name).await?;
+        let checked = self.check_cluster(Some(&found.value), draft)?;
+        let change = |old: Cluster| self.seal_cluster(&found.key, provider, checked.clone(), Some(old));
+        let entry = self.change(&found.key, label, expected, change).await?;
+        self.look_at(&entry).await?;
+        self.view(entry).await
+    }
+
+    /// Deletes the registration of a cluster that no logical cloud refers to.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Changed`]; [`Error::Refused`] naming up to ten logical clouds.
+    pub async fn delete_cluster(
+        &self,
+        provider: &ProviderName,
+        name: &ClusterName,
+        expected: Expected<'_>,
+    ) -> Result<(), Error> {
+        let label = (WHAT, name.as_str());
+        let Entry { key, value: Cluster { uid, .. }, .. } = self.registration(provider, name).await?;
+        let held_by = async |uid: Uid| {
+            let uses = self.uses_that_stand(&uid).await?;
+            let names: Vec<String> = uses.iter().map(|used| format!("{}/{}", used.project, used.name)).collect();
+            let names = names.iter().map(String::as_str);
+            Ok((!uses.is_empty()).then(|| still_has(label, "references from logical clouds", names)))
+        };
+        self.erase_parent::<Cluster, _>(&key, label, expected, held_by).await?;
+        Ok(self.store().remove(&keys::cluster_health(&uid)?).await?)
+    }
+
+    /// Reads a registration.
+    pub(super) async fn registration(
+        &self,
+        provider: &ProviderName,
+        name: &ClusterName,
+    ) -> Result<Entry<Cluster>, Error> {
+        let provider = self.provider(provider).await?;
+        self.read(&keys::cluster(&provider.value.uid, name)?, (WHAT, name.as_str())).await
+    }
+
+    /// How to reach a registered cluster.
+    pub(super) fn access(&self, cluster: &Entry<Cluster>) -> Result<ClusterAccess, Error> {
+        Ok(ClusterAccess {
+            provider: cluster.value.provider.clone(),
+            cluster: cluster.value.metadata.name.clone(),
+            kubeconfig: self.ports.sealer.open(&cluster.key, &cluster.value.kubeconfig)?,
+        })
+    }
+
+    /// Asks a cluster who it is. Its answer is a stranger's: an identity becomes part of a key.
+    pub(super) async fn probe(&self, access: &ClusterAccess) -> Result<Facts, Failure> {
+        let facts = self.ports.synchronizer.probe(access).await?;
+        let sane = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if facts.identity.is_empty() || facts.identity.len() > 128 || !facts.identity.chars().all(sane) {
+            let detail = "the uid of the cluster's kube-system namespace is not one: is this a Kubernetes API server?";
+            return Err(Failure::new(Reason::ServerError, detail));
+        }
+        Ok(facts)
+    }
+
+    /// What was last seen of a cluster.
+    pub(super) async fn health(&self, cluster: &Uid) -> Result<Option<ClusterHealth>, Error> {
+        let found = self.store().load(&keys::cluster_health(cluster)?).await?;
+        Ok(found.map(|entry| entry.value))
+    }
+
+    /// Records what was seen of a cluster, where that is news.
+    pub(super) async fn record_health(&self, cluster: &Uid, seen: &Result<Facts, Failure>) -> Result<(), Error> {
+        let key = keys::cluster_health(cluster)?;
+        let found = self.store().load::<ClusterHealth>(&key).await?.map(|entry| entry.value);
+        let now = self.now();
+        let new = match seen {
+            Ok(facts) => ClusterHealth {
+                connectivity: Connectivity::Available,
+                identity: Some(facts.identity.clone()),
+                version: Some(facts.version.clone()),
+                reason: None,
+                detail: None,
+                checked_at: now,
+            },
+            Err(failure) => ClusterHealth {
+                connectivity: Connectivity::Unavailable,
+                identity: found.as_ref().and_then(|health| health.identity.clone()),
+                version: found.as_ref().and_then(|health| health.version.clone()),
+                reason: Some(failure.reason),
+                detail: Some(failure.detail.clone()),
+                checked_at: now,
+            },
+        };
+        let same = found.is_some_and(|old| ClusterHealth { checked_at: now, ..old } == new);
+        if !same {
+            let keep = |_: Option<ClusterHealth>| -> Result<_, store::Error> { Ok(new.clone()) };
+            self.store().update(&key, keep).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks a cluster once who it is.
+    async fn look_at(&self, cluster: &Entry<Cluster>) -> Result<(), Error> {
+        let seen = self.probe(&self.access(cluster)?).await;
+        self.record_health(&cluster.value.uid, &seen).await
+    }
+
+    async fn view(&self, entry: Entry<Cluster>) -> Result<ClusterView, Error> {
+        let health = self.health(&entry.value.uid).await?;
+        let prefix = keys::cluster_uses(&entry.value.uid)?;
+        let page = Scan { prefix, after: None, limit: Page::LARGEST_LIMIT };
+        let uses = self.store().list_page::<ClusterUse>(page).await?;
+        Ok(ClusterView {
+            cluster: entry.value,
+            revision: entry.revision,
+            health,
+            uses: uses.into_iter().map(|entry| entry.value).collect(),
+        })
+    }
+
+    /// Up to eleven of those who refer to a cluster. What a crash left of a logical cloud or reference that
+    /// is gone does not count.
+    async fn uses_that_stand(&self, cluster: &Uid) -> Result<Vec<ClusterUse>, Error> {
+        let mut uses = Vec::new();
+        for entry in self.store().list_all::<ClusterUse>(&keys::cluster_uses(cluster)?).await? {
+            if self.is_in_use(&entry.value).await? {
+                uses.push(entry.value);
+            }
+            if uses.len() > 10 {
+                break;
+            }
+        }
+        Ok(uses)
+    }
+
+    fn check_cluster(&self, old: Option<&Cluster>, draft: Draft<ClusterInput>) -> Result<CheckedCluster, Error> {
+        let checked = draft.check(|input, faults| input.check(old, self.policy(), faults))?;
+        if let CheckedCa::Given(certificate_pem, key_pem) = &checked.ca {
+            let ca = SigningCa { certificate_pem, key_pem };
+            if let Err(error) = self.ports.credentials.check_ca(&ca) {
+                let mut faults = Faults::new();
+                faults.add("/spec/ca-certificate", error.to_string());
+                return Err(faults.into());
+            }
+        }
+        Ok(checked)
+    }
+
+    fn seal_cluster(
+        &self,
+        key: &Key,
+        provider: &ProviderName,
+        checked: CheckedCluster,
+        old: Option<Cluster>,
+    ) -> Result<Cluster, Error> {
+        let seal = |secret: &Secret| self.ports.sealer.seal(key, secret);
+        let missing = || {
+            let mut faults = Faults::new();
+            faults.add("/spec/kubeconfig", "is required: the cluster's kubeconfig");
+            Error::Invalid(faults)
+        };
+        let (server, kubeconfig) = match (checked.kubeconfig, &old) {
+            (Some(new), _) => (new.server, seal(&new.json)?),
+            (None, Some(old)) => (old.server.clone(), old.kubeconfig.clone()),
+            (None, None) => return Err(missing()),
+        };
+        let (ca_certificate, ca_key) = match (checked.ca, &old) {
+            (CheckedCa::Given(certificate, secret), _) => (Some(certificate), Some(seal(&secret)?)),
+            (CheckedCa::Kept(certificate), Some(old)) if old.ca_certificate.as_ref() == Some(&certificate) => {
+                (Some(certificate), old.ca_key.clone())
+            }
+            (CheckedCa::Kept(_), _) => return Err(Error::changed(WHAT, &checked.metadata.name, false)),
+            (CheckedCa::None, _) => (None, None),
+        };
+        Ok(Cluster {
+            uid: old.as_ref().map_or_else(|| self.new_uid(), |old| old.uid.clone()),
+            metadata: checked.metadata,
+            provider: provider.clone(),
+            labels: checked.labels,
+            server,
+            kubeconfig,
+            ca_certificate,
+            ca_key,
+            istio_version: checked.istio_version,
+            registered_at: old.as_ref().map_or_else(|| self.now(), |old| old.registered_at),
+            deleting: old.is_some_and(|old| old.deleting),
+        })
+    }
+}

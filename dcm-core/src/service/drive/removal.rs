@@ -1,0 +1,115 @@
+use std::collections::BTreeSet;
+
+use super::{Attempt, CloudWork, Dcm, Leaving, Task, attempt::own_fault};
+use crate::{
+    error::Error,
+    keys,
+    model::{ClusterStatus, Connectivity, DeletePolicy},
+    store::StoreExt,
+    sync::{Failure, Outlook, Part, PartState, Removal},
+};
+
+impl Dcm {
+    pub(super) async fn make_absent(&self, work: &CloudWork, task: &Task) -> Result<Attempt, Error> {
+        let mut status = self.begin(work, task).await?;
+        let cleared = match self.clear(work, task, &mut status).await {
+            Ok(cleared) => cleared,
+            Err(error) => Err(own_fault(error)?),
+        };
+        match cleared {
+            Ok(()) => self.record_removal(work, task, status).await,
+            Err(failure) if is_given_up(task, &failure) => self.record_removal(work, task, status).await,
+            Err(failure) => {
+                let attempt = self.record_failure(&mut status, failure);
+                self.put_status(status).await?;
+                Ok(attempt)
+            }
+        }
+    }
+
+    /// Removes what one cluster holds of the logical cloud. The outer error is ours, the inner one the
+    /// cluster's.
+    async fn clear(
+        &self,
+        work: &CloudWork,
+        task: &Task,
+        status: &mut ClusterStatus,
+    ) -> Result<Result<(), Failure>, Error> {
+        // What is about to be made is written down first, so an empty inventory means a clean cluster:
+        // one that was never reached holds nothing up.
+        if status.inventory.is_empty() {
+            return Ok(Ok(()));
+        }
+        let cluster = match self.registered_cluster(task).await? {
+            Ok(cluster) => cluster,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let access = self.access(&cluster)?;
+        if let Err(failure) = self.meet(&cluster, &access, status).await? {
+            return Ok(Err(failure));
+        }
+        let spec = work.applied.as_ref().map_or(&work.cloud.spec, |applied| &applied.spec);
+        let removal = Removal {
+            owner: self.owner(work),
+            namespace: spec.namespace.clone(),
+            inventory: status.inventory.clone(),
+            // What an edit says since the last apply does not decide over what is deleted.
+            delete: work.applied.as_ref().map_or(DeletePolicy::Keep, |applied| applied.deletion()),
+            force: work.order.force,
+        };
+        let report = self.ports.synchronizer.remove(&access, &removal).await;
+        status.inventory = report.inventory;
+        status.parts = report.parts;
+        Ok(report.failure.map_or(Ok(()), Err))
+    }
+
+    /// The cluster is clean: credential and reservation go, and what else is leaving.
+    async fn record_removal(&self, work: &CloudWork, task: &Task, mut status: ClusterStatus) -> Result<Attempt, Error> {
+        let (cloud, name) = (&work.cloud, &task.reference.name);
+        let spec = work.applied.as_ref().map_or(&cloud.spec, |applied| &applied.spec);
+        if let Some(namespace) = &spec.namespace {
+            for identity in self.identities(task, &status).await? {
+                self.release(work, namespace, &identity).await?;
+            }
+        }
+        match &task.leaving {
+            Leaving::Reference(reference) => {
+                self.drop_reference(cloud, reference).await?;
+                return Ok(Attempt::Done);
+            }
+            Leaving::Status => {
+                self.store().remove(&keys::status(&cloud.uid, name)?).await?;
+                return Ok(Attempt::Done);
+            }
+            Leaving::Nothing => self.store().remove(&keys::credential(&cloud.uid, name)?).await?,
+        }
+        status.reached = true;
+        status.parts = Part::ALL.map(|part| (part, PartState::Deleted)).into();
+        status.inventory.clear();
+        status.failure = None;
+        status.next_attempt = None;
+        status.unreachable_since = None;
+        status.attempts = 0;
+        status.overdue = false;
+        status.connectivity = Connectivity::Available;
+        self.put_status(status).await?;
+        Ok(Attempt::Done)
+    }
+
+    /// Under which identities the cluster's namespace may be reserved: the one that was worked on, and the one
+    /// that it had when the logical cloud was applied.
+    async fn identities(&self, task: &Task, status: &ClusterStatus) -> Result<BTreeSet<String>, Error> {
+        let mut identities: BTreeSet<String> = status.identity.iter().cloned().collect();
+        if let Ok(cluster) = self.registered_cluster(task).await? {
+            let health = self.health(&cluster.value.uid).await?;
+            identities.extend(health.and_then(|health| health.identity));
+        }
+        Ok(identities)
+    }
+}
+
+/// Whether a cluster that cannot be cleaned is left as it is: by force, and only where it is not there.
+fn is_given_up(task: &Task, failure: &Failure) -> bool {
+    let forced = matches!(&task.leaving, Leaving::Reference(reference) if reference.forced);
+    forced && (failure.reason.is_lost() || failure.reason.outlook() == Outlook::Away)
+}

@@ -1,0 +1,84 @@
+use serde_json::Value;
+
+use super::{CloudId, Dcm};
+use crate::{
+    error::Error,
+    keys,
+    model::{Credential, Level, LogicalCloud, kubeconfig},
+    name::ReferenceName,
+    secret::Secret,
+    store::{Entry, StoreExt},
+};
+
+/// How soon to ask again for a kubeconfig that is being made, in seconds.
+const RETRY_AFTER: u64 = 2;
+
+/// A kubeconfig for a logical cloud's user. Holds his private key.
+#[derive(Clone, Debug)]
+pub struct IssuedKubeconfig {
+    json: Secret,
+}
+
+impl IssuedKubeconfig {
+    /// The kubeconfig's JSON text. Every call is a place to review.
+    #[must_use]
+    pub fn expose_json(&self) -> &[u8] {
+        self.json.expose()
+    }
+}
+
+impl Dcm {
+    /// The user's kubeconfig for one cluster.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotReady`] while it is not issued, [`Error::Refused`] for an admin
+    /// cloud.
+    pub async fn kubeconfig(&self, id: &CloudId, reference: &ReferenceName) -> Result<IssuedKubeconfig, Error> {
+        let cloud = self.cloud_with_user(id).await?;
+        let reference = self.reference(id, reference).await?.value.metadata.name;
+        let key = keys::credential(&cloud.uid, &reference)?;
+        let found = self.store().load::<Credential>(&key).await?;
+        let entry = found.ok_or_else(|| not_ready(&format!("for the cluster reference \"{reference}\"")))?;
+        Ok(IssuedKubeconfig { json: self.open_kubeconfig(&entry)? })
+    }
+
+    /// One kubeconfig with a context for every cluster whose credential is issued.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotReady`] while none is issued, [`Error::Refused`] for an admin cloud.
+    pub async fn merged_kubeconfig(&self, id: &CloudId) -> Result<IssuedKubeconfig, Error> {
+        let cloud = self.cloud_with_user(id).await?;
+        let credentials = self.store().list_all::<Credential>(&keys::credentials(&cloud.uid)?).await?;
+        if credentials.is_empty() {
+            return Err(not_ready("for any cluster of the logical cloud"));
+        }
+        let mut configs = Vec::with_capacity(credentials.len());
+        for entry in &credentials {
+            let json = self.open_kubeconfig(entry)?;
+            let corrupt = |_| crate::store::Error::Corrupt {
+                key: entry.key.clone(),
+                reason: "its kubeconfig is not JSON".to_owned(),
+            };
+            configs.push(serde_json::from_slice::<Value>(json.expose()).map_err(corrupt)?);
+        }
+        Ok(IssuedKubeconfig { json: Secret::new(kubeconfig::merge(&configs).to_string()) })
+    }
+
+    async fn cloud_with_user(&self, id: &CloudId) -> Result<LogicalCloud, Error> {
+        let cloud = self.cloud(id).await?.value;
+        if cloud.spec.level == Level::Admin {
+            return Err(Error::Refused("an admin cloud has no user, so it has no kubeconfig".to_owned()));
+        }
+        Ok(cloud)
+    }
+
+    fn open_kubeconfig(&self, entry: &Entry<Credential>) -> Result<Secret, Error> {
+        Ok(self.ports.sealer.open(&entry.key, &entry.value.kubeconfig)?)
+    }
+}
+
+fn not_ready(what: &str) -> Error {
+    let detail =
+        format!("no kubeconfig is issued {what} yet; apply the logical cloud and wait until its status is Created");
+    Error::NotReady { detail, retry_after: RETRY_AFTER }
+}

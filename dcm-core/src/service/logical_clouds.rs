@@ -1,0 +1,230 @@
+use super::{CloudId, Dcm, Draft, Expected, Page, children::refuse_deleting, freeze::fingerprint};
+use crate::{
+    error::Error,
+    keys,
+    lifecycle::{Lifecycle, Phase},
+    model::{LogicalCloud, LogicalCloudInput, LogicalCloudSpec, Project},
+    name::{LogicalCloudName, ProjectName},
+    store::{Document, Entry, Revision, Scan},
+};
+
+const WHAT: &str = "logical cloud";
+
+/// A logical cloud with what is derived from its children.
+#[derive(Clone, Debug)]
+pub struct LogicalCloudView {
+    /// The logical cloud.
+    pub cloud: LogicalCloud,
+    /// Its state in the store.
+    pub revision: Revision,
+    /// The names of its cluster references.
+    pub references: Vec<String>,
+    /// The generation that its records are in: one ahead of the applied one where they were edited since.
+    pub generation: u64,
+}
+
+impl Dcm {
+    /// Creates a logical cloud. Nothing happens on clusters before it is applied.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::AlreadyExists`], [`Error::NotFound`] (the project, where projects are
+    /// registered).
+    pub async fn create_logical_cloud(
+        &self,
+        project: &ProjectName,
+        draft: Draft<LogicalCloudInput>,
+    ) -> Result<LogicalCloudView, Error> {
+        let (metadata, spec) = draft.check(|input, faults| input.check(None, self.policy(), faults))?;
+        let parent = self.project_for_child(project).await?.value;
+        let cloud = LogicalCloud {
+            uid: self.new_uid(),
+            project: project.clone(),
+            project_uid: parent.uid.clone(),
+            metadata,
+            spec,
+            edits: 1,
+            credential_epoch: 0,
+            lifecycle: Lifecycle::new(),
+            created_at: self.now(),
+        };
+        let name = cloud.metadata.name.clone();
+        let key = keys::logical_cloud(&parent.uid, &name)?;
+        let entry = match self.create(key, cloud, (WHAT, name.as_str())).await {
+            Err(Error::AlreadyExists { .. }) => {
+                let id = CloudId { project: project.clone(), name: name.clone() };
+                refuse_deleting(&self.cloud(&id).await?.value)?;
+                return Err(Error::exists(WHAT, &name));
+            }
+            other => other?,
+        };
+        // A project that went meanwhile takes its child along: keyed by the project's uid, it was never seen.
+        if !self.is_still::<Project>(&keys::project(project)?, &parent.uid).await? {
+            self.take_back(&entry).await?;
+            return Err(Error::Refused(format!("the project \"{project}\" was deleted meanwhile; try again")));
+        }
+        Ok(LogicalCloudView { cloud: entry.value, revision: entry.revision, references: Vec::new(), generation: 1 })
+    }
+
+    /// Reads a logical cloud.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn logical_cloud(&self, id: &CloudId) -> Result<LogicalCloudView, Error> {
+        let entry = self.cloud(id).await?;
+        self.cloud_view(entry).await
+    }
+
+    /// Lists a project's logical clouds by name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the project).
+    pub async fn logical_clouds(&self, project: &ProjectName, page: &Page) -> Result<Vec<LogicalCloudView>, Error> {
+        let project = self.project(project).await?;
+        let entries = self.page(keys::logical_clouds(&project.value.uid)?, page).await?;
+        let mut views = Vec::with_capacity(entries.len());
+        for entry in entries {
+            views.push(self.cloud_view(entry).await?);
+        }
+        Ok(views)
+    }
+
+    /// Replaces what a tenant wants of a logical cloud. Clusters learn of it at the next apply.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Refused`] where a field cannot
+    /// change while the logical cloud is applied.
+    pub async fn update_logical_cloud(
+        &self,
+        id: &CloudId,
+        draft: Draft<LogicalCloudInput>,
+        expected: Expected<'_>,
+    ) -> Result<LogicalCloudView, Error> {
+        let checked = draft.check(|input, faults| input.check(Some(&id.name), self.policy(), faults))?;
+        let (metadata, spec) = checked;
+        let entry = self
+            .change_cloud(id, expected, |mut cloud| {
+                if cloud.lifecycle.phase.is_on_clusters() {
+                    refuse_fixed(&cloud.spec, &spec)?;
+                }
+                if cloud.spec != spec {
+                    cloud.edits += 1;
+                }
+                cloud.metadata.clone_from(&metadata);
+                cloud.spec.clone_from(&spec);
+                Ok(cloud)
+            })
+            .await?;
+        self.cloud_view(entry).await
+    }
+
+    /// One page of a project's logical clouds that are applied, with the name after which the next page
+    /// begins; `None` where this is the last.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the project).
+    pub async fn applied_clouds(
+        &self,
+        project: &ProjectName,
+        page: &Page,
+    ) -> Result<(Vec<CloudId>, Option<String>), Error> {
+        let project = self.project(project).await?;
+        let prefix = keys::logical_clouds(&project.value.uid)?;
+        let after = page.after.as_deref().map(|name| prefix.child(name)).transpose()?;
+        let documents = self.store().scan(Scan { prefix, after, limit: page.limit }).await?;
+        let full = documents.len() == page.limit;
+        let next = documents.last().filter(|_| full).map(|last| last.key.last().to_owned());
+        let mut applied = Vec::new();
+        for document in documents {
+            // One that cannot be read is reported where it is asked for; it does not hold the others up.
+            let Ok(cloud) = document.body.read::<LogicalCloud>(&document.key) else {
+                continue;
+            };
+            if cloud.lifecycle.phase == Phase::Applied {
+                applied.push(CloudId::from(&cloud));
+            }
+        }
+        Ok((applied, next))
+    }
+
+    /// Reads a logical cloud's document.
+    pub(super) async fn cloud(&self, id: &CloudId) -> Result<Entry<LogicalCloud>, Error> {
+        let label = (WHAT, id.name.as_str());
+        let project = match self.project(&id.project).await {
+            Err(Error::NotFound { .. }) => return Err(Error::not_found(WHAT, &id.name)),
+            other => other?,
+        };
+        self.read(&keys::logical_cloud(&project.value.uid, &id.name)?, label).await
+    }
+
+    /// Changes a logical cloud's document, unless it is on its way out.
+    pub(super) async fn change_cloud(
+        &self,
+        id: &CloudId,
+        expected: Expected<'_>,
+        mut change: impl FnMut(LogicalCloud) -> Result<LogicalCloud, Error> + Send,
+    ) -> Result<Entry<LogicalCloud>, Error> {
+        let key = self.cloud(id).await?.key;
+        let change = |cloud: LogicalCloud| {
+            refuse_deleting(&cloud)?;
+            change(cloud)
+        };
+        self.change(&key, (WHAT, id.name.as_str()), expected, change).await
+    }
+
+    pub(super) async fn cloud_view(&self, entry: Entry<LogicalCloud>) -> Result<LogicalCloudView, Error> {
+        let Entry { value: cloud, revision, .. } = entry;
+        let children = self.documents_below(keys::desired(&cloud.uid)?).await?;
+        let generation = match &cloud.lifecycle.applied {
+            None => cloud.lifecycle.applied_generation + 1,
+            Some(applied) => {
+                let edited = applied.edits != cloud.edits || applied.children != fingerprint(&children);
+                cloud.lifecycle.applied_generation + u64::from(edited)
+            }
+        };
+        let prefix = keys::references(&cloud.uid)?;
+        let references = children.iter().filter(|child| child.key.is_below(&prefix));
+        let references = references.map(|reference| reference.key.last().to_owned()).collect();
+        Ok(LogicalCloudView { cloud, revision, references, generation })
+    }
+
+    /// All documents below a prefix, as they are stored.
+    pub(super) async fn documents_below(&self, prefix: crate::store::Key) -> Result<Vec<Document>, Error> {
+        let mut all: Vec<Document> = Vec::new();
+        loop {
+            let after = all.last().map(|document| document.key.clone());
+            let page = self.store().scan(Scan { prefix: prefix.clone(), after, limit: Page::LARGEST_LIMIT }).await?;
+            let last = page.len() < Page::LARGEST_LIMIT;
+            if all.is_empty() {
+                all = page;
+            } else {
+                all.extend(page);
+            }
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Names a logical cloud by its document.
+impl From<&LogicalCloud> for CloudId {
+    fn from(cloud: &LogicalCloud) -> Self {
+        Self { project: cloud.project.clone(), name: LogicalCloudName::clone(&cloud.metadata.name) }
+    }
+}
+
+/// What an applied logical cloud keeps until it is terminated.
+fn refuse_fixed(old: &LogicalCloudSpec, new: &LogicalCloudSpec) -> Result<(), Error> {
+    let fixed = [
+        ("spec.namespace", old.namespace == new.namespace),
+        ("spec.level", old.level == new.level),
+        ("spec.mesh", old.mesh == new.mesh),
+        ("spec.trust-domain", old.trust_domain == new.trust_domain),
+    ];
+    let changed: Vec<&str> = fixed.iter().filter(|(_, same)| !same).map(|(field, _)| *field).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let changed = changed.join(", ");
+    Err(Error::Refused(format!("{changed} cannot change while the logical cloud is applied; terminate it first")))
+}

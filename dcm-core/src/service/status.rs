@@ -1,0 +1,136 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{CloudId, Dcm};
+use crate::{
+    error::Error,
+    keys,
+    lifecycle::Phase,
+    model::{AppliedReference, ClusterReference, ClusterStatus, Goal, LogicalCloud},
+    name::ReferenceName,
+    store::StoreExt,
+};
+
+/// How far a logical cloud is: as a whole and on each cluster. From stored state only.
+#[derive(Clone, Debug)]
+pub struct CloudStatus {
+    /// The logical cloud.
+    pub cloud: LogicalCloud,
+    /// How far it is as a whole.
+    pub overall: Overall,
+    /// Its clusters by the names of their references. `None` where work has not begun.
+    pub clusters: Vec<(ReferenceName, Option<ClusterStatus>)>,
+}
+
+/// How far a logical cloud is as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overall {
+    /// Not applied yet.
+    NotCreated,
+    /// Being applied.
+    CreationInProgress,
+    /// Every cluster is as it was applied.
+    Created,
+    /// A cluster refused, or is past its deadline.
+    CreationFailed,
+    /// Being terminated.
+    DeletionInProgress,
+    /// No cluster holds anything of it any more.
+    Deleted,
+    /// A cluster refused, or is past its deadline.
+    DeletionFailed,
+    /// Work was stopped.
+    Stopped,
+}
+
+impl Overall {
+    /// The status as the design writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotCreated => "Not Created",
+            Self::CreationInProgress => "Creation in Progress",
+            Self::Created => "Created",
+            Self::CreationFailed => "Creation Failed",
+            Self::DeletionInProgress => "Deletion in Progress",
+            Self::Deleted => "Deleted",
+            Self::DeletionFailed => "Deletion Failed",
+            Self::Stopped => "Stopped",
+        }
+    }
+}
+
+impl Dcm {
+    /// How far a logical cloud is. Makes no request to a cluster.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn status(&self, id: &CloudId) -> Result<CloudStatus, Error> {
+        let cloud = self.cloud(id).await?.value;
+        let stored = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
+        let mut statuses: BTreeMap<ReferenceName, Option<ClusterStatus>> =
+            stored.into_iter().map(|entry| (entry.value.reference.clone(), Some(entry.value))).collect();
+        let present = self.present_references(&cloud).await?;
+        statuses.retain(|name, status| {
+            // What a crash left of a reference that is gone is the worker's to clean up, and nobody's to see.
+            let known = present.get(name);
+            known.is_some_and(|known| status.as_ref().is_some_and(|status| status.reference_uid == known.uid))
+        });
+        let wanted = match cloud.lifecycle.phase {
+            Phase::Applied | Phase::Stopped => self.wanted_references(&cloud, &present).await?,
+            _ => Vec::new(),
+        };
+        for reference in &wanted {
+            statuses.entry(reference.name.clone()).or_insert(None);
+        }
+        let clusters: Vec<_> = statuses.into_iter().collect();
+        let wanted: BTreeSet<ReferenceName> = wanted.into_iter().map(|reference| reference.name).collect();
+        let overall = overall(&cloud, &clusters, &wanted);
+        Ok(CloudStatus { cloud, overall, clusters })
+    }
+
+    /// The frozen references that still stand: neither deleted since, nor another one of the same name.
+    pub(super) async fn wanted_references(
+        &self,
+        cloud: &LogicalCloud,
+        present: &BTreeMap<ReferenceName, ClusterReference>,
+    ) -> Result<Vec<AppliedReference>, Error> {
+        let frozen = self.frozen_references(cloud).await?;
+        let stands = |reference: &AppliedReference| {
+            present.get(&reference.name).is_some_and(|now| now.uid == reference.uid && now.deleted_at.is_none())
+        };
+        Ok(frozen.into_iter().filter(stands).collect())
+    }
+}
+
+fn overall(
+    cloud: &LogicalCloud,
+    clusters: &[(ReferenceName, Option<ClusterStatus>)],
+    wanted: &BTreeSet<ReferenceName>,
+) -> Overall {
+    match cloud.lifecycle.phase {
+        Phase::NotCreated => Overall::NotCreated,
+        Phase::Stopped => Overall::Stopped,
+        Phase::Terminated => Overall::Deleted,
+        Phase::Terminating | Phase::Deleting => {
+            let mut statuses = clusters.iter().filter_map(|(_, status)| status.as_ref());
+            let failed = statuses.any(|status| status.goal == Goal::Absent && status.has_failed());
+            if failed { Overall::DeletionFailed } else { Overall::DeletionInProgress }
+        }
+        Phase::Applied => {
+            // A cluster on its way out does not hold the others up.
+            let statuses = || clusters.iter().filter(|(name, _)| wanted.contains(name));
+            let current = |status: &ClusterStatus| {
+                status.goal == Goal::Present && status.generation == cloud.lifecycle.applied_generation
+            };
+            let failed = |status: &ClusterStatus| current(status) && status.has_failed();
+            let reached = |status: &ClusterStatus| current(status) && status.reached;
+            if statuses().any(|(_, status)| status.as_ref().is_some_and(failed)) {
+                Overall::CreationFailed
+            } else if statuses().all(|(_, status)| status.as_ref().is_some_and(reached)) {
+                Overall::Created
+            } else {
+                Overall::CreationInProgress
+            }
+        }
+    }
+}

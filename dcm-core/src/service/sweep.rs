@@ -1,0 +1,49 @@
+use super::{Dcm, Page};
+use crate::{
+    error::Error,
+    keys,
+    model::Uid,
+    store::{Key, Scan, StoreExt},
+};
+
+impl Dcm {
+    /// Removes everything that is keyed by a logical cloud that is gone.
+    pub(super) async fn sweep(&self, cloud: &Uid) -> Result<(), Error> {
+        let collections = [
+            keys::desired(cloud)?,
+            keys::kv_pairs(cloud)?,
+            keys::credentials(cloud)?,
+            keys::statuses(cloud)?,
+            keys::applied_all(cloud)?,
+        ];
+        for reference in self.store().list_all(&keys::references(cloud)?).await? {
+            self.sweep_use(cloud, &reference.value).await?;
+        }
+        for prefix in collections {
+            self.remove_below(prefix).await?;
+        }
+        self.remove_below(keys::applied_pages_all(cloud)?).await
+    }
+
+    /// Removes all documents below a prefix.
+    pub(super) async fn remove_below(&self, prefix: Key) -> Result<(), Error> {
+        loop {
+            let scan = Scan { prefix: prefix.clone(), after: None, limit: Page::LARGEST_LIMIT };
+            let page = self.store().scan(scan).await?;
+            for document in &page {
+                self.store().remove(&document.key).await?;
+            }
+            if page.len() < Page::LARGEST_LIMIT {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn sweep_use(&self, cloud: &Uid, reference: &crate::model::ClusterReference) -> Result<(), Error> {
+        match self.registration(&reference.cluster_provider, &reference.cluster_name).await {
+            Ok(cluster) => Ok(self.store().remove(&keys::cluster_use(&cluster.value.uid, cloud)?).await?),
+            Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The port to whatever keeps DCM's documents.
+//!
+//! The contract is small and sharp: read one document, scan an ordered range, put and delete *one*
+//! document under a precondition, and watch. No use case needs a transaction over several documents,
+//! so an embedded store, a stand-alone server, a replica set and a sharded cluster all serve.
+//!
+//! [`Store`] is what a backend implements; [`StoreExt`] is the typed comfort that every backend gets
+//! for free.
+
+mod body;
+mod ext;
+mod key;
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+pub use body::{Body, Stored};
+pub use ext::{Entry, StoreExt};
+pub use key::{InvalidKey, Key};
+
+/// Names one state of one document.
+///
+/// # Guarantees
+/// Opaque: only equality means something. A backend never uses a revision twice for one key, not even
+/// after the document was deleted and created again, nor after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(Arc<str>);
+
+impl Revision {
+    /// Wraps a backend's own text for a revision.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The backend's text, as it goes into an `ETag`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One stored document: where it lies, in which state, and its JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Where it lies.
+    pub key: Key,
+    /// The state that was read.
+    pub revision: Revision,
+    /// Its JSON.
+    pub body: Body,
+}
+
+/// What must hold for a put to happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// There is no document under the key.
+    Absent,
+    /// There is a document, and it is in this state.
+    AtRevision(Revision),
+}
+
+/// An ordered range: the documents strictly below a prefix, from a position on, at most so many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Documents whose key starts with these path segments and has at least one more.
+    pub prefix: Key,
+    /// Only keys strictly greater than this one. It need not exist.
+    pub after: Option<Key>,
+    /// At most this many documents; must not be 0.
+    pub limit: usize,
+}
+
+/// A position in the stream of changes, from which a watch goes on.
+///
+/// Opaque, and only meaningful to the store that gave it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position(Arc<str>);
+
+impl Position {
+    /// Wraps a backend's own text for a position.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The backend's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Resuming from here delivers what came after this event.
+    pub position: Position,
+    /// What happened.
+    pub change: Change,
+}
+
+/// A change of one document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// It was created or replaced; this is its new state.
+    Put(Document),
+    /// It is gone.
+    Deleted(Key),
+}
+
+/// A stream of changes, in the order in which the store made them.
+pub type Changes = BoxStream<'static, Result<Event, Error>>;
+
+/// A backend that keeps documents.
+///
+/// # Contract
+/// - **Reads its own writes**: what was acknowledged is seen by every later read of any handle.
+/// - **One winner**: of several concurrent writes under the same precondition exactly one succeeds, the
+///   others get [`Error::Conflict`].
+/// - **Durable**: an acknowledged write survives a crash of the process and of the machine, unless the
+///   backend's documentation says that it keeps nothing (the memory store).
+/// - **Byte order**: a scan is ordered by [`Key`]'s order, segment by segment.
+/// - **Segments**: the prefix `a/b` covers `a/b/c` but neither `a/b` itself nor `a/bc`.
+/// - **Every JSON shape survives**: dots and `$` in names, unicode, 64-bit integers, empty maps and lists,
+///   `null`.
+///
+/// `dcm-test-utils` holds a conformance suite with a named test per promise.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Reads one document.
+    async fn get(&self, key: &Key) -> Result<Option<Document>, Error>;
+
+    /// Reads an ordered range.
+    async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error>;
+
+    /// Creates or replaces one document if the precondition holds.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it does not hold; then nothing has changed.
+    async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, Error>;
+
+    /// Deletes one document if it is at that revision.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is not, or where there is none; then nothing has changed.
+    async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), Error>;
+
+    /// Streams the changes below a prefix: those after a position, or those from now on.
+    ///
+    /// # Errors
+    /// [`Error::Expired`] where the position is too old (or another store's): scan again, then watch.
+    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, Error>;
+
+    /// A position such that everything acknowledged before this call lies at or before it.
+    ///
+    /// Take it, scan, then watch from it: no change is missed.
+    async fn position(&self) -> Result<Position, Error>;
+
+    /// Checks that the store can serve, cheaply enough for a readiness probe.
+    async fn ready(&self) -> Result<(), Error>;
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The precondition does not hold: somebody else was first. Nothing was changed.
+    #[error("the document {key} is not in the expected state")]
+    Conflict {
+        /// Which document.
+        key: Key,
+    },
+    /// A watch position that the store no longer has.
+    #[error("the watch position is too old")]
+    Expired,
+    /// The write may or may not have happened, and the store could not find out.
+    #[error("the outcome of the write of {key} is unknown")]
+    OutcomeUnknown {
+        /// Which document.
+        key: Key,
+        /// The backend's own failure.
+        source: BoxError,
+    },
+    /// The store cannot serve now; nothing was changed. Worth trying again.
+    #[error("the store is not available")]
+    Unavailable(#[source] BoxError),
+    /// The store took too long; nothing was changed. Worth trying again.
+    #[error("the store did not answer in time")]
+    Timeout,
+    /// A stored document cannot be understood.
+    #[error("the stored document {key} cannot be read: {reason}")]
+    Corrupt {
+        /// Which document.
+        key: Key,
+        /// What is wrong with it, without its content.
+        reason: String,
+    },
+    /// The document is too large for the backend.
+    #[error("the document {key} has {size} bytes; at most {limit} are possible")]
+    TooLarge {
+        /// Which document.
+        key: Key,
+        /// Its size in bytes.
+        size: usize,
+        /// The largest possible size in bytes.
+        limit: usize,
+    },
+}
+
+/// A backend's own failure, kept as the source of an error.
+pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;

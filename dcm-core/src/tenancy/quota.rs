@@ -1,0 +1,37 @@
+use serde_json::json;
+
+use super::{Tenancy, identity::object_name};
+use crate::{
+    name::{Namespace, is_dns_subdomain},
+    sync::{Object, ObjectId, Part},
+};
+
+impl Tenancy<'_> {
+    pub(super) fn quotas(&self, namespace: &Namespace) -> Vec<Object> {
+        let applied = self.applied;
+        let quota = |(record, limits): (&crate::name::QuotaName, &std::collections::BTreeMap<String, String>)| {
+            let name = if is_dns_subdomain(record.as_str()) {
+                record.to_string()
+            } else {
+                object_name(&applied.name, record.as_str(), &applied.cloud)
+            };
+            let metadata = self.metadata(&name, Some(namespace.as_str()), record.as_str());
+            Object {
+                part: Part::Quota,
+                id: ObjectId {
+                    api_version: "v1".to_owned(),
+                    kind: "ResourceQuota".to_owned(),
+                    namespace: Some(namespace.to_string()),
+                    name,
+                },
+                manifest: json!({
+                    "apiVersion": "v1",
+                    "kind": "ResourceQuota",
+                    "metadata": metadata,
+                    "spec": { "hard": limits },
+                }),
+            }
+        };
+        applied.quotas.iter().map(quota).collect()
+    }
+}
