@@ -1,1 +1,7 @@
-//! Fakes, builders and conformance suites for tests of DCM and of what embeds it
+//! Fakes, builders and conformance suites for tests of DCM and of what embeds it.
+
+pub mod builders;
+pub mod clusters;
+pub mod faulty;
+pub mod ports;
+pub mod store;

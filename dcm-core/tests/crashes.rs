@@ -1,0 +1,166 @@
+//! A crash at every single call of the store: what was acknowledged is carried out after the restart, and
+//! what was not is either carried out whole or not at all.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
+
+use std::sync::Arc;
+
+use dcm_core::{
+    error::{Error, ErrorKind},
+    service::{CloudId, Deletion, Overall},
+};
+use dcm_store::memory::MemoryStore;
+use dcm_test_utils::{
+    builders::{Fixture, carry_out, cloud_id},
+    faulty::FaultyStore,
+};
+
+/// More calls than any of the use cases here makes.
+const MOST_CALLS: u32 = 400;
+
+async fn fixture() -> (Fixture, Arc<FaultyStore>) {
+    let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+    let fixture = Fixture::new(Arc::clone(&store) as _).await.unwrap();
+    fixture.register(&["c1", "c2"]).await.unwrap();
+    (fixture, store)
+}
+
+/// Restarts, and works until nothing waits; an order that nobody acknowledged may have to age first.
+async fn restart_and_settle(f: &Fixture, store: &FaultyStore) {
+    store.mend();
+    let dcm = f.restarted().await.unwrap();
+    for _ in 0..5 {
+        carry_out(&dcm).await.unwrap();
+        f.clock.advance(std::time::Duration::from_secs(61));
+    }
+    assert!(dcm.waiting_orders(None, 10).await.unwrap().is_empty());
+}
+
+fn assert_crash<T: std::fmt::Debug>(result: Result<T, Error>, call: u32) {
+    let error = result.expect_err("the store was told to fail");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "call {call}: {error:?}");
+}
+
+#[tokio::test]
+async fn an_apply_that_was_cut_off_anywhere_is_whole_or_not_at_all() {
+    for call in 0.. {
+        assert!(call < MOST_CALLS);
+        let (f, store) = fixture().await;
+        let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+        store.fail_after(call);
+        let applied = f.apply(&id).await;
+        let acknowledged = applied.is_ok();
+        if !acknowledged {
+            assert_crash(applied, call);
+        }
+        restart_and_settle(&f, &store).await;
+        let overall = f.dcm.status(&id).await.unwrap().overall;
+        let objects = (f.clusters.holds("default/c1").len(), f.clusters.holds("default/c2").len());
+        match overall {
+            Overall::Created => assert_eq!(objects, (4, 4), "call {call}"),
+            Overall::NotCreated if !acknowledged => assert_eq!(objects, (0, 0), "call {call}"),
+            other => panic!("call {call}: acknowledged {acknowledged}, yet {other:?}"),
+        }
+        // It can be gone on with in any case.
+        f.apply(&id).await.unwrap();
+        f.carry_out().await.unwrap();
+        assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created, "call {call}");
+        if !store.has_failed() && acknowledged {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn work_that_was_cut_off_anywhere_is_finished() {
+    for call in 0.. {
+        assert!(call < MOST_CALLS);
+        let (f, store) = fixture().await;
+        let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+        f.apply(&id).await.unwrap();
+        store.fail_after(call);
+        let worked = f.carry_out().await;
+        let whole = worked.is_ok();
+        restart_and_settle(&f, &store).await;
+        assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created, "call {call}");
+        // And so is its reverse.
+        f.dcm.terminate(&id, false).await.unwrap();
+        store.fail_after(call);
+        let terminated = f.carry_out().await;
+        restart_and_settle(&f, &store).await;
+        assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Deleted, "call {call}");
+        assert!(f.clusters.holds("default/c1").is_empty() && f.clusters.holds("default/c2").is_empty());
+        if whole && terminated.is_ok() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_was_cut_off_anywhere_leaves_a_whole_cloud_or_nothing() {
+    for call in 0.. {
+        assert!(call < MOST_CALLS);
+        let (f, store) = fixture().await;
+        let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+        store.fail_after(call);
+        let deleted = f.dcm.delete_logical_cloud(&id, None).await;
+        let acknowledged = matches!(deleted, Ok(Deletion::Gone));
+        if !acknowledged {
+            assert_crash(deleted, call);
+        }
+        restart_and_settle(&f, &store).await;
+        match f.dcm.logical_cloud(&id).await {
+            Err(Error::NotFound { .. }) => assert_clean(&f).await,
+            Ok(view) if !acknowledged => assert_eq!(view.references, ["c1"], "call {call}"),
+            other => panic!("call {call}: acknowledged {acknowledged}, yet {other:?}"),
+        }
+        if acknowledged {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_creation_that_was_cut_off_anywhere_can_be_repeated() {
+    for call in 0.. {
+        assert!(call < MOST_CALLS);
+        let (f, store) = fixture().await;
+        store.fail_after(call);
+        let created = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await;
+        let whole = created.is_ok();
+        store.mend();
+        let id = create_what_is_missing(&f).await;
+        f.apply(&id).await.unwrap();
+        f.carry_out().await.unwrap();
+        assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created, "call {call}");
+        if whole {
+            return;
+        }
+    }
+}
+
+/// What a client does who got an error: the same calls again, content with "there is one already".
+async fn create_what_is_missing(f: &Fixture) -> CloudId {
+    use dcm_test_utils::builders::{cloud_input, quota_input, reference_input};
+    let id = cloud_id("lc-1");
+    let fine = |result: Result<(), Error>| match result {
+        Ok(()) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error:?}"),
+    };
+    fine(f.dcm.create_logical_cloud(&id.project, cloud_input("lc-1", "ns-1").into()).await.map(drop));
+    for cluster in ["c1", "c2"] {
+        fine(f.dcm.create_reference(&id, reference_input(cluster).into()).await.map(drop));
+    }
+    fine(f.dcm.create_quota(&id, quota_input("quota-1", "5").into()).await.map(drop));
+    id
+}
+
+/// Nothing of a logical cloud is left, and nothing refers to its clusters.
+async fn assert_clean(f: &Fixture) {
+    let provider = dcm_test_utils::builders::provider("default");
+    for cluster in ["c1", "c2"] {
+        f.dcm.delete_cluster(&provider, &cluster.parse().unwrap(), None).await.unwrap();
+    }
+    f.dcm.delete_provider(&provider, None).await.unwrap();
+    f.dcm.delete_project(&cloud_id("lc-1").project, None).await.unwrap();
+}

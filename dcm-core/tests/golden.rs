@@ -1,0 +1,322 @@
+//! Stored documents, as the first release writes them. A golden file is never edited: another shape is
+//! another version, with an upgrade from this one and a file of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
+
+use std::{collections::BTreeMap, fmt::Debug, path::Path};
+
+use dcm_core::{
+    lifecycle::{AppliedPointer, Lifecycle, Phase},
+    model::{
+        AdoptionPolicy, Applied, AppliedReference, Cluster, ClusterHealth, ClusterProvider, ClusterReference,
+        ClusterStatus, ClusterUse, Connectivity, Credential, DeletePolicy, Goal, Installation, KvPair, Level,
+        LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, PermissionScope, Project, Quota, ReferencePage,
+        Reservation, Uid, User, UserPermission, UserType,
+    },
+    secret::Sealed,
+    store::{Body, Key, Stored},
+    sync::{Failure, InventoryItem, ObjectId, Part, PartState, Reason},
+};
+use jiff::Timestamp;
+
+/// The golden file must be read as this value, and this value be written as the golden file.
+#[track_caller]
+fn holds<T: Stored + PartialEq + Debug>(value: &T) {
+    let key: Key = "golden/file".parse().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{}.v{}.json", T::KIND, T::VERSION));
+    let written: serde_json::Value = serde_json::from_slice(Body::write(&key, value).unwrap().as_bytes()).unwrap();
+    let Ok(golden) = std::fs::read(&path) else {
+        panic!("{} is missing; it should hold\n{written:#}", path.display());
+    };
+    assert_eq!(Body::from_json(golden.clone()).read::<T>(&key).unwrap(), *value, "{}", path.display());
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&golden).unwrap(), written, "{}", path.display());
+}
+
+fn uid(n: u8) -> Uid {
+    Uid::from_random([n; 16])
+}
+
+fn time() -> Timestamp {
+    "2026-01-02T03:04:05.678Z".parse().unwrap()
+}
+
+fn sealed() -> Sealed {
+    Sealed { key_id: "0123456789abcdef".to_owned(), nonce: vec![1; 12], ciphertext: vec![2; 20] }
+}
+
+fn name<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: Debug,
+{
+    text.parse().unwrap()
+}
+
+fn metadata<N: std::str::FromStr>(text: &str) -> Metadata<N>
+where
+    N::Err: Debug,
+{
+    Metadata { description: "a description".to_owned(), user_data1: "one".to_owned(), ..Metadata::named(name(text)) }
+}
+
+fn spec() -> LogicalCloudSpec {
+    let permission = |permission: &str, scope| UserPermission {
+        name: name(permission),
+        api_groups: vec![String::new(), "apps".to_owned()],
+        resources: vec!["pods".to_owned(), "deployments".to_owned()],
+        verbs: vec!["get".to_owned(), "list".to_owned()],
+        resource_names: vec!["only".to_owned()],
+        scope,
+    };
+    LogicalCloudSpec {
+        namespace: Some(name("ns-1")),
+        level: Level::Standard,
+        user: Some(User {
+            user_name: name("user-1"),
+            user_type: UserType::Certificate,
+            permissions: vec![
+                permission("p-1", PermissionScope::Own),
+                permission("p-2", PermissionScope::Cluster),
+                permission("p-3", PermissionScope::Namespace(name("shared"))),
+            ],
+        }),
+        labels: BTreeMap::from([("example.org/team".to_owned(), "finance".to_owned())]),
+        mesh: MeshMode::Auto,
+        trust_domain: Some("lc-1.walmart.example".to_owned()),
+        adoption_policy: AdoptionPolicy::IfIdentical,
+        delete_policy: DeletePolicy::Keep,
+    }
+}
+
+fn object() -> ObjectId {
+    ObjectId {
+        api_version: "rbac.authorization.k8s.io/v1".to_owned(),
+        kind: "Role".to_owned(),
+        namespace: Some("ns-1".to_owned()),
+        name: "p-1".to_owned(),
+    }
+}
+
+#[test]
+fn installation_keeps_its_shape() {
+    holds(&Installation { id: uid(1), created_at: time(), canary: sealed() });
+}
+
+#[test]
+fn project_keeps_its_shape() {
+    holds(&Project { uid: uid(1), metadata: metadata("walmart"), deleting: true });
+}
+
+#[test]
+fn cluster_provider_keeps_its_shape() {
+    holds(&ClusterProvider { uid: uid(1), metadata: metadata("cp-1"), deleting: false });
+}
+
+#[test]
+fn cluster_keeps_its_shape() {
+    holds(&Cluster {
+        uid: uid(2),
+        metadata: metadata("c1"),
+        provider: name("cp-1"),
+        labels: BTreeMap::from([("site".to_owned(), "edge-7".to_owned())]),
+        server: "https://192.0.2.1:6443".to_owned(),
+        kubeconfig: sealed(),
+        ca_certificate: Some("-----BEGIN CERTIFICATE-----".to_owned()),
+        ca_key: Some(sealed()),
+        istio_version: Some("1.28.0".to_owned()),
+        registered_at: time(),
+        deleting: false,
+    });
+}
+
+#[test]
+fn cluster_health_keeps_its_shape() {
+    holds(&ClusterHealth {
+        connectivity: Connectivity::Unavailable,
+        identity: Some("7c0f".to_owned()),
+        version: Some("v1.36.3".to_owned()),
+        reason: Some(Reason::Unreachable),
+        detail: Some("connection refused".to_owned()),
+        checked_at: time(),
+    });
+}
+
+#[test]
+fn cluster_use_keeps_its_shape() {
+    holds(&ClusterUse {
+        cloud: uid(3),
+        project: name("walmart"),
+        name: name("lc-1"),
+        reference: name("lc-cl-1"),
+        reference_uid: uid(6),
+    });
+}
+
+#[test]
+fn logical_cloud_keeps_its_shape() {
+    holds(&LogicalCloud {
+        uid: uid(3),
+        project: name("walmart"),
+        project_uid: uid(1),
+        metadata: metadata("lc-1"),
+        spec: spec(),
+        edits: 4,
+        credential_epoch: 1,
+        lifecycle: Lifecycle {
+            phase: Phase::Applied,
+            applied_generation: 2,
+            applied: Some(AppliedPointer {
+                snapshot: uid(4),
+                edits: 3,
+                children: "00ff".to_owned(),
+                digest: "ff00".to_owned(),
+            }),
+            order: Some(uid(5)),
+        },
+        created_at: time(),
+    });
+}
+
+#[test]
+fn cluster_reference_keeps_its_shape() {
+    holds(&ClusterReference {
+        uid: uid(6),
+        metadata: metadata("lc-cl-1"),
+        cluster_provider: name("cp-1"),
+        cluster_name: name("c1"),
+        loadbalancer_ip: "2001:db8::1".parse().unwrap(),
+        deleted_at: Some(time()),
+        forced: true,
+    });
+}
+
+#[test]
+fn quota_keeps_its_shape() {
+    let spec = [("limits.cpu", "400"), ("count/jobs.batch", " ")];
+    let spec = spec.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    holds(&Quota { metadata: metadata("quota-1"), spec });
+}
+
+#[test]
+fn kv_pair_keeps_its_shape() {
+    let kv = vec![
+        ("key1".to_owned(), serde_json::json!("val1")),
+        ("a.$b".to_owned(), serde_json::json!({ "deep": [1, null, { "": true }] })),
+        ("key1".to_owned(), serde_json::json!(18_446_744_073_709_551_615_u64)),
+    ];
+    holds(&KvPair { metadata: metadata("kv-1"), kv });
+}
+
+#[test]
+fn applied_state_keeps_its_shape() {
+    holds(&Applied {
+        cloud: uid(3),
+        project: name("walmart"),
+        name: name("lc-1"),
+        generation: 2,
+        spec: spec(),
+        quotas: BTreeMap::from([(name("quota-1"), BTreeMap::from([("pods".to_owned(), "5".to_owned())]))]),
+        credential_epoch: 1,
+        pages: 1,
+    });
+}
+
+#[test]
+fn applied_references_keep_their_shape() {
+    holds(&ReferencePage {
+        references: vec![AppliedReference {
+            uid: uid(6),
+            name: name("lc-cl-1"),
+            cluster_provider: name("cp-1"),
+            cluster_name: name("c1"),
+            loadbalancer_ip: "0.0.0.0".parse().unwrap(),
+        }],
+    });
+}
+
+#[test]
+fn cluster_status_keeps_its_shape() {
+    holds(&ClusterStatus {
+        cloud: uid(3),
+        reference: name("lc-cl-1"),
+        reference_uid: uid(6),
+        cluster_provider: name("cp-1"),
+        cluster_name: name("c1"),
+        identity: Some("7c0f".to_owned()),
+        goal: Goal::Present,
+        generation: 2,
+        order: Some(uid(5)),
+        reached: false,
+        verified: Some(uid(7)),
+        parts: BTreeMap::from([
+            (Part::Namespace, PartState::Created),
+            (Part::Role, PartState::Failed("no".to_owned())),
+            (Part::RoleBinding, PartState::NotAvailable("away".to_owned())),
+            (Part::Quota, PartState::Pending),
+            (Part::Kubeconfig, PartState::Deleted),
+        ]),
+        inventory: vec![
+            InventoryItem { id: object(), uid: Some("uid-1".to_owned()), adopted: false },
+            InventoryItem { id: ObjectId { namespace: None, ..object() }, uid: None, adopted: true },
+        ],
+        connectivity: Connectivity::Available,
+        failure: Some(Failure { retry_after: Some(5), ..Failure::new(Reason::QuotaExceeded, "exceeded quota") }),
+        since: time(),
+        last_attempt: Some(time()),
+        next_attempt: Some(time()),
+        unreachable_since: Some(time()),
+        attempts: 3,
+        overdue: true,
+    });
+}
+
+#[test]
+fn credential_keeps_its_shape() {
+    holds(&Credential {
+        cloud: uid(3),
+        cluster_identity: "7c0f".to_owned(),
+        common_name: "dcm:walmart:lc-1:user-1:abcdefghijklmnop".to_owned(),
+        key: sealed(),
+        csr: "-----BEGIN CERTIFICATE REQUEST-----".to_owned(),
+        certificate: "-----BEGIN CERTIFICATE-----".to_owned(),
+        not_before: time(),
+        not_after: time(),
+        kubeconfig_of: "00ff".to_owned(),
+        kubeconfig: sealed(),
+    });
+}
+
+#[test]
+fn reservation_keeps_its_shape() {
+    holds(&Reservation {
+        cloud: uid(3),
+        project: name("walmart"),
+        name: name("lc-1"),
+        reference: name("lc-cl-1"),
+        reference_uid: uid(6),
+    });
+}
+
+#[test]
+fn order_keeps_its_shape() {
+    holds(&Order {
+        id: uid(5),
+        cloud: "logical-cloud/p/lc-1".parse().unwrap(),
+        given_at: time(),
+        verify: Some(uid(7)),
+        force: true,
+    });
+}
+
+#[test]
+fn what_only_the_next_release_knows_does_not_stop_this_one() {
+    let key: Key = "golden/file".parse().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/ClusterStatus.v1.json");
+    let golden = std::fs::read_to_string(path).unwrap();
+    let next = golden
+        .replace("\"version\": 1", "\"version\": 2")
+        .replace("QuotaExceeded", "StruckByLightning")
+        .replace("\"role-binding\"", "\"mesh\"");
+    let status: ClusterStatus = Body::from_json(next.into_bytes()).read(&key).unwrap();
+    assert_eq!(status.reason(), Some(Reason::Other));
+    assert!(status.parts.contains_key(&Part::Other));
+}

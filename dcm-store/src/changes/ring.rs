@@ -1,0 +1,94 @@
+use std::collections::VecDeque;
+
+use super::Recorded;
+
+/// What a change counts beside its key and body.
+const OVERHEAD: usize = 64;
+
+/// The last changes, bounded by their number and their bytes.
+pub(super) struct Ring {
+    changes: VecDeque<Recorded>,
+    /// The number of the last change that is gone: whoever stands before it has missed something.
+    floor: u64,
+    bytes: usize,
+    most_changes: usize,
+    most_bytes: usize,
+}
+
+impl Ring {
+    pub(super) fn new(floor: u64, most_changes: usize, most_bytes: usize) -> Self {
+        Self { changes: VecDeque::new(), floor, bytes: 0, most_changes, most_bytes }
+    }
+
+    pub(super) fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    pub(super) fn last(&self) -> u64 {
+        self.changes.back().map_or(self.floor, |change| change.number)
+    }
+
+    pub(super) fn push(&mut self, change: Recorded) {
+        self.bytes += size(&change);
+        self.changes.push_back(change);
+        while self.changes.len() > 1 && (self.changes.len() > self.most_changes || self.bytes > self.most_bytes) {
+            if let Some(gone) = self.changes.pop_front() {
+                self.bytes -= size(&gone);
+                self.floor = gone.number;
+            }
+        }
+    }
+
+    /// The changes after a number, oldest first.
+    pub(super) fn after(&self, number: u64) -> impl Iterator<Item = &Recorded> {
+        let first = self.changes.partition_point(|change| change.number <= number);
+        self.changes.range(first..)
+    }
+}
+
+fn size(change: &Recorded) -> usize {
+    let body = change.body.as_ref().map_or(0, |body| body.as_bytes().len());
+    OVERHEAD + change.key.as_str().len() + body
+}
+
+#[cfg(test)]
+mod tests {
+    use dcm_core::store::Body;
+
+    use super::*;
+
+    fn change(number: u64, bytes: usize) -> Recorded {
+        Recorded { number, key: "a/b".parse().unwrap(), body: Some(Body::from_json(vec![b' '; bytes])) }
+    }
+
+    fn numbers(ring: &Ring, after: u64) -> Vec<u64> {
+        ring.after(after).map(|change| change.number).collect()
+    }
+
+    #[test]
+    fn keeps_no_more_changes_than_it_may_and_says_how_far_back_it_goes() {
+        let mut ring = Ring::new(10, 3, usize::MAX);
+        assert_eq!((ring.floor(), ring.last()), (10, 10));
+        for number in [11, 12, 15, 16] {
+            ring.push(change(number, 1));
+        }
+        assert_eq!((ring.floor(), ring.last()), (11, 16));
+        assert_eq!(numbers(&ring, 11), [12, 15, 16]);
+        assert_eq!(numbers(&ring, 13), [15, 16]);
+        assert_eq!(numbers(&ring, 16), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn keeps_no_more_bytes_than_it_may_but_always_the_last_change() {
+        let mut ring = Ring::new(0, 100, 1000);
+        ring.push(change(1, 400));
+        ring.push(change(2, 400));
+        assert_eq!(ring.floor(), 0);
+        ring.push(change(3, 400));
+        assert_eq!(ring.floor(), 1);
+        ring.push(change(4, 5000));
+        assert_eq!((ring.floor(), numbers(&ring, 0)), (3, vec![4]));
+        ring.push(change(5, 1));
+        assert_eq!((ring.floor(), numbers(&ring, 0)), (4, vec![5]));
+    }
+}

@@ -1,0 +1,93 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use dcm_core::store::{Change, Document, Error, Event, Key};
+use futures_core::Stream;
+use futures_util::stream;
+use tokio::sync::watch;
+
+use super::{CLOSED, Recorded, Tip, position, ring::Ring, unavailable};
+use crate::revision;
+
+/// How many changes a cursor looks at while it holds the lock, and how many it takes along: a watch must not
+/// hold writers up, nor keep alive many documents that the ring has let go.
+const LOOK: usize = 1024;
+const TAKE: usize = 64;
+
+/// One watch: its place in the ring, and what it has taken from there.
+pub(super) struct Cursor {
+    pub(super) ring: Arc<Mutex<Ring>>,
+    pub(super) tip: watch::Receiver<Tip>,
+    pub(super) tag: Arc<str>,
+    pub(super) prefix: Key,
+    pub(super) at: u64,
+    pub(super) taken: VecDeque<Recorded>,
+    pub(super) over: bool,
+}
+
+impl Cursor {
+    async fn next(&mut self) -> Option<Result<Event, Error>> {
+        loop {
+            if let Some(change) = self.taken.pop_front() {
+                return Some(Ok(event(&self.tag, change)));
+            }
+            if self.over {
+                return None;
+            }
+            if let Err(error) = self.advance().await {
+                self.over = true;
+                return Some(Err(error));
+            }
+        }
+    }
+
+    /// Takes what the ring has, or waits until there may be more.
+    async fn advance(&mut self) -> Result<(), Error> {
+        // Marked as seen before the ring is read: what is appended after that wakes the wait below.
+        let ended = self.tip.borrow_and_update().ended.clone();
+        let more = self.read()?;
+        if more || !self.taken.is_empty() {
+            return Ok(());
+        }
+        if let Some(reason) = ended {
+            return Err(unavailable(&reason));
+        }
+        self.tip.changed().await.map_err(|_| unavailable(CLOSED))
+    }
+
+    /// Reads on in the ring; answers whether it may hold more.
+    fn read(&mut self) -> Result<bool, Error> {
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.at < ring.floor() {
+            return Err(Error::Expired);
+        }
+        for (looked, change) in ring.after(self.at).enumerate() {
+            if looked == LOOK || self.taken.len() == TAKE {
+                return Ok(true);
+            }
+            self.at = change.number;
+            if change.key.is_below(&self.prefix) {
+                self.taken.push_back(change.clone());
+            }
+        }
+        Ok(false)
+    }
+}
+
+pub(super) fn changes(cursor: Cursor) -> impl Stream<Item = Result<Event, Error>> + Send {
+    stream::unfold(cursor, |mut cursor| async move {
+        let item = cursor.next().await?;
+        Some((item, cursor))
+    })
+}
+
+fn event(tag: &str, change: Recorded) -> Event {
+    let position = position(tag, change.number);
+    let change = match change.body {
+        None => Change::Deleted(change.key),
+        Some(body) => Change::Put(Document { key: change.key, revision: revision::write(change.number), body }),
+    };
+    Event { position, change }
+}

@@ -1,0 +1,170 @@
+use std::{io, path::PathBuf, str::FromStr, sync::Arc};
+
+use dcm_core::store::{BoxError, Store};
+
+use crate::HISTORY;
+
+/// Which store to open, written as `memory:` or `sled:<path>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Config {
+    /// Everything in memory, nothing kept.
+    Memory,
+    /// sled, embedded in the process, in a directory of its own.
+    Sled(SledConfig),
+}
+
+/// Where sled keeps its files, and how much memory it may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SledConfig {
+    /// The directory; made where it is missing.
+    pub path: PathBuf,
+    /// How many bytes of documents sled keeps in memory (default: 64 MiB).
+    pub cache_bytes: u64,
+    /// How many changes a watch can resume from (default: [`HISTORY`]).
+    pub history: usize,
+}
+
+impl SledConfig {
+    /// A directory, and defaults for the rest.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), cache_bytes: 64 * 1024 * 1024, history: HISTORY }
+    }
+}
+
+/// A text that names no store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUrl {
+    /// There is a directory to be named, and it is not.
+    #[error("a sled store needs a directory: write sled:<path>, for example sled:./dcm-data")]
+    NoPath,
+    /// A store that a later release will have.
+    #[error("mongodb:// is not in this release yet; use memory: or sled:<path>")]
+    MongoDb,
+    /// Something else. The text is not shown: it may hold a password.
+    #[error("the store must be memory: (keeps nothing) or sled:<path>")]
+    Unknown,
+}
+
+impl FromStr for Config {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        match text.split_once(':') {
+            Some(("memory", "" | "//")) => Ok(Self::Memory),
+            Some(("sled", rest)) => match rest.strip_prefix("//").unwrap_or(rest) {
+                "" => Err(InvalidUrl::NoPath),
+                path => Ok(Self::Sled(SledConfig::new(path))),
+            },
+            Some(("mongodb" | "mongodb+srv", _)) => Err(InvalidUrl::MongoDb),
+            _ => Err(InvalidUrl::Unknown),
+        }
+    }
+}
+
+/// Why a store could not be opened, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error(
+        "the store in {} is in use by another process: another dcm-server may have it open; stop that one, or choose another directory", path.display()
+    )]
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The files are there and may not be used.
+    #[error(
+        "no permission for the store in {}: its directory and files must belong to the user that runs this process, readable and writable", path.display()
+    )]
+    Permission {
+        /// The store's directory.
+        path: PathBuf,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The files are damaged.
+    #[error(
+        "the store in {} is damaged: move the directory away, then restore a backup or start with an empty one", path.display()
+    )]
+    Corrupt {
+        /// The store's directory.
+        path: PathBuf,
+        /// What was found.
+        source: BoxError,
+    },
+    /// The files were written by something that this release does not understand.
+    #[error(
+        "the store in {} is not one that this release can read: start the release that wrote it and export, or choose another directory", path.display()
+    )]
+    Unsupported {
+        /// The store's directory.
+        path: PathBuf,
+        /// What was found.
+        source: BoxError,
+    },
+    /// Reading or writing the files failed.
+    #[error("the store in {} cannot be opened: check the disk and the path", path.display())]
+    Io {
+        /// The store's directory.
+        path: PathBuf,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// This build was made without the backend.
+    #[error("this program was built without the {backend} store: build it with the feature {backend}")]
+    NotBuilt {
+        /// The backend's and the feature's name.
+        backend: &'static str,
+    },
+}
+
+/// Opens the store that a configuration names.
+///
+/// # Errors
+/// [`OpenError`], each saying what to do.
+pub async fn open(config: Config) -> Result<Arc<dyn Store>, OpenError> {
+    match config {
+        #[cfg(feature = "memory")]
+        Config::Memory => Ok(Arc::new(crate::memory::MemoryStore::new())),
+        #[cfg(not(feature = "memory"))]
+        Config::Memory => Err(OpenError::NotBuilt { backend: "memory" }),
+        #[cfg(feature = "sled")]
+        Config::Sled(config) => Ok(Arc::new(crate::sled::SledStore::open(config).await?)),
+        #[cfg(not(feature = "sled"))]
+        Config::Sled(_) => Err(OpenError::NotBuilt { backend: "sled" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_named_by_a_url() {
+        let sled = |path: &str| Ok(Config::Sled(SledConfig::new(path)));
+        assert_eq!("memory:".parse(), Ok(Config::Memory));
+        assert_eq!("memory://".parse(), Ok(Config::Memory));
+        assert_eq!("sled:./dcm-data".parse(), sled("./dcm-data"));
+        assert_eq!("sled:/var/lib/dcm".parse(), sled("/var/lib/dcm"));
+        assert_eq!("sled:///var/lib/dcm".parse(), sled("/var/lib/dcm"));
+    }
+
+    #[test]
+    fn an_unusable_url_is_refused_with_what_is_allowed_and_without_quoting_it() {
+        let refused = |text: &str| text.parse::<Config>().unwrap_err();
+        assert_eq!(refused("sled:"), InvalidUrl::NoPath);
+        assert_eq!(refused("mongodb://u:secret@h"), InvalidUrl::MongoDb);
+        assert_eq!(refused("mongodb+srv://u:secret@h"), InvalidUrl::MongoDb);
+        for text in ["", "memory", "memory:x", "redis://u:secret@h", "/var/lib/dcm"] {
+            assert_eq!(refused(text), InvalidUrl::Unknown, "{text:?}");
+        }
+        for error in [InvalidUrl::MongoDb, InvalidUrl::Unknown] {
+            let text = error.to_string();
+            assert!(text.contains("memory:") && text.contains("sled:<path>"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A store that keeps everything in an embedded [sled](https://docs.rs/sled) in a directory of its own.
+//!
+//! # How it keeps its promises
+//! One thread writes. It takes all the writes that wait, checks their preconditions in order, applies them
+//! as one atomic batch, lets sled write its log, calls `fdatasync` on the log's file itself (sled's own
+//! flush is `sync_file_range`, which leaves the data in the disk's cache), and only then answers all of
+//! them. So many writers share one sync.
+//!
+//! sled shows a batch to readers before it is synced. Every document carries the number of its write, and
+//! the journal knows up to which number all is durable: a read that finds a higher one waits for it. Thus
+//! no read returns what a power loss could take back.
+//!
+//! sled puts values above a quarter of a segment into files of their own and never syncs those. Documents
+//! larger than 16 KiB are therefore split over several keys within the same batch.
+//!
+//! # Caveats
+//! - sled gives space back to itself, not to the file system: the directory grows to 2 to 4 times the data.
+//! - sled may move data that is synced already to a new place in its log and overwrite the old one; it
+//!   orders the two by `sync_file_range` only, and syncs truly every half second. On a disk with a volatile
+//!   cache, a power loss within that time could hit such a move.
+//! - A log that is damaged in the middle is refused when it is opened. Damage near its end looks to sled like
+//!   a write that a crash cut off: it drops that and what follows without a word. Keep backups.
+//! - Only one process at a time can have the directory open.
+
+mod files;
+mod record;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use ::sled::{Db, IVec};
+use async_trait::async_trait;
+use dcm_core::store::{Body, Changes, Document, Error, Key, Position, Precondition, Revision, Scan, Store};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    OpenError, SledConfig,
+    changes::{Journal, unavailable},
+    key,
+    revision::{self, Expected},
+};
+use record::{Content, Head};
+use writer::{Order, Write, Writer};
+
+/// How many writes may wait for the writer before their callers have to wait to hand theirs in.
+const WAITING: usize = 1024;
+
+/// How many documents, or bytes of them, a scan reads before it lets others run.
+const PAGE: usize = 64;
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Documents in sled.
+///
+/// # Guarantees
+/// All of [`Store`]'s. An acknowledged write survives `kill -9` and, but for the caveat of the
+/// [module](self), power loss. A write goes on when its caller drops the future. A scan is not a snapshot:
+/// it sees each document as it was at some moment during the scan.
+///
+/// After a write to the disk has failed, what sled holds and what the disk holds may differ. From then on
+/// the store refuses all writes, and all reads that could rest on the failed write, with
+/// [`Error::Unavailable`], until it is opened again.
+///
+/// # Caveats
+/// A watch resumes from the last changes of this process only. Documents larger than
+/// [`DOCUMENT_LIMIT`](crate::DOCUMENT_LIMIT) and keys longer than [`KEY_LIMIT`](key::KEY_LIMIT) are
+/// [`Error::TooLarge`].
+pub struct SledStore {
+    path: PathBuf,
+    db: Db,
+    journal: Arc<Journal>,
+    /// The number of the last write of a batch that deletes something; see [`SledStore::settle`].
+    last_delete: Arc<AtomicU64>,
+    orders: Option<mpsc::Sender<Order>>,
+    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl SledStore {
+    /// Opens the store in a directory, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`], each saying what to do.
+    pub async fn open(config: SledConfig) -> Result<Self, OpenError> {
+        let path = config.path.clone();
+        // Recovery reads the whole log, which may take seconds.
+        match tokio::task::spawn_blocking(move || Self::open_blocking(&config)).await {
+            Ok(opened) => opened,
+            // sled meets some kinds of damage with a panic.
+            Err(panicked) => Err(OpenError::Corrupt { path, source: Box::new(panicked) }),
+        }
+    }
+
+    fn open_blocking(config: &SledConfig) -> Result<Self, OpenError> {
+        let opened = files::open(config)?;
+        let journal = Arc::new(Journal::new(opened.counter, config.history));
+        let last_delete = Arc::new(AtomicU64::new(0));
+        let (orders, receiver) = mpsc::channel(WAITING);
+        let writer = Writer {
+            db: opened.db.clone(),
+            file: opened.file,
+            orders: receiver,
+            journal: Arc::clone(&journal),
+            last_delete: Arc::clone(&last_delete),
+            counter: opened.counter,
+            reserved: opened.counter,
+        };
+        let thread = std::thread::Builder::new()
+            .name("dcm-store-sled".into())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io { path: config.path.clone(), source })?;
+        Ok(Self {
+            path: config.path.clone(),
+            db: opened.db,
+            journal,
+            last_delete,
+            orders: Some(orders),
+            writer: Arc::new(Mutex::new(Some(thread))),
+        })
+    }
+
+    /// Finishes the writes that wait, and takes no more.
+    ///
+    /// Dropping the store does the same, but blocks its thread meanwhile. The directory is free for another
+    /// process once the store has been dropped.
+    pub async fn close(&self) {
+        if let Some(orders) = &self.orders {
+            // Where nobody takes orders any more, it is closed already.
+            let _ = orders.send(Order::Close).await;
+        }
+        let writer = Arc::clone(&self.writer);
+        let joined = tokio::task::spawn_blocking(move || join(&writer)).await;
+        if let Err(error) = joined {
+            tracing::error!(%error, "waiting for the store's writer failed");
+        }
+    }
+
+    async fn write(&self, key: &Key, body: Option<Body>, expected: Expected) -> Result<u64, Error> {
+        let (reply, answer) = oneshot::channel();
+        let write = Write { encoded: key::encode(key), key: key.clone(), body, expected, reply };
+        self.journal.check()?;
+        let refused = || match self.journal.check() {
+            Err(error) => error,
+            Ok(()) => unavailable("the store's writer has stopped"),
+        };
+        let orders = self.orders.as_ref().ok_or_else(refused)?;
+        let order = Order::Write(write);
+        orders.send(order).await.map_err(|_| refused())?;
+        answer.await.unwrap_or_else(|gone| {
+            // The writer died with this write in its hands.
+            Err(Error::OutcomeUnknown { key: key.clone(), source: Box::new(gone) })
+        })
+    }
+
+    /// Waits until what a read has seen is durable.
+    ///
+    /// `newest` is the highest number among the documents found. What was *not* found may have been deleted
+    /// by a batch that is not durable yet; where one is on its way, the read waits for that as well.
+    async fn settle(&self, newest: u64, complete: bool) -> Result<(), Error> {
+        let deleted = if complete { 0 } else { self.last_delete.load(Ordering::SeqCst) };
+        self.journal.reached(newest.max(deleted)).await
+    }
+
+    /// Reads the rest of a document whose head was found, or `None` where it has been replaced meanwhile.
+    async fn finish(&self, key: &Key, head: &IVec) -> Result<Option<(u64, Document)>, Error> {
+        let Some(head) = Head::parse(head) else {
+            return Err(corrupt(key, "its record is not of a known form"));
+        };
+        let body = match head.content {
+            Content::Whole(json) => Body::from_json(json),
+            Content::Split(split) => match split.read(&self.db, head.number).await {
+                Ok(Some(json)) => Body::from_json(json),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(read_failed(key, error)),
+            },
+        };
+        let document = Document { key: key.clone(), revision: revision::write(head.number), body };
+        Ok(Some((head.number, document)))
+    }
+
+    /// Reads one document as sled shows it.
+    async fn look_up(&self, key: &Key, encoded: &[u8]) -> Result<Option<(u64, Document)>, Error> {
+        loop {
+            let found = self.db.get(encoded).map_err(|e| read_failed(key, e))?;
+            let Some(head) = found else {
+                return Ok(None);
+            };
+            if let Some(found) = self.finish(key, &head).await? {
+                return Ok(Some(found));
+            }
+            // The chunks are gone because the document was replaced since its head was read: look again.
+            // Where it was not, they are missing for good.
+            let again = self.db.get(encoded).map_err(|e| read_failed(key, e))?;
+            if again.as_ref() == Some(&head) {
+                return Err(corrupt(key, "a part of it is missing"));
+            }
+        }
+    }
+
+    /// Reads some documents on, and answers whether there may be more.
+    async fn page(&self, scan: &Scan, found: &mut Vec<Document>) -> Result<bool, Error> {
+        let after = found.last().map(|document| &document.key);
+        let Some(range) = key::range(&scan.prefix, after.or(scan.after.as_ref())) else {
+            return Ok(false);
+        };
+        let mut newest = 0;
+        let mut bytes = 0;
+        let mut more = false;
+        let wanted = (found.len() + PAGE).min(scan.limit);
+        let mut heads = self.db.range(range);
+        loop {
+            if found.len() == wanted || bytes >= PAGE_BYTES {
+                more = found.len() < scan.limit;
+                break;
+            }
+            let Some(item) = heads.next() else {
+                break;
+            };
+            let (encoded, head) = item.map_err(|e| read_failed(&scan.prefix, e))?;
+            let Some(key) = key::decode(&encoded) else {
+                return Err(corrupt(&scan.prefix, "a key below it is not of a known form"));
+            };
+            let finished = match self.finish(&key, &head).await? {
+                None => self.look_up(&key, &encoded).await?,
+                finished => finished,
+            };
+            if let Some((number, document)) = finished {
+                newest = newest.max(number);
+                bytes += document.body.as_bytes().len();
+                found.push(document);
+            }
+        }
+        self.settle(newest, false).await?;
+        Ok(more)
+    }
+}
+
+// Reads run on their caller's thread: they take a microsecond or a few, from sled's cache or the page cache of
+// the system, and handing them to another thread would cost ten times that.
+#[async_trait]
+impl Store for SledStore {
+    async fn get(&self, key: &Key) -> Result<Option<Document>, Error> {
+        let found = self.look_up(key, &key::encode(key)).await?;
+        let newest = found.as_ref().map_or(0, |(number, _)| *number);
+        self.settle(newest, found.is_some()).await?;
+        Ok(found.map(|(_, document)| document))
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {
+        let mut found = Vec::new();
+        while self.page(&scan, &mut found).await? {
+            tokio::task::yield_now().await;
+        }
+        Ok(found)
+    }
+
+    async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, Error> {
+        key::check_size(key, body.as_bytes().len())?;
+        let expected = Expected::from(&precondition);
+        let number = self.write(key, Some(body), expected).await?;
+        Ok(revision::write(number))
+    }
+
+    async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), Error> {
+        self.write(key, None, Expected::at(revision)).await?;
+        Ok(())
+    }
+
+    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, Error> {
+        self.journal.check()?;
+        self.journal.watch(prefix, from.as_ref())
+    }
+
+    async fn position(&self) -> Result<Position, Error> {
+        Ok(self.journal.position())
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        self.journal.check()
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        // Without senders the writer finishes what waits, and ends.
+        self.orders = None;
+        join(&self.writer);
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // sled's own debug output walks the whole tree.
+        f.debug_struct("SledStore").field("path", &self.path).field("journal", &self.journal).finish_non_exhaustive()
+    }
+}
+
+fn join(writer: &Mutex<Option<JoinHandle<()>>>) {
+    let thread = writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if thread.is_some_and(|thread| thread.join().is_err()) {
+        tracing::error!("the store's writer panicked");
+    }
+}
+
+fn corrupt(key: &Key, reason: &str) -> Error {
+    Error::Corrupt { key: key.clone(), reason: reason.to_owned() }
+}
+
+fn read_failed(key: &Key, error: ::sled::Error) -> Error {
+    match error {
+        ::sled::Error::Corruption { .. } => corrupt(key, "sled found its file damaged"),
+        error => Error::Unavailable(Box::new(error)),
+    }
+}

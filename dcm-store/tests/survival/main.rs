@@ -1,0 +1,47 @@
+//! What was acknowledged survives a killed process, a lost page cache and a full disk.
+//!
+//! Each test runs its writers in a child process: this program again, with [`child::work`] as its only test.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that fails says where, and one that is left out says so"
+)]
+#![cfg(all(feature = "sled", unix))]
+
+mod child;
+mod full;
+mod kill;
+mod power;
+
+use dcm_core::store::{Body, Key};
+use std::{path::Path, sync::Arc};
+
+async fn open(place: &Path) -> Arc<dyn dcm_core::store::Store> {
+    let config = dcm_store::SledConfig::new(place);
+    let opened = dcm_store::open(dcm_store::Config::Sled(config)).await;
+    opened.expect("the store opens")
+}
+
+fn key(text: &str) -> Key {
+    text.parse().expect("a key")
+}
+
+/// A document that shows whether it is whole: every part of it is made of its numbers.
+fn document(writer: u64, n: u64, length: usize) -> Body {
+    let piece = format!("{writer}:{n};");
+    let text = piece.repeat(length / piece.len() + 1);
+    Body::from_json(format!("{{\"writer\":{writer},\"n\":{n},\"text\":\"{text}\"}}").into_bytes())
+}
+
+#[allow(clippy::disallowed_methods, reason = "how often to kill, and what a child is to do, comes from outside")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Fails where the environment demands that nothing is left out, and else says what is.
+fn skip(reason: &str, what: &str) {
+    println!("SKIPPED ({reason}): {what}");
+    let demanded = variable("DCM_TEST_REQUIRE_REAL").is_some_and(|value| value == "1");
+    assert!(!demanded, "DCM_TEST_REQUIRE_REAL=1, but {reason}");
+}
