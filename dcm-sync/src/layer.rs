@@ -1,0 +1,7 @@
+//! Synchronizers around a synchronizer.
+
+mod limited;
+mod timeouts;
+
+pub use limited::Limited;
+pub use timeouts::Timeouts;

@@ -1,0 +1,48 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dcm_core::sync::{CertificateRequest, ClusterAccess, Desired, Facts, Failure, Removal, Report, Synchronizer};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Bounds how many calls are under way at the same time; the others wait their turn.
+#[derive(Debug)]
+pub struct Limited {
+    inner: Arc<dyn Synchronizer>,
+    turns: Semaphore,
+}
+
+impl Limited {
+    /// Lets at most `most` calls through side by side, at least one.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Synchronizer>, most: usize) -> Self {
+        Self { inner, turns: Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)) }
+    }
+
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // An error says that it was closed, which nobody does.
+        self.turns.acquire().await.ok()
+    }
+}
+
+#[async_trait]
+impl Synchronizer for Limited {
+    async fn probe(&self, access: &ClusterAccess) -> Result<Facts, Failure> {
+        let _turn = self.turn().await;
+        self.inner.probe(access).await
+    }
+
+    async fn apply(&self, access: &ClusterAccess, desired: &Desired) -> Report {
+        let _turn = self.turn().await;
+        self.inner.apply(access, desired).await
+    }
+
+    async fn sign(&self, access: &ClusterAccess, request: &CertificateRequest) -> Result<String, Failure> {
+        let _turn = self.turn().await;
+        self.inner.sign(access, request).await
+    }
+
+    async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {
+        let _turn = self.turn().await;
+        self.inner.remove(access, removal).await
+    }
+}
