@@ -1,1 +1,30 @@
-//! The DCM server: REST over HTTP, configuration, assembly and the worker
+//! The DCM server: REST over HTTP, configuration, assembly and the worker.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! dcm_server::install_crypto_provider();
+//! let config = dcm_server::Config::from_options(["--store", "memory:", "--http", "127.0.0.1:0"])?;
+//! let server = dcm_server::start(config).await?;
+//! println!("http://{}/v2/projects", server.http_addr());
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod assemble;
+pub mod config;
+mod http;
+pub mod shutdown;
+pub mod simulated;
+mod status;
+pub mod telemetry;
+pub mod worker;
+
+pub use assemble::{Running, StartError, start};
+pub use config::Config;
+
+/// Makes aws-lc-rs the cryptography of this process, where none is set yet.
+pub fn install_crypto_provider() {
+    // An error means that there is one already: whoever set it decides.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

@@ -1,0 +1,178 @@
+//! Puts a server together: the only list of concrete types.
+
+mod system;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use dcm_core::{
+    credential::CredentialMaker,
+    error::Error,
+    secret,
+    service::{Dcm, Ports},
+    sync::Synchronizer,
+};
+use dcm_mesh::credential::UserCredentials;
+use dcm_sim::Simulation;
+use dcm_store::{
+    OpenError,
+    encryption::{AeadSealer, Keyring, KeyringError},
+};
+use dcm_sync::kube::KubeSynchronizer;
+use tokio::net::TcpListener;
+
+use crate::{
+    config::{Config, SynchronizerKind},
+    http::{Edge, Limits, Server, Shared, Trust},
+    simulated::SimulatedSynchronizer,
+    worker::{Worker, WorkerHandle, WorkerSettings},
+};
+use system::{OffWorkers, OsEntropy, SystemClock};
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Running {
+    dcm: Dcm,
+    http: Server,
+    worker: WorkerHandle,
+    simulation: Option<Simulation>,
+}
+
+/// Why a server did not start, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address can be reached by others, and nobody would be asked who he is.
+    #[error(
+        "--http {0} can be reached from beyond this machine, and this release asks nobody who he is: listen on 127.0.0.1, \
+         or give --insecure-listen-without-authentication if the network keeps strangers away"
+    )]
+    BeyondLoopback(SocketAddr),
+    /// The address cannot be had.
+    #[error(
+        "--http {address} cannot be listened on: another program may have the port, or the machine not the address"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("--store cannot be opened")]
+    Store(#[from] OpenError),
+    /// There is no encryption key.
+    #[error("--encryption-key-file cannot be used")]
+    Key(#[from] KeyringError),
+    /// The encryption key does not work.
+    #[error("the encryption of secrets cannot be set up")]
+    Encryption(#[from] secret::Error),
+    /// The data was written with another encryption key.
+    #[error(
+        "--encryption-key-file is not the key that the data was written with; give that one: without it users' keys and \
+         registered kubeconfigs cannot be read"
+    )]
+    WrongKey(#[source] secret::Error),
+    /// The store does not serve.
+    #[error("the first records cannot be read or written")]
+    Records(#[from] Error),
+}
+
+/// Starts a server. Must be called in a tokio runtime, after a crypto provider was installed.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running then.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    if !config.http.ip().is_loopback() && !config.insecure_listen_without_authentication {
+        return Err(StartError::BeyondLoopback(config.http));
+    }
+    let failed = |source| StartError::Listen { address: config.http, source };
+    let listener = TcpListener::bind(config.http).await.map_err(failed)?;
+    let (wake, worker) = Worker::new(worker_settings(&config));
+    let (synchronizer, simulation) = synchronizer(config.synchronizer);
+    let ports = Ports {
+        store: dcm_store::open(config.store.clone()).await?,
+        sealer: Arc::new(AeadSealer::new(keyring(&config)?)?),
+        credentials: Arc::new(OffWorkers(UserCredentials)) as Arc<dyn CredentialMaker>,
+        synchronizer,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        wake,
+    };
+    let process = system::process_id(&*ports.entropy);
+    let dcm = Dcm::open(ports, config.settings()).await.map_err(|error| match error {
+        Error::Secret(error) => StartError::WrongKey(error),
+        other => StartError::Records(other),
+    })?;
+    dcm.ensure_default_provider().await?;
+    let shared = Shared { dcm: dcm.clone(), limits: limits(&config) };
+    let edge = Edge::new(shared, Trust::new(&config.allowed_host), process);
+    let http = Server::start(listener, edge).map_err(failed)?;
+    let worker = worker.start(dcm.clone());
+    Ok(Running { dcm, http, worker, simulation })
+}
+
+impl Running {
+    /// Where HTTP is served.
+    #[must_use]
+    pub const fn http_addr(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// The DCM that is served.
+    #[must_use]
+    pub const fn dcm(&self) -> &Dcm {
+        &self.dcm
+    }
+
+    /// The simulated clusters, where there are any.
+    #[must_use]
+    pub const fn simulation(&self) -> Option<&Simulation> {
+        self.simulation.as_ref()
+    }
+
+    /// Stops: takes no request any more, ends those in flight within a bound, then the worker, then the
+    /// store. What was ordered and is not done goes on at the next start.
+    pub async fn stop(self) {
+        self.http.stop().await;
+        self.worker.stop().await;
+        if let Some(simulation) = self.simulation {
+            simulation.shutdown().await;
+        }
+    }
+}
+
+fn keyring(config: &Config) -> Result<Keyring, KeyringError> {
+    config.key_file().map_or_else(Keyring::random, |file| Keyring::load_or_create(&file))
+}
+
+fn synchronizer(kind: SynchronizerKind) -> (Arc<dyn Synchronizer>, Option<Simulation>) {
+    let kube: Arc<dyn Synchronizer> = Arc::new(KubeSynchronizer::default());
+    match kind {
+        SynchronizerKind::Kube => (kube, None),
+        SynchronizerKind::Simulated => {
+            let simulation = Simulation::default();
+            (Arc::new(SimulatedSynchronizer::new(kube, simulation.clone())), Some(simulation))
+        }
+    }
+}
+
+fn worker_settings(config: &Config) -> WorkerSettings {
+    WorkerSettings {
+        concurrency: config.work.cluster_concurrency,
+        resync_period: Some(config.work.resync_period).filter(|period| !period.is_zero()),
+        // Simulated clusters have forgotten everything.
+        resync_at_start: config.synchronizer == SynchronizerKind::Simulated,
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        connections: limits.max_connections,
+        requests: limits.max_concurrent_requests,
+        header_timeout: limits.header_timeout,
+        body_timeout: limits.body_timeout,
+        request_timeout: limits.request_timeout,
+        stop_timeout: limits.stop_timeout,
+    }
+}

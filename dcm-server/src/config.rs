@@ -1,0 +1,336 @@
+//! What can be configured: the only place that reads the command line and the environment.
+
+mod values;
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, ValueEnum};
+use dcm_core::{
+    credential::KeyAlgorithm,
+    model::{KubeconfigRules, Policy},
+    service::Settings,
+};
+
+/// The Distributed Cloud Manager: logical clouds over many Kubernetes clusters.
+///
+/// Every option can also be given as an environment variable; the command line wins.
+#[derive(Clone, Debug, Parser, PartialEq, Eq)]
+#[command(name = "dcm-server", version)]
+pub struct Config {
+    /// Where to listen for HTTP; port 0 takes any free one.
+    #[arg(long, env = "DCM_HTTP", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9077", value_parser = values::address)]
+    pub http: SocketAddr,
+
+    /// Where records are kept: sled:DIRECTORY, or memory: (keeps nothing).
+    #[arg(long, env = "DCM_STORE", value_name = "STORE", default_value = "sled:./dcm-data")]
+    pub store: dcm_store::Config,
+
+    /// What carries work to clusters: kube (their API servers), or simulated (clusters inside of this process).
+    #[arg(long, env = "DCM_SYNCHRONIZER", value_enum, default_value_t)]
+    pub synchronizer: SynchronizerKind,
+
+    /// The file with the key that secrets are encrypted with, made where it is missing [default: the
+    /// sled data's directory with .key behind its name; none for memory:].
+    #[arg(long, env = "DCM_ENCRYPTION_KEY_FILE", value_name = "FILE")]
+    pub encryption_key_file: Option<PathBuf>,
+
+    /// What is logged: error, warn, info, debug or trace, or directives such as info,dcm_server=debug.
+    #[arg(long, env = "DCM_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+
+    /// How it is logged.
+    #[arg(long, env = "DCM_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// A further host name that the server goes by in the header fields Host and Origin; may be repeated.
+    #[arg(long, env = "DCM_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',', value_parser = values::host)]
+    pub allowed_host: Vec<String>,
+
+    /// Listen beyond loopback although whoever reaches the port can do everything.
+    #[arg(long, env = "DCM_INSECURE_LISTEN_WITHOUT_AUTHENTICATION", value_parser = values::boolean)]
+    pub insecure_listen_without_authentication: bool,
+
+    /// What tenants may do.
+    #[command(flatten)]
+    pub policy: PolicyOptions,
+
+    /// How work is carried to clusters.
+    #[command(flatten)]
+    pub work: WorkOptions,
+
+    /// How much is served at once, and for how long.
+    #[command(flatten)]
+    pub limits: LimitOptions,
+}
+
+/// What tenants may do, beyond the defaults that are safe for tenants who do not trust each other.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(next_help_heading = "Policy")]
+pub struct PolicyOptions {
+    /// A reserved namespace (default, istio-system, kube-*) that logical clouds may use; may be repeated.
+    #[arg(long, env = "DCM_ALLOW_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',', value_parser = values::namespace)]
+    pub allow_namespace: Vec<String>,
+
+    /// Allow admin clouds (level "0").
+    #[arg(long, env = "DCM_ALLOW_ADMIN_CLOUDS", value_parser = values::boolean)]
+    pub allow_admin_clouds: bool,
+
+    /// Allow permissions for the whole cluster (namespace "").
+    #[arg(long, env = "DCM_ALLOW_CLUSTER_WIDE_PERMISSIONS", value_parser = values::boolean)]
+    pub allow_cluster_wide_permissions: bool,
+
+    /// Allow permissions in other namespaces.
+    #[arg(long, env = "DCM_ALLOW_FOREIGN_NAMESPACE_PERMISSIONS", value_parser = values::boolean)]
+    pub allow_foreign_namespace_permissions: bool,
+
+    /// Allow permissions by which their holder can widen his own rights or limits.
+    #[arg(long, env = "DCM_ALLOW_PRIVILEGED_PERMISSIONS", value_parser = values::boolean)]
+    pub allow_privileged_permissions: bool,
+
+    /// Whether projects are made on first use, or must be registered before.
+    #[arg(long, env = "DCM_PROJECTS", value_enum, default_value_t)]
+    pub projects: Projects,
+
+    /// Allow uploaded kubeconfigs to skip the check of the API server's certificate.
+    #[arg(long, env = "DCM_ALLOW_KUBECONFIG_INSECURE_SKIP_TLS_VERIFY", value_parser = values::boolean)]
+    pub allow_kubeconfig_insecure_skip_tls_verify: bool,
+
+    /// Allow uploaded kubeconfigs to name a proxy.
+    #[arg(long, env = "DCM_ALLOW_KUBECONFIG_PROXY_URL", value_parser = values::boolean)]
+    pub allow_kubeconfig_proxy_url: bool,
+
+    /// Allow uploaded kubeconfigs to lead to http:// servers.
+    #[arg(long, env = "DCM_ALLOW_KUBECONFIG_PLAIN_HTTP", value_parser = values::boolean)]
+    pub allow_kubeconfig_plain_http: bool,
+}
+
+/// How work is carried to clusters.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(next_help_heading = "Work on clusters")]
+pub struct WorkOptions {
+    /// How long users' certificates live; they are renewed at two thirds of it. At least 10m.
+    #[arg(long, env = "DCM_CREDENTIAL_LIFETIME", value_name = "DURATION", default_value = "90d", value_parser = values::lifetime)]
+    pub credential_lifetime: Duration,
+
+    /// How long a cluster may take to become as ordered before the order counts as failed.
+    #[arg(long, env = "DCM_DEADLINE", value_name = "DURATION", default_value = "10m", value_parser = values::period)]
+    pub deadline: Duration,
+
+    /// The kind of users' keys.
+    #[arg(long, env = "DCM_CREDENTIAL_KEY", value_enum, default_value_t)]
+    pub credential_key: CredentialKey,
+
+    /// How long a cluster must have been away before a reference to it can be deleted by force.
+    #[arg(long, env = "DCM_FORCE_AFTER", value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
+    pub force_after: Duration,
+
+    /// How often applied logical clouds are looked at again, for drift and for certificates to renew; 0 for never,
+    /// which lets certificates run out.
+    #[arg(long, env = "DCM_RESYNC_PERIOD", value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
+    pub resync_period: Duration,
+
+    /// How many clusters are worked on side by side.
+    #[arg(long, env = "DCM_CLUSTER_CONCURRENCY", value_name = "NUMBER", default_value = "64", value_parser = values::count)]
+    pub cluster_concurrency: usize,
+}
+
+/// How much is served at once, and for how long.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitOptions {
+    /// How many connections there may be; more of them wait.
+    #[arg(long, env = "DCM_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "10000", value_parser = values::count)]
+    pub max_connections: usize,
+
+    /// How many requests are served at once; more of them get 503.
+    #[arg(long, env = "DCM_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER", default_value = "10000", value_parser = values::count)]
+    pub max_concurrent_requests: usize,
+
+    /// How long the header of a request may take, and how long a connection may be idle.
+    #[arg(long, env = "DCM_HEADER_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::period)]
+    pub header_timeout: Duration,
+
+    /// How long the body of a request may take.
+    #[arg(long, env = "DCM_BODY_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = values::period)]
+    pub body_timeout: Duration,
+
+    /// How long an answer may take.
+    #[arg(long, env = "DCM_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::period)]
+    pub request_timeout: Duration,
+
+    /// How long requests in flight may take when the server stops.
+    #[arg(long, env = "DCM_STOP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = values::period)]
+    pub stop_timeout: Duration,
+}
+
+/// What carries work to clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SynchronizerKind {
+    /// The clusters' API servers.
+    #[default]
+    Kube,
+    /// Simulated clusters inside of this process.
+    Simulated,
+}
+
+/// A kind of key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CredentialKey {
+    /// ECDSA on P-256.
+    #[default]
+    EcdsaP256,
+    /// Ed25519.
+    Ed25519,
+    /// RSA with 2048 bits.
+    #[value(name = "rsa-2048")]
+    Rsa2048,
+    /// RSA with 4096 bits.
+    #[value(name = "rsa-4096")]
+    Rsa4096,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object for each line.
+    Json,
+}
+
+/// Whether projects are registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Projects {
+    /// They are made on first use.
+    #[default]
+    Implicit,
+    /// They must be there before.
+    Registered,
+}
+
+impl From<CredentialKey> for KeyAlgorithm {
+    fn from(key: CredentialKey) -> Self {
+        match key {
+            CredentialKey::EcdsaP256 => Self::EcdsaP256,
+            CredentialKey::Ed25519 => Self::Ed25519,
+            CredentialKey::Rsa2048 => Self::Rsa2048,
+            CredentialKey::Rsa4096 => Self::Rsa4096,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the command line and the environment of this process; ends it with a message where that
+    /// cannot be read, or where help was asked for.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::parse()
+    }
+
+    /// Reads options, without a program's name before them, and the environment.
+    ///
+    /// # Errors
+    /// A message that names the option and what is allowed.
+    pub fn from_options<T: Into<OsString> + Clone>(options: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
+        let name = std::iter::once(OsString::from("dcm-server"));
+        Self::try_parse_from(name.chain(options.into_iter().map(Into::into)))
+    }
+
+    /// How the use cases behave.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            policy: self.policy.policy(),
+            key_algorithm: self.work.credential_key.into(),
+            force_after: self.work.force_after,
+            credential_lifetime: self.work.credential_lifetime,
+            deadline: self.work.deadline,
+            ..Settings::default()
+        }
+    }
+
+    /// The key file, given or by default; `None` where secrets are kept no longer than this process.
+    #[must_use]
+    pub fn key_file(&self) -> Option<PathBuf> {
+        match (&self.encryption_key_file, &self.store) {
+            (Some(file), _) => Some(file.clone()),
+            (None, dcm_store::Config::Sled(sled)) => {
+                // Beside the data and not among it: `cp -r` of the data does not take the key along.
+                let mut path: OsString = sled.path.components().collect::<PathBuf>().into_os_string();
+                path.push(".key");
+                Some(path.into())
+            }
+            (None, _) => None,
+        }
+    }
+}
+
+impl PolicyOptions {
+    fn policy(&self) -> Policy {
+        Policy {
+            allowed_namespaces: self.allow_namespace.clone(),
+            admin_clouds: self.allow_admin_clouds,
+            cluster_wide_permissions: self.allow_cluster_wide_permissions,
+            foreign_namespace_permissions: self.allow_foreign_namespace_permissions,
+            privileged_permissions: self.allow_privileged_permissions,
+            registered_projects: self.projects == Projects::Registered,
+            kubeconfigs: KubeconfigRules {
+                insecure_skip_tls_verify: self.allow_kubeconfig_insecure_skip_tls_verify,
+                proxy_url: self.allow_kubeconfig_proxy_url,
+                plain_http: self.allow_kubeconfig_plain_http,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(options: &[&str]) -> Result<Config, String> {
+        Config::from_options(options.iter().copied()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_options_the_defaults_are_in_force() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.http.to_string(), "127.0.0.1:9077");
+        assert_eq!(config.settings().policy, Policy::default());
+        assert_eq!(config.settings().credential_lifetime, Settings::default().credential_lifetime);
+        assert_eq!(config.settings().deadline, Settings::default().deadline);
+        assert_eq!(config.settings().force_after, Settings::default().force_after);
+        assert_eq!(config.settings().key_algorithm, KeyAlgorithm::default());
+        assert_eq!(config.work.resync_period, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn the_key_lies_beside_the_sled_data() {
+        let key_file = |options: &[&str]| read(options).unwrap().key_file();
+        assert_eq!(key_file(&[]), Some("./dcm-data.key".into()));
+        assert_eq!(key_file(&["--store", "sled:/var/lib/dcm/"]), Some("/var/lib/dcm.key".into()));
+        assert_eq!(key_file(&["--store", "memory:"]), None);
+        assert_eq!(key_file(&["--store", "memory:", "--encryption-key-file", "/k"]), Some("/k".into()));
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_option_and_what_is_allowed() {
+        for (option, value, allowed) in [
+            ("--http", "here", "127.0.0.1:9077"),
+            ("--store", "redis://x", "sled:<path>"),
+            ("--synchronizer", "magic", "simulated"),
+            ("--log-format", "xml", "json"),
+            ("--allow-namespace", "Kube", "DNS-1123"),
+            ("--projects", "maybe", "registered"),
+            ("--credential-key", "dsa", "rsa-4096"),
+            ("--credential-lifetime", "1s", "10m"),
+            ("--deadline", "soon", "90d"),
+            ("--resync-period", "-1s", "10m"),
+            ("--cluster-concurrency", "0", "1"),
+            ("--allowed-host", "a b", "host name"),
+        ] {
+            let error = read(&[&format!("{option}={value}")]).unwrap_err();
+            assert!(error.contains(option) && error.contains(allowed), "{error}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Conditional requests: `If-Match` and `If-None-Match` (RFC 9110, section 13).
+
+use std::future::Future;
+
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use dcm_core::{error::ErrorKind, store::Revision};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+
+use super::problem::Problem;
+use crate::status::Kind;
+
+/// Which states of a record the client asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Conditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Tags {
+    Any,
+    /// Each with whether it is weak.
+    List(Vec<(bool, String)>),
+}
+
+impl<S: Sync> FromRequestParts<S> for Conditions {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::read(&parts.headers)
+    }
+}
+
+impl Conditions {
+    fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+        Ok(Self {
+            if_match: tags(headers, header::IF_MATCH, "If-Match")?,
+            if_none_match: tags(headers, header::IF_NONE_MATCH, "If-None-Match")?,
+        })
+    }
+
+    /// What a read answers, where the client does not have it already.
+    pub(super) fn of(&self, revision: &Revision, answer: impl FnOnce() -> Response) -> Result<Response, Problem> {
+        if self.if_match.as_ref().is_some_and(|tags| !tags.match_strongly(revision)) {
+            return Err(lost());
+        }
+        if self.if_none_match.as_ref().is_some_and(|tags| tags.match_weakly(revision)) {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+                response.headers_mut().insert(header::ETAG, tag);
+            }
+            return Ok(response);
+        }
+        Ok(answer())
+    }
+
+    /// The one state that a write is for; `None` where any will do. Reads the present state only where
+    /// several would do.
+    pub(super) async fn expected<F>(&self, present: impl FnOnce() -> F + Send) -> Result<Option<Revision>, Problem>
+    where
+        F: Future<Output = Result<Revision, dcm_core::error::Error>> + Send,
+    {
+        match (&self.if_match, &self.if_none_match) {
+            (None | Some(Tags::Any), None) => return Ok(None),
+            (Some(Tags::List(tags)), None) => {
+                if let [(false, tag)] = tags.as_slice() {
+                    return Ok(Some(Revision::new(tag.as_str())));
+                }
+            }
+            _ => {}
+        }
+        let present = present().await?;
+        let holds = self.if_match.as_ref().is_none_or(|tags| tags.match_strongly(&present))
+            && self.if_none_match.as_ref().is_none_or(|tags| !tags.match_weakly(&present));
+        if holds { Ok(Some(present)) } else { Err(lost()) }
+    }
+}
+
+fn lost() -> Problem {
+    let detail = "the record is not in the state that If-Match or If-None-Match asks for; read it again";
+    Problem::new(Kind::Core(ErrorKind::PreconditionFailed), detail)
+}
+
+impl Tags {
+    fn match_strongly(&self, revision: &Revision) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List(tags) => tags.iter().any(|(weak, tag)| !weak && tag == revision.as_str()),
+        }
+    }
+
+    fn match_weakly(&self, revision: &Revision) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List(tags) => tags.iter().any(|(_, tag)| tag == revision.as_str()),
+        }
+    }
+}
+
+/// Several header fields of one name are one list.
+fn tags(headers: &HeaderMap, name: header::HeaderName, shown: &'static str) -> Result<Option<Tags>, Problem> {
+    if !headers.contains_key(&name) {
+        return Ok(None);
+    }
+    let bad = || Problem::header(shown, "must be * or a list of entity tags such as \"7\"");
+    let mut list = Vec::new();
+    for value in headers.get_all(&name) {
+        let text = value.to_str().map_err(|_| bad())?.trim();
+        if text == "*" {
+            return if headers.get_all(&name).iter().count() == 1 { Ok(Some(Tags::Any)) } else { Err(bad()) };
+        }
+        read_list(text, &mut list).ok_or_else(bad)?;
+    }
+    if list.is_empty() { Err(bad()) } else { Ok(Some(Tags::List(list))) }
+}
+
+fn read_list(mut text: &str, list: &mut Vec<(bool, String)>) -> Option<()> {
+    while !text.is_empty() {
+        let (weak, quoted) = text.strip_prefix("W/").map_or((false, text), |rest| (true, rest));
+        let (tag, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+        list.push((weak, tag.to_owned()));
+        text = rest.trim_start();
+        if !text.is_empty() {
+            text = text.strip_prefix(',')?.trim_start();
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: header::HeaderName, value: &'static str) -> Option<Conditions> {
+        let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+        Conditions::read(&headers).ok()
+    }
+
+    fn matches(value: &'static str) -> Option<bool> {
+        read(header::IF_MATCH, value)?.if_match.map(|tags| tags.match_strongly(&Revision::new("7")))
+    }
+
+    #[test]
+    fn a_list_matches_where_one_of_it_does() {
+        assert_eq!(matches("\"7\""), Some(true));
+        assert_eq!(matches("\"6\", \"7\""), Some(true));
+        assert_eq!(matches("*"), Some(true));
+        assert_eq!(matches("\"6\""), Some(false));
+        assert_eq!(matches("W/\"7\""), Some(false));
+    }
+
+    #[test]
+    fn what_is_no_entity_tag_is_refused() {
+        for bad in ["7", "\"7", "", "\"7\" \"8\"", "\"7\", *"] {
+            assert_eq!(matches(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use dcm_core::model::{PermissionInput, PermissionScope, UserPermission};
+use serde::Serialize;
+
+use super::{Input, reader::Object};
+
+/// Reads what a permission grants, flat. `names` are the names of its name.
+pub(super) fn rule(object: &Object<'_>, names: &[&str]) -> PermissionInput {
+    PermissionInput {
+        name: object.text(names),
+        api_groups: object.texts("apiGroups"),
+        resources: object.texts("resources"),
+        verbs: object.texts("verbs"),
+        resource_names: object.texts("resourceNames"),
+        namespace: object.text(&["namespace"]),
+    }
+}
+
+/// Flat, as the design has it, or with `metadata` and `spec`.
+impl Input for PermissionInput {
+    fn read(body: &Object<'_>) -> Self {
+        if !body.has(&["spec"]) {
+            body.read_only(&["metadata"]);
+            let metadata = body.object_or_empty("metadata");
+            metadata.read_only(&["description", "userData1", "userData2"]);
+            let name = metadata.text(&["name"]);
+            let flat = rule(body, &["name", "permission-name"]);
+            return Self { name: flat.name.or(name), ..flat };
+        }
+        let metadata = body.object_or_empty("metadata");
+        metadata.read_only(&["description", "userData1", "userData2"]);
+        let name = metadata.text(&["name"]);
+        body.read_only(&["name", "permission-name", "apiGroups", "resources", "verbs", "resourceNames", "namespace"]);
+        let spec = body.object_or_empty("spec");
+        let rule = rule(&spec, &["name", "permission-name"]);
+        Self { name: name.or(rule.name), ..rule }
+    }
+}
+
+/// What a permission grants.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rule<'a> {
+    api_groups: &'a [String],
+    resources: &'a [String],
+    verbs: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    resource_names: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+}
+
+impl<'a> Rule<'a> {
+    pub(super) fn new(permission: &'a UserPermission) -> Self {
+        Self {
+            api_groups: &permission.api_groups,
+            resources: &permission.resources,
+            verbs: &permission.verbs,
+            resource_names: &permission.resource_names,
+            namespace: match &permission.scope {
+                PermissionScope::Own => None,
+                PermissionScope::Namespace(namespace) => Some(namespace.as_str()),
+                PermissionScope::Cluster => Some(""),
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Flat<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    rule: Rule<'a>,
+}
+
+impl<'a> Flat<'a> {
+    fn new(permission: &'a UserPermission) -> Self {
+        Self { name: permission.name.as_str(), rule: Rule::new(permission) }
+    }
+}
+
+/// One permission: flat, and as a resource.
+#[derive(Serialize)]
+pub(crate) struct PermissionAnswer<'a> {
+    #[serde(flatten)]
+    flat: Flat<'a>,
+    metadata: Name<'a>,
+    spec: Rule<'a>,
+}
+
+#[derive(Serialize)]
+struct Name<'a> {
+    name: &'a str,
+}
+
+impl<'a> PermissionAnswer<'a> {
+    pub(crate) fn new(permission: &'a UserPermission) -> Self {
+        Self {
+            flat: Flat::new(permission),
+            metadata: Name { name: permission.name.as_str() },
+            spec: Rule::new(permission),
+        }
+    }
+}
+
+/// The permissions of a logical cloud.
+#[derive(Serialize)]
+pub(crate) struct PermissionsAnswer<'a> {
+    permissions: Vec<Flat<'a>>,
+}
+
+impl<'a> PermissionsAnswer<'a> {
+    pub(crate) fn new(permissions: &'a [UserPermission]) -> Self {
+        Self { permissions: permissions.iter().map(Flat::new).collect() }
+    }
+}

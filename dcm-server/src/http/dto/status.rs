@@ -1,0 +1,92 @@
+use dcm_core::{
+    model::{ClusterStatus, Connectivity},
+    name::ReferenceName,
+    service::CloudStatus,
+    sync::{Part, PartState},
+};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+/// How far a logical cloud is.
+#[derive(Serialize)]
+pub(crate) struct StatusAnswer<'a> {
+    metadata: Metadata<'a>,
+    clusters: Vec<Cluster<'a>>,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    name: &'a str,
+    description: &'a str,
+}
+
+/// One cluster: an object whose only key is the name of its reference.
+struct Cluster<'a> {
+    reference: &'a ReferenceName,
+    status: Option<&'a ClusterStatus>,
+}
+
+impl<'a> StatusAnswer<'a> {
+    pub(crate) fn new(status: &'a CloudStatus) -> Self {
+        let cluster = |(reference, status): &'a (ReferenceName, Option<ClusterStatus>)| Cluster {
+            reference,
+            status: status.as_ref(),
+        };
+        Self {
+            metadata: Metadata {
+                name: status.cloud.metadata.name.as_str(),
+                description: &status.cloud.metadata.description,
+            },
+            clusters: status.clusters.iter().map(cluster).collect(),
+            status: status.overall.as_str(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Parts {
+    namespace_status: String,
+    role_status: String,
+    role_binding_status: String,
+    quota_status: String,
+    credential_status: String,
+    kubeconfig_status: String,
+    connectivity: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_attempt: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreachable_since: Option<Timestamp>,
+}
+
+impl Parts {
+    fn new(status: Option<&ClusterStatus>) -> Self {
+        let part = |part: Part| status.map_or(PartState::Pending, |status| status.part(part)).to_string();
+        Self {
+            namespace_status: part(Part::Namespace),
+            role_status: part(Part::Role),
+            role_binding_status: part(Part::RoleBinding),
+            quota_status: part(Part::Quota),
+            credential_status: part(Part::Credential),
+            kubeconfig_status: part(Part::Kubeconfig),
+            connectivity: status.map_or(Connectivity::Unknown, |status| status.connectivity).as_str(),
+            reason: status.and_then(ClusterStatus::reason).map(|reason| reason.as_str()),
+            last_attempt: status.and_then(|status| status.last_attempt),
+            next_attempt: status.and_then(|status| status.next_attempt),
+            unreachable_since: status.and_then(|status| status.unreachable_since),
+        }
+    }
+}
+
+impl Serialize for Cluster<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(1))?;
+        map.serialize_entry(self.reference.as_str(), &Parts::new(self.status))?;
+        map.end()
+    }
+}

@@ -1,0 +1,274 @@
+//! The one layer around all handlers: request ids, trust, bounds, problems, the access log.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Method, Uri, header, uri::PathAndQuery};
+use tokio_util::task::TaskTracker;
+use tower::Service as _;
+
+use super::{
+    App, Shared,
+    problem::Problem,
+    request_id::{RequestIds, X_REQUEST_ID},
+    router::router,
+    trust::Trust,
+};
+use crate::status::Kind;
+
+/// Longer URIs are refused.
+const LONGEST_URI: usize = 8 * 1024;
+
+/// Larger headers are refused. What is larger than [`super::server`] reads never comes this far.
+const LARGEST_HEADER: usize = 32 * 1024;
+
+/// Serves requests.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    app: App,
+    router: Router,
+    trust: Trust,
+    ids: RequestIds,
+    running: Arc<AtomicUsize>,
+    writes: TaskTracker,
+}
+
+/// Counts a request for as long as it is served.
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Edge {
+    /// `process` tells this process's request ids from others'.
+    pub(crate) fn new(shared: Shared, trust: Trust, process: u32) -> Self {
+        let app = Arc::new(shared);
+        Self {
+            router: router(Arc::clone(&app)),
+            app,
+            trust,
+            ids: RequestIds::new(process),
+            running: Arc::default(),
+            writes: TaskTracker::new(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &super::Limits {
+        &self.app.limits
+    }
+
+    /// Waits until every write that was begun has ended, also those whose client went away.
+    pub(super) async fn finish_writes(&self) {
+        self.writes.close();
+        self.writes.wait().await;
+    }
+
+    /// Serves one request. Whatever happens, there is an answer.
+    pub(super) async fn serve(&self, mut request: Request) -> Response {
+        let started = Instant::now();
+        let id = self.ids.of(request.headers());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let mut response = match self.admit(&mut request) {
+            Ok(running) => self.run(request, running).await,
+            Err(problem) => problem.into_response(),
+        };
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            let allow = response.headers_mut().remove(header::ALLOW);
+            response = problem.render(&method, &uri, id.to_str().unwrap_or_default());
+            if let Some(allow) = allow {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+        }
+        log(&method, &uri, &response, &id, started);
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, id);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    /// What is checked before any handler is asked.
+    fn admit(&self, request: &mut Request) -> Result<Running, Problem> {
+        let most = self.limits().requests;
+        let running = Running(Arc::clone(&self.running));
+        // Whoever asks whether the server lives must not take a busy one for a dead one.
+        let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+        if self.running.fetch_add(1, Ordering::Relaxed) >= most && !is_probe {
+            return Err(Problem::new(Kind::Overloaded, format!("{most} requests are being served already")));
+        }
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > LONGEST_URI {
+            return Err(Problem::new(Kind::UriTooLong, format!("path and query may have {LONGEST_URI} bytes")));
+        }
+        let header: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if header > LARGEST_HEADER {
+            return Err(Problem::new(
+                Kind::HeadersTooLarge,
+                format!("the header fields may have {LARGEST_HEADER} bytes"),
+            ));
+        }
+        // A prober knows a pod's address and not its name, and learns nothing that is worth a secret.
+        if !is_probe {
+            self.trust.check(request)?;
+        }
+        strip_slash(request.uri_mut());
+        Ok(running)
+    }
+
+    async fn run(&self, request: Request, running: Running) -> Response {
+        let within = self.limits().request_timeout;
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let mut router = self.router.clone();
+        let served = AssertUnwindSafe(async move {
+            let _running = running;
+            router.call(request).await
+        });
+        let served = served.catch_unwind();
+        // A write that was begun is ended, even where its client goes away or does not get an answer in
+        // time: a task of its own is not dropped with the connection.
+        let result = if reads {
+            tokio::time::timeout(within, served).await
+        } else {
+            let task = self.writes.spawn(served);
+            tokio::time::timeout(within, async { task.await.unwrap_or_else(|error| Err(Box::new(error))) }).await
+        };
+        match result {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_panic)) => Problem::bug("a handler panicked").into_response(),
+            Err(_) => {
+                let detail = format!("there was no answer after {} seconds", within.as_secs());
+                Problem::new(Kind::TimedOut, detail).into_response()
+            }
+        }
+    }
+}
+
+/// A trailing slash changes nothing.
+fn strip_slash(uri: &mut Uri) {
+    let path = uri.path();
+    if path.len() < 2 || !path.ends_with('/') {
+        return;
+    }
+    let mut target = path[..path.len() - 1].to_owned();
+    if let Some(query) = uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+/// One line for each request; never of its body, its query or its answer.
+fn log(method: &Method, uri: &Uri, response: &Response<Body>, id: &HeaderValue, started: Instant) {
+    let (path, status) = (uri.path(), response.status().as_u16());
+    let request_id = id.to_str().unwrap_or_default();
+    let ms = || started.elapsed().as_micros() as f64 / 1000.0;
+    if matches!(*method, Method::GET | Method::HEAD) {
+        tracing::debug!(%method, path, status, ms = ms(), request_id, "request");
+    } else {
+        tracing::info!(%method, path, status, ms = ms(), request_id, "request");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicBool, time::Duration};
+
+    use axum::{
+        http::StatusCode,
+        routing::{get, put},
+    };
+    use dcm_test_utils::builders::Fixture;
+
+    use super::*;
+    use crate::http::Limits;
+
+    /// An edge that leads to other handlers than the usual ones.
+    async fn edge(router: Router) -> Edge {
+        let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
+        let second = Duration::from_secs(1);
+        let limits = Limits {
+            connections: 1,
+            requests: 1,
+            header_timeout: second,
+            body_timeout: second,
+            request_timeout: second / 10,
+            stop_timeout: second,
+        };
+        let shared = Shared { dcm: Fixture::new(store).await.unwrap().dcm, limits };
+        Edge { router, ..Edge::new(shared, Trust::default(), 0) }
+    }
+
+    fn request(method: Method, path: &str) -> Request {
+        Request::builder().method(method).uri(path).header("host", "localhost").body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer_that_does_not_quote_it() {
+        #[expect(unreachable_code, reason = "a handler needs an answer's type")]
+        async fn handler() -> StatusCode {
+            panic!("s3cret");
+            StatusCode::OK
+        }
+        let edge = edge(Router::new().route("/x", get(handler).put(handler))).await;
+        for method in [Method::GET, Method::PUT] {
+            let response = edge.serve(request(method, "/x")).await;
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            assert!(text.contains("request id") && !text.contains("s3cret"), "{text}");
+        }
+        assert_eq!(edge.running.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_write_is_ended_even_where_nobody_waits_for_it() {
+        let done = Arc::new(AtomicBool::new(false));
+        let handler = {
+            let done = Arc::clone(&done);
+            async move || {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                done.store(true, Ordering::SeqCst);
+            }
+        };
+        let edge = edge(Router::new().route("/x", put(handler))).await;
+        let response = edge.serve(request(Method::PUT, "/x")).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
+        assert!(!done.load(Ordering::SeqCst));
+        edge.finish_writes().await;
+        assert!(done.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_trailing_slash_is_taken_off_and_the_query_kept() {
+        for (given, stripped) in [
+            ("/v2/projects/", "/v2/projects"),
+            ("/v2/projects/?limit=1", "/v2/projects?limit=1"),
+            ("/v2/projects", "/v2/projects"),
+            ("/", "/"),
+            ("/a//", "/a/"),
+        ] {
+            let mut uri: Uri = given.parse().unwrap();
+            strip_slash(&mut uri);
+            assert_eq!(uri, stripped);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The query of a request's URI.
+
+use http::Uri;
+use percent_encoding::percent_decode_str;
+
+use super::problem::Problem;
+
+/// The parameters of a query. Those that nobody asks for are ignored.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a query.
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
+        let mut parameters = Vec::new();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).ok_or_else(|| Problem::parameter(&printable(name), "is not UTF-8"))?;
+            let value = decode(value).ok_or_else(|| Problem::parameter(&name, "is not UTF-8"))?;
+            parameters.push((name, value));
+        }
+        Ok(Self(parameters))
+    }
+
+    /// Whether an order is to be carried out against what usually stands in its way.
+    pub(super) fn is_forced(uri: &Uri) -> Result<bool, Problem> {
+        Self::parse(uri.query())?.flag("force")
+    }
+
+    /// A parameter that may stand there once.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut found = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let first = found.next();
+        if found.next().is_some() {
+            return Err(Problem::parameter(name, "stands there more than once"));
+        }
+        Ok(first)
+    }
+
+    /// A parameter that is true or false.
+    fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.one(name)? {
+            None | Some("false") => Ok(false),
+            Some("true" | "") => Ok(true),
+            Some(_) => Err(Problem::parameter(name, "must be true or false")),
+        }
+    }
+
+    /// Refuses parameters that would change what an answer holds and that this release does not know.
+    pub(super) fn refuse(&self, names: &[&str]) -> Result<(), Problem> {
+        match self.0.iter().find(|(name, _)| names.contains(&name.as_str())) {
+            Some((name, _)) => Err(Problem::parameter(name, "is not in this release")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+fn printable(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_what_forms_encode() {
+        let query = Query::parse(Some("after=a%2Bb+c&&limit=5&x")).ok().unwrap();
+        assert_eq!(query.one("after").ok().flatten(), Some("a+b c"));
+        assert_eq!(query.one("x").ok().flatten(), Some(""));
+        assert_eq!(query.one("none").ok(), Some(None));
+    }
+
+    #[test]
+    fn a_parameter_that_stands_there_twice_is_refused() {
+        let query = Query::parse(Some("limit=1&limit=2")).ok().unwrap();
+        assert!(query.one("limit").is_err());
+        assert!(Query::parse(Some("a=%ff")).is_err());
+    }
+}

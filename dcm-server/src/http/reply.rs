@@ -1,0 +1,133 @@
+//! Answers that hold JSON.
+
+use std::fmt::Write as _;
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use dcm_core::store::Revision;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::problem::Problem;
+
+/// All `Warning` headers of an answer together have at most so many bytes.
+const MOST_WARNINGS: usize = 4096;
+
+/// An answer in the making.
+#[derive(Debug)]
+pub(super) struct Reply(Response);
+
+impl Reply {
+    fn new(status: StatusCode, body: &impl Serialize) -> Self {
+        let mut json = Vec::with_capacity(1024);
+        if let Err(error) = serde_json::to_writer(&mut json, body) {
+            return Self(Problem::bug(format!("an answer has no JSON form: {error}")).into_response());
+        }
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self(response)
+    }
+
+    pub(super) fn ok(body: &impl Serialize) -> Self {
+        Self::new(StatusCode::OK, body)
+    }
+
+    pub(super) fn created(body: &impl Serialize) -> Self {
+        Self::new(StatusCode::CREATED, body)
+    }
+
+    pub(super) fn accepted(body: &impl Serialize) -> Self {
+        Self::new(StatusCode::ACCEPTED, body)
+    }
+
+    /// With the state of the stored document.
+    pub(super) fn revision(mut self, revision: &Revision) -> Self {
+        if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+            self.0.headers_mut().insert(header::ETAG, tag);
+        }
+        self
+    }
+
+    /// With warnings for the client.
+    pub(super) fn warnings(mut self, warnings: &Warnings) -> Self {
+        let mut room = MOST_WARNINGS;
+        for warning in &warnings.0 {
+            let text = warning_header(warning);
+            // Header name, separators and the note that there is more count too.
+            let Some(left) = room.checked_sub(text.len() + 16) else { break };
+            let rest = if left < 64 { "299 - \"there are more warnings\"" } else { text.as_str() };
+            if let Ok(value) = HeaderValue::from_str(rest) {
+                self.0.headers_mut().append(header::WARNING, value);
+            }
+            room = if left < 64 { 0 } else { left };
+        }
+        self
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+/// What a client should know although it was served.
+#[derive(Debug, Default)]
+pub(super) struct Warnings(Vec<String>);
+
+impl Warnings {
+    pub(super) fn add(&mut self, text: String) {
+        self.0.push(text);
+    }
+
+    pub(super) fn extend(&mut self, texts: impl IntoIterator<Item = String>) {
+        self.0.extend(texts);
+    }
+}
+
+/// RFC 7234, section 5.5, as Kubernetes uses it.
+fn warning_header(text: &str) -> String {
+    let mut header = "299 - \"".to_owned();
+    for c in text.chars().take(256) {
+        match c {
+            '"' | '\\' => {
+                header.push('\\');
+                header.push(c);
+            }
+            ' '..='~' => header.push(c),
+            _ => {
+                let _ = write!(header, "?");
+            }
+        }
+    }
+    header.push('"');
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_stay_below_their_bound_and_are_valid_header_fields() {
+        let mut warnings = Warnings::default();
+        warnings.extend((0..1000).map(|i| format!("unknown field /spec/ä\"\\\n{i}")));
+        let response = Reply::ok(&1).warnings(&warnings).into_response();
+        let headers: Vec<_> = response.headers().get_all(header::WARNING).iter().collect();
+        let bytes: usize = headers.iter().map(|header| header.len()).sum();
+        assert!(headers.len() > 50 && bytes <= MOST_WARNINGS, "{} of {bytes} bytes", headers.len());
+        assert_eq!(headers[0], r#"299 - "unknown field /spec/?\"\\?0""#);
+    }
+
+    #[test]
+    fn a_few_warnings_are_all_told() {
+        let mut warnings = Warnings::default();
+        warnings.add("one".to_owned());
+        warnings.add("two".to_owned());
+        let response = Reply::ok(&1).warnings(&warnings).into_response();
+        assert_eq!(response.headers().get_all(header::WARNING).iter().count(), 2);
+    }
+}

@@ -1,0 +1,269 @@
+//! Carries out waiting orders: schedules what `dcm-core`'s steps say, and decides nothing itself.
+//!
+//! One driver (a task) per logical cloud with an order; under it one task per cluster that is being
+//! attempted. A cluster that does not answer costs a timer between attempts, and while it is attempted it
+//! takes a place in a lane of its own, so that it holds no other one up.
+//!
+//! Nothing here has to survive: every order is found again in the store.
+
+mod driver;
+mod resync;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use dcm_core::{
+    service::{Dcm, Wake},
+    store::Key,
+};
+use futures_util::FutureExt;
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use driver::Driver;
+
+/// How often waiting orders are looked for without being told of any: a safety net.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// How many orders one look reads at once.
+const PAGE: usize = 500;
+
+/// How the worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// How many clusters are worked on side by side, over all logical clouds.
+    pub concurrency: usize,
+    /// How often applied logical clouds are looked at again, for drift; `None` for never.
+    pub resync_period: Option<Duration>,
+    /// Whether all applied logical clouds are looked at again at the start: for clusters that forget.
+    pub resync_at_start: bool,
+}
+
+/// Makes workers.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker;
+
+/// A worker that waits for the DCM that it works for.
+#[derive(Debug)]
+pub struct WorkerSeed {
+    settings: WorkerSettings,
+    bell: Arc<Bell>,
+}
+
+/// A worker at work.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Makes a worker in two halves: what rings it, which DCM needs, and the rest, which needs DCM.
+    #[must_use]
+    #[expect(clippy::new_ret_no_self, reason = "the two halves are what there is to be had")]
+    pub fn new(settings: WorkerSettings) -> (Arc<dyn Wake>, WorkerSeed) {
+        let bell = Arc::new(Bell::default());
+        (Arc::clone(&bell) as Arc<dyn Wake>, WorkerSeed { settings, bell })
+    }
+}
+
+impl WorkerSeed {
+    /// Starts to work. Must be called in a tokio runtime.
+    #[must_use]
+    pub fn start(self, dcm: Dcm) -> WorkerHandle {
+        let stop = CancellationToken::new();
+        let lanes = Lanes::new(self.settings.concurrency);
+        let dispatcher = Dispatcher {
+            dcm: dcm.clone(),
+            bell: self.bell,
+            lanes,
+            stop: stop.clone(),
+            drivers: JoinSet::new(),
+            bells: HashMap::new(),
+        };
+        let resync = resync::run(dcm, self.settings.resync_period, self.settings.resync_at_start);
+        let until_stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let resync = async {
+                tokio::select! {
+                    () = resync => until_stopped.cancelled().await,
+                    () = until_stopped.cancelled() => {}
+                }
+            };
+            tokio::join!(dispatcher.run(), resync);
+        });
+        WorkerHandle { stop, task }
+    }
+}
+
+impl WorkerHandle {
+    /// Stops: begins nothing new, gives attempts in flight a moment to end, and drops the others. What is
+    /// not done goes on at the next start.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the worker ended badly");
+        }
+    }
+}
+
+/// Remembers which orders were told of, until the dispatcher asks.
+#[derive(Debug, Default)]
+struct Bell {
+    rung_for: Mutex<BTreeSet<Key>>,
+    notify: Notify,
+}
+
+impl Wake for Bell {
+    fn wake(&self, order: &Key) {
+        self.rung_for.lock().unwrap_or_else(PoisonError::into_inner).insert(order.clone());
+        self.notify.notify_one();
+    }
+}
+
+impl Bell {
+    fn take(&self) -> BTreeSet<Key> {
+        std::mem::take(&mut *self.rung_for.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Where an attempt takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// For clusters that answer, as far as is known.
+    Present = 0,
+    /// For clusters that did not answer at their last attempt.
+    Away = 1,
+}
+
+impl Lane {
+    const ALL: [Self; 2] = [Self::Present, Self::Away];
+
+    const fn of(away: bool) -> Self {
+        if away { Self::Away } else { Self::Present }
+    }
+}
+
+/// The places of one lane, shared by all logical clouds.
+#[derive(Clone, Debug)]
+struct Places {
+    free: Arc<Semaphore>,
+    width: usize,
+}
+
+/// The places for attempts: most for clusters that answer, some for those that did not.
+#[derive(Clone, Debug)]
+struct Lanes([Places; 2]);
+
+impl Lanes {
+    fn new(concurrency: usize) -> Self {
+        let places = |width: usize| Places { free: Arc::new(Semaphore::new(width)), width };
+        let concurrency = concurrency.max(1);
+        Self([places(concurrency), places(concurrency.div_ceil(4))])
+    }
+}
+
+impl std::ops::Index<Lane> for Lanes {
+    type Output = Places;
+
+    fn index(&self, lane: Lane) -> &Places {
+        &self.0[lane as usize]
+    }
+}
+
+/// Sees to it that every waiting order has a driver.
+struct Dispatcher {
+    dcm: Dcm,
+    bell: Arc<Bell>,
+    lanes: Lanes,
+    stop: CancellationToken,
+    drivers: JoinSet<Key>,
+    bells: HashMap<Key, Arc<Notify>>,
+}
+
+impl Dispatcher {
+    async fn run(mut self) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = self.bell.notify.notified() => {
+                    for order in self.bell.take() {
+                        self.ring(order);
+                    }
+                }
+                Some(ended) = self.drivers.join_next() => self.reap(ended),
+                _ = look.tick() => self.look().await,
+            }
+        }
+        while self.drivers.join_next().await.is_some() {}
+    }
+
+    /// Has an order's driver look at it again, or gives it one.
+    fn ring(&mut self, order: Key) {
+        if let Some(bell) = self.bells.get(&order) {
+            bell.notify_one();
+            return;
+        }
+        let bell = Arc::new(Notify::new());
+        self.bells.insert(order.clone(), Arc::clone(&bell));
+        let driver = Driver::new(self.dcm.clone(), order.clone(), bell, self.lanes.clone(), self.stop.clone());
+        self.drivers.spawn(async move {
+            driver.run().await;
+            order
+        });
+    }
+
+    /// A driver has ended. If it was rung after its last look, the order gets another one.
+    fn reap(&mut self, ended: Result<Key, tokio::task::JoinError>) {
+        match ended {
+            Ok(order) => {
+                let bell = self.bells.remove(&order);
+                if bell.is_some_and(|bell| bell.notified().now_or_never().is_some()) {
+                    self.ring(order);
+                }
+            }
+            // The next look finds its order again; its bell must not stand in the way.
+            Err(error) => {
+                tracing::error!(%error, "a driver ended badly");
+                let alive: Vec<Key> = self.bells.keys().cloned().collect();
+                for order in alive {
+                    if self.bells.get(&order).is_some_and(|bell| Arc::strong_count(bell) == 1) {
+                        self.bells.remove(&order);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks for all waiting orders.
+    async fn look(&mut self) {
+        let mut after = None;
+        loop {
+            match self.dcm.waiting_orders(after.take(), PAGE).await {
+                Ok(page) => {
+                    after = page.last().cloned();
+                    let last = page.len() < PAGE;
+                    for order in page {
+                        if !self.bells.contains_key(&order) {
+                            self.ring(order);
+                        }
+                    }
+                    if last {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %crate::telemetry::chain(&error), "waiting orders could not be read");
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use dcm_core::{
+    error::Error,
+    name::ProjectName,
+    service::{Dcm, Page},
+};
+
+use crate::telemetry::chain;
+
+/// Has all applied logical clouds looked at again, now and then.
+pub(super) async fn run(dcm: Dcm, period: Option<Duration>, at_start: bool) {
+    if at_start {
+        look_at_all(&dcm).await;
+    }
+    let Some(period) = period else { return };
+    loop {
+        tokio::time::sleep(period).await;
+        look_at_all(&dcm).await;
+    }
+}
+
+async fn look_at_all(dcm: &Dcm) {
+    let mut page = Page::default();
+    loop {
+        let projects = match dcm.projects(&page).await {
+            Ok(projects) => projects,
+            Err(error) => return skipped("projects", &error),
+        };
+        for project in &projects {
+            look_at_project(dcm, &project.value.metadata.name).await;
+        }
+        match projects.last() {
+            Some(last) if projects.len() == page.limit => {
+                page.after = Some(last.value.metadata.name.to_string());
+            }
+            _ => return,
+        }
+    }
+}
+
+async fn look_at_project(dcm: &Dcm, project: &ProjectName) {
+    let mut page = Page::default();
+    loop {
+        let (clouds, next) = match dcm.applied_clouds(project, &page).await {
+            Ok(found) => found,
+            // Deleted meanwhile.
+            Err(Error::NotFound { .. }) => return,
+            Err(error) => return skipped(project.as_str(), &error),
+        };
+        for id in clouds {
+            match dcm.resync(&id).await {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                // One that cannot be looked at keeps no other one from it.
+                Err(error) => skipped(id.name.as_str(), &error),
+            }
+        }
+        match next {
+            Some(next) => page.after = Some(next),
+            None => return,
+        }
+    }
+}
+
+fn skipped(what: &str, error: &Error) {
+    tracing::warn!(what, error = %chain(error), "could not be looked at again; the next period does");
+}

@@ -1,0 +1,13 @@
+//! The REST edge over a real socket, on every store.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bad_inputs;
+mod calls;
+mod design;
+mod mutation;
+mod protocol;
+mod records;
+mod revision;
+mod spelling;
+mod support;

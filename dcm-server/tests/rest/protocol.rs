@@ -1,0 +1,346 @@
+//! HTTP itself: conditions, pages, methods, paths, headers, bounds.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{
+    design, on_every_store,
+    support::{Dcm, LC, Reply},
+};
+
+async fn with_header(dcm: &Dcm, method: Method, path: &str, name: &str, value: &str, body: Option<&Value>) -> Reply {
+    let mut request = dcm.request(method, path).header(name, value);
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    dcm.send(request).await
+}
+
+on_every_store! {
+    async fn a_write_holds_only_for_the_state_that_was_read(dcm) {
+        dcm.with_cloud().await;
+        let body = design::logical_cloud();
+        let old = dcm.get(LC).await.header("etag").to_owned();
+        let new = dcm.put(LC, &body).await.header("etag").to_owned();
+        assert_ne!(old, new);
+        let put = async |tags: &str| with_header(dcm, Method::PUT, LC, "if-match", tags, Some(&body)).await;
+        put(&old).await.expect_problem(412, &[]);
+        put(&format!("W/{new}")).await.expect_problem(412, &[]);
+        put(&format!("{old}, \"x\"")).await.expect_problem(412, &[]);
+        put("7").await.expect_problem(400, &[]);
+        put("*").await.expect(200);
+        let now = dcm.get(LC).await.header("etag").to_owned();
+        let newest = put(&format!("\"x\", {now}")).await;
+        newest.expect(200);
+        let newest = newest.header("etag").to_owned();
+        assert_eq!(dcm.get(LC).await.header("etag"), newest);
+        with_header(dcm, Method::DELETE, LC, "if-match", &old, None).await.expect_problem(412, &[]);
+        with_header(dcm, Method::DELETE, LC, "if-match", &newest, None).await.expect(204);
+        with_header(dcm, Method::PUT, LC, "if-match", "*", Some(&body)).await.expect_problem(404, &[]);
+    }
+
+    async fn every_single_resource_has_an_etag(dcm) {
+        dcm.with_reference().await;
+        dcm.post(&format!("{LC}/cluster-quotas"), &design::example(design::QUOTA)).await.expect(201);
+        dcm.post(&format!("{LC}/kv-pairs"), &design::example(design::KV_PAIR)).await.expect(201);
+        for path in [
+            LC.to_owned(), format!("{LC}/cluster-references/cluster-1"), format!("{LC}/cluster-quotas/quota-1"),
+            format!("{LC}/kv-pairs/kv-1"), format!("{LC}/user-permissions/permission-1"), "/v2/projects/p".to_owned(),
+            "/v2/cluster-providers/default".to_owned(), "/v2/cluster-providers/default/clusters/cluster-1".to_owned(),
+        ] {
+            let tag = dcm.get(&path).await.header("etag").to_owned();
+            assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "{path}: {tag}");
+            let same = with_header(dcm, Method::GET, &path, "if-none-match", &tag, None).await;
+            assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, tag.as_str()), "{path}");
+            with_header(dcm, Method::GET, &path, "if-none-match", "\"x\"", None).await.expect(200);
+            with_header(dcm, Method::GET, &path, "if-match", "\"x\"", None).await.expect_problem(412, &[]);
+            with_header(dcm, Method::DELETE, &path, "if-match", "\"x\"", None).await.expect_problem(412, &[]);
+        }
+    }
+
+    async fn lists_are_paged_by_name(dcm) {
+        dcm.with_cloud().await;
+        for name in ["d", "a", "c", "b", "e"] {
+            let body = json!({ "metadata": { "name": name }, "spec": { "kv": [] } });
+            dcm.post(&format!("{LC}/kv-pairs"), &body).await.expect(201);
+        }
+        let (mut names, mut path) = (Vec::new(), format!("{LC}/kv-pairs/?limit=2"));
+        loop {
+            let page = dcm.get(&path).await;
+            names.extend(page.expect(200).as_array().unwrap().iter().map(|e| e["metadata"]["name"].as_str().unwrap().to_owned()));
+            let link = page.header("link");
+            if link.is_empty() {
+                break;
+            }
+            path = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+            assert!(path.starts_with(LC) && path.contains("limit=2&after="), "{path}");
+        }
+        assert_eq!(names, ["a", "b", "c", "d", "e"]);
+        let permissions = dcm.get(&format!("{LC}/user-permissions?limit=1")).await;
+        assert_eq!(permissions.expect(200)["permissions"].as_array().map(Vec::len), Some(1));
+        assert!(permissions.header("link").contains("after=permission-1"));
+        for bad in ["limit=0", "limit=1001", "limit=x", "limit=-1", "limit=99999999999999999999", "limit=1&limit=2", "after=a/b", "after=%00", "after=%ff", "watch=true"] {
+            let problem = dcm.get(&format!("{LC}/kv-pairs?{bad}")).await.expect_problem(400, &[]);
+            let parameter = bad.split('=').next().unwrap();
+            assert_eq!(problem["errors"][0]["parameter"], parameter, "{problem}");
+        }
+    }
+
+    async fn a_trailing_slash_changes_nothing(dcm) {
+        let made = dcm.post("/v2/projects/p/logical-clouds/", &design::logical_cloud()).await.expect(201);
+        assert_eq!(made["name"], "lc-1");
+        for path in [LC, "/v2/projects", "/healthz"] {
+            assert_eq!(dcm.get(&format!("{path}/")).await.expect(200), dcm.get(path).await.expect(200));
+        }
+    }
+
+    async fn other_methods_are_told_which_are_possible(dcm) {
+        for (method, path, allowed) in [
+            (Method::PATCH, LC, vec!["DELETE", "GET", "HEAD", "PUT"]),
+            (Method::DELETE, "/v2/projects", vec!["GET", "HEAD", "POST"]),
+            (Method::GET, "/v2/projects/p/logical-clouds/lc-1/apply", vec!["POST"]),
+            (Method::POST, "/v2/projects/p/logical-clouds/lc-1/status", vec!["GET", "HEAD"]),
+            (Method::OPTIONS, "/healthz", vec!["GET", "HEAD"]),
+        ] {
+            let reply = dcm.send(dcm.request(method.clone(), path)).await;
+            reply.expect_problem(405, &[]);
+            let mut allow: Vec<&str> = reply.header("allow").split(',').map(str::trim).collect();
+            allow.sort_unstable();
+            assert_eq!(allow, allowed, "{method} {path}");
+        }
+    }
+
+    async fn what_is_not_there_is_not_found(dcm) {
+        for path in ["/", "/v2", "/v1/projects", "/v2/projects/p/logical-clouds/lc-1/diff", "/v2//projects", "/metrics", "/v2/controllers"] {
+            let problem = dcm.get(path).await.expect_problem(404, &[]);
+            assert_eq!(problem["instance"], path);
+        }
+        for path in ["", "/status", "/kubeconfig", "/cluster-quotas", "/kv-pairs", "/user-permissions", "/cluster-references", "/kv-pairs/x"] {
+            dcm.get(&format!("{LC}{path}")).await.expect_problem(404, &[]);
+        }
+        dcm.post(&format!("{LC}/kv-pairs"), &design::example(design::KV_PAIR)).await.expect_problem(404, &[]);
+        dcm.order(&format!("{LC}/apply")).await.expect_problem(404, &[]);
+    }
+
+    async fn head_works_where_get_does(dcm) {
+        dcm.with_cloud().await;
+        for path in [LC, "/v2/projects", "/healthz", "/readyz"] {
+            let (head, get) = (dcm.send(dcm.request(Method::HEAD, path)).await, dcm.get(path).await);
+            assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+            assert_eq!(head.header("etag"), get.header("etag"));
+            assert_eq!(head.header("content-length"), get.body.len().to_string());
+        }
+        let none = dcm.send(dcm.request(Method::HEAD, "/v2/projects/none")).await;
+        assert_eq!((none.status, none.body.len()), (404, 0));
+    }
+
+    async fn odd_paths_are_bad_requests_and_never_internal_errors(dcm) {
+        dcm.with_cloud().await;
+        for (name, status) in [
+            ("%00", 400), ("%ff", 400), ("%c3%28", 400), ("a%2Fb", 400), ("%E2%80%AE", 400), ("..%2f..", 400), ("a%20b", 400), ("%F0%9F%92%A9", 400),
+            ("a%0Ab", 400), (&"x".repeat(129), 400), (&"x".repeat(128), 404), (&"x".repeat(9000), 414),
+        ] {
+            for path in [format!("/v2/projects/{name}"), format!("{LC}/kv-pairs/{name}"), format!("/v2/cluster-providers/{name}/clusters/c")] {
+                let answer = dcm.bytes(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await;
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path:.80}: {answer:.300}");
+                assert!(answer.contains("application/problem+json"), "{answer:.300}");
+            }
+        }
+        let problem = dcm.get("/v2/projects/a%20b").await.expect_problem(400, &[]);
+        assert_eq!(problem["errors"][0]["parameter"], "project");
+        let problem = dcm.get(&format!("{LC}/kubeconfig?cluster-reference=a%20b")).await.expect_problem(400, &[]);
+        assert_eq!(problem["errors"][0]["parameter"], "cluster-reference");
+    }
+
+    async fn only_json_is_read(dcm) {
+        let body = design::logical_cloud().to_string();
+        let path = "/v2/projects/p/logical-clouds";
+        for media_type in ["text/plain", "application/xml", "application/merge-patch+json", "multipart/form-data; boundary=x", "nonsense"] {
+            dcm.raw(Method::POST, path, media_type, body.clone()).await.expect_problem(415, &[]);
+        }
+        dcm.raw(Method::POST, path, "application/x-www-form-urlencoded", body.clone()).await.expect(201);
+        dcm.raw(Method::PUT, LC, "Application/JSON; charset=UTF-8", body.clone()).await.expect(200);
+        dcm.send(dcm.request(Method::PUT, LC).body(body)).await.expect(200);
+    }
+
+    async fn requests_have_an_id(dcm) {
+        let given = with_header(dcm, Method::GET, "/v2/none", "x-request-id", "my-id.1", None).await;
+        assert_eq!(given.header("x-request-id"), "my-id.1");
+        assert_eq!(given.json()["request-id"], "my-id.1");
+        let made = with_header(dcm, Method::GET, "/healthz", "x-request-id", "not sane", None).await;
+        assert!(made.header("x-request-id").len() >= 16, "{}", made.header("x-request-id"));
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_refused() {
+    let dcm = Dcm::start("memory", &["--allowed-host", "dcm.example.com"]).await;
+    let body = design::logical_cloud();
+    for (name, value) in [
+        ("host", "example.com"),
+        ("host", "dcm.example.com.evil.org"),
+        ("origin", "https://example.com"),
+        ("origin", "null"),
+        ("origin", "http://127.0.0.1:3000"),
+        ("origin", "http://localhost"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        with_header(&dcm, Method::POST, "/v2/projects/p/logical-clouds", name, value, Some(&body))
+            .await
+            .expect_problem(403, &[]);
+    }
+    assert_eq!(dcm.get("/v2/projects").await.expect(200), json!([]));
+    for (name, value) in [
+        ("host", "localhost:80"),
+        ("host", "dcm.example.com:9077"),
+        ("host", "x.localhost"),
+        ("origin", dcm.url("").as_str()),
+        ("origin", "https://dcm.example.com"),
+        ("sec-fetch-site", "same-origin"),
+    ] {
+        with_header(&dcm, Method::GET, "/v2/projects", name, value, None).await.expect(200);
+    }
+    let answer = dcm.bytes(b"GET /v2/projects HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let answer =
+        dcm.bytes(b"GET http://example.com/v2/projects HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn slow_and_broken_requests_end() {
+    let dcm = Dcm::start("memory", &["--header-timeout", "300ms", "--body-timeout", "300ms"]).await;
+    let slow = b"POST /v2/projects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{";
+    let answer = dcm.bytes(slow).await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("application/problem+json"), "{answer}");
+    let started = std::time::Instant::now();
+    let answer = dcm.bytes(b"GET /healthz HTTP/1.1\r\nHost: local").await;
+    assert!(!answer.contains("200 OK") && started.elapsed() < Duration::from_secs(5), "{answer}");
+    for garbage in [&b"\x16\x03\x01\x02\x00\x01"[..], b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
+        let answer = dcm.bytes(garbage).await;
+        assert!(!answer.starts_with("HTTP/1.1 5"), "{answer}");
+    }
+    dcm.get("/healthz").await.expect(200);
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn large_headers_are_refused() {
+    let dcm = Dcm::start("memory", &[]).await;
+    let with = |bytes: usize| {
+        format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: {}\r\nConnection: close\r\n\r\n", "a".repeat(bytes))
+    };
+    let answer = dcm.bytes(with(40_000).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains("application/problem+json"), "{answer:.200}");
+    let answer = dcm.bytes(with(1000).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.200}");
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_turned_away() {
+    let dcm = Dcm::start("memory", &["--max-concurrent-requests", "1", "--body-timeout", "2s"]).await;
+    let slow = dcm
+        .bytes(b"POST /v2/projects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{");
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        dcm.get("/v2/projects").await
+    };
+    let (slow, second) = tokio::join!(slow, second);
+    assert!(slow.starts_with("HTTP/1.1 408 "), "{slow}");
+    second.expect_problem(503, &[]);
+    assert!(second.header("retry-after").parse::<u64>().is_ok());
+    dcm.get("/v2/projects").await.expect(200);
+    dcm.stop().await;
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// No settings of HTTP/2.
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+const PING: &[u8] = &[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+
+/// Reads until the server closes the connection.
+async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut all)).await;
+    assert!(read.is_ok(), "still open after {:?}", String::from_utf8_lossy(&all));
+    all
+}
+
+#[tokio::test]
+async fn connections_without_a_request_are_closed() {
+    let dcm = Dcm::start("memory", &["--header-timeout", "300ms"]).await;
+    let http2 = [PREFACE, SETTINGS].concat();
+    for sent in [&b""[..], b"P", b"PRI * HT", &PREFACE[..23], b"GET / HT", PREFACE, &http2] {
+        let started = std::time::Instant::now();
+        let stream = dcm.connection(sent).await;
+        until_closed(stream).await;
+        let after = started.elapsed();
+        assert!(after >= Duration::from_millis(200) && after < Duration::from_secs(5), "{sent:?}: {after:?}");
+    }
+    dcm.get("/healthz").await.expect(200);
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn connections_are_closed_some_time_after_their_last_request() {
+    let dcm = Dcm::start("memory", &["--header-timeout", "300ms"]).await;
+    let get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut stream = dcm.connection(get).await;
+    // It stays while it is in use.
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        stream.write_all(get).await.unwrap();
+    }
+    let answers = String::from_utf8(until_closed(stream).await).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 6, "{answers}");
+    // The same over HTTP/2, with the header fields of the static table: GET, http, /, and the authority.
+    let request = [&[0, 0, 14, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 9][..], b"localhost"].concat();
+    let stream = dcm.connection(&[PREFACE, SETTINGS, &request].concat()).await;
+    let all = until_closed(stream).await;
+    assert!(String::from_utf8_lossy(&all).contains("problems/no-such-path"), "{all:?}");
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_a_connection() {
+    let dcm = Dcm::start("memory", &["--header-timeout", "300ms"]).await;
+    let mut stream = dcm.connection(&[PREFACE, SETTINGS].concat()).await;
+    let started = std::time::Instant::now();
+    while stream.write_all(PING).await.is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn silent_connections_keep_nobody_out_for_long() {
+    let dcm = Dcm::start("memory", &["--max-connections", "2", "--header-timeout", "300ms"]).await;
+    let silent = [dcm.connection(b"").await, dcm.connection(b"PRI * HT").await];
+    dcm.get("/healthz").await.expect(200);
+    drop(silent);
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_request_outlasts_the_bound_for_silence() {
+    let dcm = Dcm::start("memory", &["--header-timeout", "300ms", "--body-timeout", "20s"]).await;
+    let head = b"POST /v2/projects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\nConnection: close\r\n\r\n";
+    let mut stream = dcm.connection(head).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    stream.write_all(br#"{"metadata": {"name": "slow"}}"#).await.unwrap();
+    let answer = String::from_utf8(until_closed(stream).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    dcm.stop().await;
+}

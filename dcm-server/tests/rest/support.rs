@@ -1,0 +1,243 @@
+//! A server for one test, and a client for it.
+
+use std::time::{Duration, Instant};
+
+use dcm_server::{Config, Running};
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Runs each test on every store: `memory::<name>` and `sled::<name>`.
+#[macro_export]
+macro_rules! on_every_store {
+    ($($(#[$meta:meta])* async fn $name:ident($dcm:ident) $body:block)*) => {
+        $($(#[$meta])* async fn $name($dcm: &$crate::support::Dcm) $body)*
+        on_every_store! { @store memory $($name)* }
+        on_every_store! { @store sled $($name)* }
+    };
+    (@store $store:ident $($name:ident)*) => {
+        mod $store {
+            $(#[tokio::test]
+            async fn $name() {
+                let dcm = $crate::support::Dcm::start(stringify!($store), &[]).await;
+                super::$name(&dcm).await;
+                dcm.stop().await;
+            })*
+        }
+    };
+}
+
+pub(crate) const LC: &str = "/v2/projects/p/logical-clouds/lc-1";
+
+/// A running server and a client for it.
+pub(crate) struct Dcm {
+    running: Running,
+    client: reqwest::Client,
+    _directory: TempDir,
+}
+
+/// An answer, read whole.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts the status, and gives the JSON.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Asserts a problem with this status that names exactly these fields.
+    #[track_caller]
+    pub(crate) fn expect_problem(&self, status: u16, pointers: &[&str]) -> Value {
+        let problem = self.expect(status);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(problem["status"], status);
+        for field in ["type", "title", "detail", "instance", "request-id"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {problem}");
+        }
+        assert_eq!(problem["request-id"], self.header("x-request-id"));
+        let mut named: Vec<&str> = problem["errors"]
+            .as_array()
+            .map(|errors| errors.iter().filter_map(|e| e["pointer"].as_str()).collect())
+            .unwrap_or_default();
+        let mut expected = pointers.to_vec();
+        named.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(named, expected, "{problem:#}");
+        problem
+    }
+}
+
+impl Dcm {
+    pub(crate) async fn start(store: &str, options: &[&str]) -> Self {
+        dcm_server::install_crypto_provider();
+        let directory = tempfile::tempdir().unwrap();
+        let store = match store {
+            "memory" => "memory:".to_owned(),
+            _ => format!("sled:{}", directory.path().join("data").display()),
+        };
+        let mut all = vec!["--http", "127.0.0.1:0", "--store", &store, "--synchronizer", "simulated"];
+        all.extend(options);
+        let config = Config::from_options(all).unwrap();
+        let running = dcm_server::start(config).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { running, client, _directory: directory }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.running.stop().await;
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.http_addr())
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Reply { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// An order: POST without a body.
+    pub(crate) async fn order(&self, path: &str) -> Reply {
+        self.send(self.request(Method::POST, path)).await
+    }
+
+    /// A body as it is, with a content type.
+    pub(crate) async fn raw(&self, method: Method, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Reply {
+        let request = self.request(method, path).header("content-type", content_type).body(body.into());
+        self.send(request).await
+    }
+
+    /// A connection on which these bytes were sent.
+    pub(crate) async fn connection(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.running.http_addr()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream
+    }
+
+    /// Bytes as they are, on a connection of their own; the answer's head and body as text.
+    pub(crate) async fn bytes(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connection(bytes).await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Registers a cluster with the provider `default`.
+    pub(crate) async fn with_cluster(&self, name: &str) {
+        let body = json!({ "metadata": { "name": name }, "spec": { "kubeconfig": kubeconfig() } });
+        self.post("/v2/cluster-providers/default/clusters", &body).await.expect(201);
+    }
+
+    /// Makes the logical cloud `lc-1` of the design.
+    pub(crate) async fn with_cloud(&self) -> Value {
+        self.post("/v2/projects/p/logical-clouds", &crate::design::logical_cloud()).await.expect(201)
+    }
+
+    /// Makes the logical cloud with a reference to `cluster-1`.
+    pub(crate) async fn with_reference(&self) {
+        self.with_cluster("cluster-1").await;
+        self.with_cloud().await;
+        let body = json!({ "cluster-reference": "cluster-1", "loadbalancer-ip": "0.0.0.0" });
+        self.post(&format!("{LC}/cluster-references/"), &body).await.expect(200);
+    }
+
+    /// Makes and applies the logical cloud, and waits until it is there.
+    pub(crate) async fn with_applied_cloud(&self) {
+        self.with_reference().await;
+        self.order(&format!("{LC}/apply")).await.expect(200);
+        self.wait_for("Created").await;
+    }
+
+    /// Waits for a status.
+    pub(crate) async fn wait_for(&self, status: &str) -> Value {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let now = self.get(&format!("{LC}/status")).await.expect(200);
+            if now["status"] == status {
+                return now;
+            }
+            assert!(Instant::now() < until, "not {status}: {now:#}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until there is nothing at a path.
+    pub(crate) async fn wait_until_gone(&self, path: &str) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.get(path).await.status != StatusCode::NOT_FOUND {
+            assert!(Instant::now() < until, "{path} is still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everything that can be read of the logical cloud, to show that nothing was changed.
+    pub(crate) async fn all(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        for path in ["", "/cluster-references", "/cluster-quotas", "/kv-pairs", "/user-permissions"] {
+            all.push(self.get(&format!("{LC}{path}")).await.json());
+        }
+        for path in ["/v2/projects", "/v2/projects/p/logical-clouds", "/v2/cluster-providers/default/clusters"] {
+            all.push(self.get(path).await.json());
+        }
+        for problem in &mut all {
+            if let Some(problem) = problem.as_object_mut() {
+                problem.remove("request-id");
+            }
+        }
+        all
+    }
+}
+
+/// A kubeconfig of the right form that leads nowhere.
+pub(crate) fn kubeconfig() -> Value {
+    let pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{ "name": "k", "cluster": { "server": "https://127.0.0.1:1", "certificate-authority-data": pem } }],
+        "users": [{ "name": "u", "user": { "token": "t0ken-of-the-cluster" } }],
+        "contexts": [{ "name": "c", "context": { "cluster": "k", "user": "u" } }],
+    })
+}

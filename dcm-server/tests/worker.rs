@@ -1,0 +1,173 @@
+//! The worker against simulated clusters that are down, slow, hostile, or come back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
+
+use std::time::{Duration, Instant};
+
+use dcm_core::{
+    lifecycle::Event,
+    model::ClusterInput,
+    service::{CloudId, CloudStatus, Dcm, Overall},
+    sync::Reason,
+};
+use dcm_server::{Config, Running};
+use dcm_sim::{Cluster, ClusterOptions, Fault};
+use dcm_test_utils::builders::{cloud_id, cloud_input, metadata, provider, reference_input};
+
+struct Setting {
+    server: Running,
+    clusters: Vec<Cluster>,
+    id: CloudId,
+}
+
+/// A server on the memory store, and a logical cloud that refers to three clusters.
+async fn setting() -> Setting {
+    dcm_server::install_crypto_provider();
+    let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--resync-period", "0s"];
+    let server = dcm_server::start(Config::from_options(options).unwrap()).await.unwrap();
+    let id = cloud_id("lc-1");
+    server.dcm().create_logical_cloud(&id.project, cloud_input("lc-1", "ns-1").into()).await.unwrap();
+    let mut clusters = Vec::new();
+    for name in ["c1", "c2", "c3"] {
+        let cluster = Cluster::start(ClusterOptions::named(name)).await.unwrap();
+        let kubeconfig = Some(cluster.admin_kubeconfig());
+        let input = ClusterInput { metadata: metadata(name), kubeconfig, ..ClusterInput::default() };
+        server.dcm().create_cluster(&provider("default"), input.into()).await.unwrap();
+        server.dcm().create_reference(&id, reference_input(name).into()).await.unwrap();
+        clusters.push(cluster);
+    }
+    Setting { server, clusters, id }
+}
+
+impl Setting {
+    fn dcm(&self) -> &Dcm {
+        self.server.dcm()
+    }
+
+    async fn apply(&self) {
+        self.dcm().apply(&self.id, Event::Apply, false).await.unwrap();
+    }
+
+    /// Waits until the status is as wanted.
+    async fn until(&self, what: &str, wanted: impl Fn(&CloudStatus) -> bool) -> CloudStatus {
+        let patience = Instant::now();
+        loop {
+            let status = self.dcm().status(&self.id).await.unwrap();
+            if wanted(&status) {
+                return status;
+            }
+            assert!(patience.elapsed() < Duration::from_secs(30), "not {what}: {status:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn until_overall(&self, wanted: Overall) {
+        self.until(wanted.as_str(), |status| status.overall == wanted).await;
+    }
+}
+
+/// How many of the clusters are as they should be.
+fn reached(status: &CloudStatus) -> usize {
+    status.clusters.iter().filter(|(_, status)| status.as_ref().is_some_and(|status| status.reached)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_down_holds_up_no_other_one_and_heals_by_itself() {
+    let setting = setting().await;
+    setting.clusters[1].faults().set_down(true).await;
+    setting.apply().await;
+    let status = setting.until("two reached", |status| reached(status) == 2).await;
+    assert_eq!(status.overall, Overall::CreationInProgress);
+    let status = setting.until("noticed", |s| s.clusters[1].1.as_ref().is_some_and(|s| s.failure.is_some())).await;
+    assert_eq!(status.clusters[1].1.as_ref().unwrap().reason(), Some(Reason::Unreachable));
+    setting.clusters[1].faults().set_down(false).await;
+    setting.until_overall(Overall::Created).await;
+    assert!(setting.dcm().waiting_orders(None, 10).await.unwrap().is_empty());
+    setting.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_never_answers_holds_up_no_other_one() {
+    let setting = setting().await;
+    setting.clusters[0].faults().add(Fault::hang());
+    setting.apply().await;
+    setting.until("two reached", |status| reached(status) == 2).await;
+    setting.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passing_errors_of_every_kind_heal_by_themselves() {
+    for fault in [
+        Fault::status(429).retry_after(1),
+        Fault::status(500),
+        Fault::status(503),
+        Fault::status(409),
+        Fault::cut_answer(),
+    ] {
+        let setting = setting().await;
+        setting.clusters[2].faults().add(fault.times(2));
+        setting.apply().await;
+        setting.until_overall(Overall::Created).await;
+        setting.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminate_in_the_middle_of_an_apply_wins() {
+    let setting = setting().await;
+    for cluster in &setting.clusters {
+        cluster.faults().set_latency(Duration::from_millis(10));
+    }
+    for pause in [0, 5, 20, 60, 150] {
+        setting.apply().await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        setting.dcm().terminate(&setting.id, false).await.unwrap();
+        setting.until_overall(Overall::Deleted).await;
+        for cluster in &setting.clusters {
+            assert!(cluster.objects().get("namespaces", "", "ns-1").is_none(), "after {pause} ms");
+        }
+    }
+    setting.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_that_changes_nothing_writes_nothing_on_clusters() {
+    let setting = setting().await;
+    setting.apply().await;
+    setting.until_overall(Overall::Created).await;
+    let before = setting.clusters[0].objects().revision();
+    setting.clusters[0].clear_requests();
+    setting.apply().await;
+    while !setting.dcm().waiting_orders(None, 10).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(setting.clusters[0].objects().revision(), before);
+    let requests = setting.clusters[0].requests();
+    assert!(!requests.is_empty() && requests.iter().all(|request| request.method == "GET"), "{requests:#?}");
+    setting.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_leaves_nothing_half_and_the_next_start_goes_on() {
+    dcm_server::install_crypto_provider();
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sled:{}", folder.path().join("data").display());
+    let cluster = Cluster::start(ClusterOptions::named("c1").latency(Duration::from_millis(10))).await.unwrap();
+    let config = || Config::from_options(["--http", "127.0.0.1:0", "--store", &store]).unwrap();
+    let server = dcm_server::start(config()).await.unwrap();
+    let id = cloud_id("lc-1");
+    let input = ClusterInput {
+        metadata: metadata("c1"),
+        kubeconfig: Some(cluster.admin_kubeconfig()),
+        ..ClusterInput::default()
+    };
+    server.dcm().create_cluster(&provider("default"), input.into()).await.unwrap();
+    server.dcm().create_logical_cloud(&id.project, cloud_input("lc-1", "ns-1").into()).await.unwrap();
+    server.dcm().create_reference(&id, reference_input("c1").into()).await.unwrap();
+    server.dcm().apply(&id, Event::Apply, false).await.unwrap();
+    server.stop().await;
+    let server = dcm_server::start(config()).await.unwrap();
+    let setting = Setting { server, clusters: vec![cluster], id };
+    setting.until_overall(Overall::Created).await;
+    setting.server.stop().await;
+}
