@@ -1,1 +1,1 @@
-//! Programs that show DCM at work, and load programs
+//! Programs that show DCM at work; see `examples/quickstart`.
