@@ -224,13 +224,6 @@ impl Dcm {
         until.min(self.settings.longest_retry)
     }
 
-    /// The time after a pause from now.
-    #[must_use]
-    pub fn time_after(&self, pause: Duration) -> Timestamp {
-        let now = self.now();
-        now.checked_add(pause).unwrap_or(now)
-    }
-
     fn store(&self) -> &dyn Store {
         &*self.ports.store
     }

@@ -34,8 +34,6 @@ const UNCLAIMED_FOR: SignedDuration = SignedDuration::from_secs(60);
 pub enum Work {
     /// There is a logical cloud to work on.
     Cloud(Arc<CloudWork>),
-    /// There is nothing to do now; look again at that time.
-    Later(Timestamp),
     /// There is nothing to do, and the order is gone.
     Nothing,
 }
@@ -49,16 +47,6 @@ pub enum Conclusion {
     Superseded,
     /// Nothing is left to do now; look again at that time.
     Later(Timestamp),
-}
-
-impl From<Conclusion> for Work {
-    fn from(conclusion: Conclusion) -> Self {
-        match conclusion {
-            Conclusion::Done => Self::Nothing,
-            Conclusion::Superseded => Self::Later(Timestamp::UNIX_EPOCH),
-            Conclusion::Later(at) => Self::Later(at),
-        }
-    }
 }
 
 /// A logical cloud whose order is being carried out.
@@ -122,23 +110,25 @@ impl Dcm {
     /// # Errors
     /// [`Error::Store`].
     pub async fn open_order(&self, key: &Key) -> Result<Work, Error> {
-        let Some(order) = self.store().load::<Order>(key).await? else {
-            return Ok(Work::Nothing);
-        };
-        let cloud = self.store().load::<LogicalCloud>(&order.value.cloud).await?;
-        let Some(cloud) = cloud.filter(|cloud| cloud.value.uid.as_str() == key.last()) else {
+        loop {
+            let Some(order) = self.store().load::<Order>(key).await? else {
+                return Ok(Work::Nothing);
+            };
+            let cloud = self.store().load::<LogicalCloud>(&order.value.cloud).await?;
+            if let Some(cloud) = cloud.filter(|cloud| cloud.value.uid.as_str() == key.last()) {
+                let applied = self.frozen(&cloud.value).await?;
+                return Ok(Work::Cloud(Arc::new(CloudWork {
+                    order_key: key.clone(),
+                    order: order.value,
+                    order_revision: order.revision,
+                    cloud_key: cloud.key,
+                    cloud: cloud.value,
+                    applied,
+                })));
+            }
             self.sweep(&uid_of(&order)).await?;
-            return Ok(self.drop_order(key, &order.revision).await?.into());
-        };
-        let applied = self.frozen(&cloud.value).await?;
-        Ok(Work::Cloud(Arc::new(CloudWork {
-            order_key: key.clone(),
-            order: order.value,
-            order_revision: order.revision,
-            cloud_key: cloud.key,
-            cloud: cloud.value,
-            applied,
-        })))
+            self.drop_order(key, &order.revision).await?;
+        }
     }
 
     /// Which clusters are not as they should be.

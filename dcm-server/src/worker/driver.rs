@@ -85,7 +85,6 @@ impl Driver {
             self.opened += 1;
             let pause = match self.dcm.open_order(&self.order).await {
                 Ok(Work::Nothing) => return,
-                Ok(Work::Later(at)) => self.dcm.time_until(at),
                 Ok(Work::Cloud(work)) => match self.work_on(&work).await {
                     Ok(Conclusion::Done) => return,
                     Ok(Conclusion::Superseded) => continue,
