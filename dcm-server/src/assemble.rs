@@ -2,7 +2,7 @@
 
 mod system;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use dcm_core::{
     credential::CredentialMaker,
@@ -17,7 +17,7 @@ use dcm_store::{
     OpenError,
     encryption::{AeadSealer, Keyring, KeyringError},
 };
-use dcm_sync::kube::KubeSynchronizer;
+use dcm_sync::{kube::KubeSynchronizer, layer::Timeouts};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -27,6 +27,10 @@ use crate::{
     worker::{Worker, WorkerHandle, WorkerSettings},
 };
 use system::{OffWorkers, OsEntropy, SystemClock};
+
+/// How long one call may work on a cluster: one that answers every request just in time takes no place for ever.
+/// What is cut off goes on at the next attempt.
+const ATTEMPT: Duration = Duration::from_secs(60);
 
 /// A server at work.
 #[derive(Debug)]
@@ -146,7 +150,8 @@ fn keyring(config: &Config) -> Result<Keyring, KeyringError> {
 }
 
 fn synchronizer(kind: SynchronizerKind) -> (Arc<dyn Synchronizer>, Option<Simulation>) {
-    let kube: Arc<dyn Synchronizer> = Arc::new(KubeSynchronizer::default());
+    let kube = Arc::new(KubeSynchronizer::default());
+    let kube: Arc<dyn Synchronizer> = Arc::new(Timeouts::new(kube, ATTEMPT));
     match kind {
         SynchronizerKind::Kube => (kube, None),
         SynchronizerKind::Simulated => {
