@@ -36,21 +36,42 @@ pub(crate) struct Call<'a> {
     pub(crate) name: &'a str,
     pub(crate) subresource: &'a str,
     pub(crate) body: &'a [u8],
+    /// Whether nothing is to be stored.
+    pub(crate) dry_run: bool,
+}
+
+/// Checks what a write says of itself, and tells whether nothing is to be stored.
+///
+/// A delete with a body heeds the body and nothing of the query: `?dryRun=All` is for nothing then.
+pub(crate) fn write_options(verb: &str, query: &Query, body: &[u8]) -> Result<bool, Refusal> {
+    let kind = match verb {
+        "create" => "CreateOptions",
+        "update" => "UpdateOptions",
+        "patch" => "PatchOptions",
+        "delete" | "deletecollection" if body.is_empty() => "DeleteOptions",
+        _ => return Ok(false),
+    };
+    let dry_run = dry_run(kind, &query.all("dryRun").collect::<Vec<_>>())?;
+    match query.get("fieldValidation") {
+        None | Some("" | "Ignore" | "Strict" | "Warn") => Ok(dry_run),
+        Some(_) if kind == "DeleteOptions" => Ok(dry_run),
+        Some(other) => {
+            let cause = Cause::unsupported("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]);
+            Err(Refusal::invalid_as("meta.k8s.io", kind, "", &[cause]))
+        }
+    }
+}
+
+/// Whether options of this kind ask for a dry run.
+fn dry_run(kind: &str, values: &[&str]) -> Result<bool, Refusal> {
+    if values.iter().all(|value| *value == "All") {
+        return Ok(!values.is_empty());
+    }
+    let cause = Cause::unsupported("dryRun", values, &["All"]);
+    Err(Refusal::invalid_as("meta.k8s.io", kind, "", &[cause]))
 }
 
 impl Call<'_> {
-    /// Whether nothing is to be stored.
-    pub(crate) fn dry_run(&self) -> Result<bool, Refusal> {
-        match self.query.get("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => {
-                let cause = Cause::unsupported("dryRun", other, &["All"]);
-                Err(Refusal::invalid_as("meta.k8s.io", "Options", "", &[cause]))
-            }
-        }
-    }
-
     /// Who owns what this call writes.
     pub(crate) fn writer(&self, operation: Operation) -> Writer {
         let agent = self.agent.split('/').next().unwrap_or_default();

@@ -182,6 +182,7 @@ fn dispatch(
         name: &resource.name,
         subresource: &resource.subresource,
         body: &asked.body,
+        dry_run: api::write_options(&attributes.verb, &asked.query, &asked.body)?,
     };
     let view = View::wanted(asked.header(http::header::ACCEPT));
     match (attributes.verb.as_str(), call.subresource) {

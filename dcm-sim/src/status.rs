@@ -31,12 +31,13 @@ impl Cause {
         Self { field: field.into(), reason: "FieldValueInvalid", message: format!("Invalid value: {value}: {message}") }
     }
 
-    pub(crate) fn unsupported(field: impl Into<String>, value: &str, supported: &[&str]) -> Self {
+    pub(crate) fn unsupported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
+        let value = value.into();
         let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
         Self {
             field: field.into(),
             reason: "FieldValueNotSupported",
-            message: format!("Unsupported value: {value:?}: supported values: {}", supported.join(", ")),
+            message: format!("Unsupported value: {value}: supported values: {}", supported.join(", ")),
         }
     }
 
@@ -110,6 +111,13 @@ impl Refusal {
     pub(crate) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.qualified());
         Self::new(409, "Conflict", message).with_details(details(kind, name))
+    }
+
+    /// A precondition of a delete that does not hold; here the kind is named, not its plural.
+    pub(crate) fn unmet(kind: &Kind, name: &str, why: &str) -> Self {
+        let what = kinds::qualify(kind.kind, kind.group());
+        let message = format!("Operation cannot be fulfilled on {what} {name:?}: {why}");
+        Self::new(409, "Conflict", message).with_details(described(kind.group(), kind.kind, name))
     }
 
     pub(crate) fn modified(kind: &Kind, name: &str) -> Self {

@@ -92,7 +92,7 @@ pub(super) fn check(live: Option<&Value>, object: &Value, causes: &mut Vec<Cause
     }
     for (i, usage) in json::texts(object, &["spec", "usages"]).iter().enumerate() {
         if !KNOWN_USAGES.contains(&usage.as_str()) {
-            causes.push(Cause::unsupported(format!("spec.usages[{i}]"), usage, &KNOWN_USAGES));
+            causes.push(Cause::unsupported(format!("spec.usages[{i}]"), usage.as_str(), &KNOWN_USAGES));
         }
     }
     if let Some(seconds) = json::at(object, &["spec", "expirationSeconds"])

@@ -33,19 +33,17 @@ pub(crate) fn insert(
     mut object: Value,
     applied: Option<Managers>,
 ) -> Result<Arc<Value>, Refusal> {
-    let dry_run = call.dry_run()?;
     json::drop_nulls(&mut object);
     name(&mut object);
     let name = json::text(&object, &["metadata", "name"]).to_owned();
-    namespace::accepts(state, call.kind, call.namespace, &name)?;
-
     strip(call, &mut object);
+    admission::defaults(call.kind, &mut object);
+    shape::decode(call.kind, &object)?;
+    namespace::accepts(state, call.kind, call.namespace, &name)?;
     if call.kind == SIGNINGREQUESTS {
         signing::stamp_requester(&mut object, call.user);
         signing::refuse_masters(&object)?;
     }
-    admission::defaults(call.kind, &mut object);
-    shape::decode(call.kind, &object)?;
     admission::escalation(state, call.user, call.kind, None, &object)?;
     validate::check(call.kind, None, &object)?;
     quota::admit(state, call.kind, call.namespace, &object)?;
@@ -65,7 +63,7 @@ pub(crate) fn insert(
             managers.disown(&["status"]).disown(&["spec", "finalizers"])
         })
         .write_to(&mut object);
-    if dry_run {
+    if call.dry_run {
         return Ok(Arc::new(object));
     }
     let stored = state.put(call.kind, object);

@@ -9,21 +9,25 @@ use crate::admission::quota;
 use crate::clock;
 use crate::controller;
 use crate::json;
-use crate::kinds::NAMESPACES;
+use crate::kinds::{KindId, NAMESPACES, PERSISTENTVOLUMECLAIMS, PODS, RESOURCEQUOTAS, SERVICEACCOUNTS, SERVICES};
 use crate::state::{Key, State, Task};
 use crate::status::Refusal;
 
-/// Deletes an object; the answer is a `Status` where it is gone, and the object where something still holds it.
+/// Kinds whose objects are the answer to their deletion, and not a `Status`.
+const ANSWERED: [KindId; 6] = [NAMESPACES, PODS, SERVICEACCOUNTS, RESOURCEQUOTAS, SERVICES, PERSISTENTVOLUMECLAIMS];
+
+/// Deletes an object; the answer is a `Status` where it is gone, and the object where something still holds it
+/// or its kind has it so.
 pub(crate) fn delete(state: &mut State, call: &Call<'_>) -> Result<Arc<Value>, Refusal> {
     let options = options(call)?;
+    let dry_run = dry_run(call, &options)?;
     let live = update::live(state, call)?;
     preconditions(call, &live, &options)?;
-    let dry_run = dry_run(call, &options)?;
     let (gone, last) = remove(state, call, &live, dry_run);
     if !dry_run {
         quota::refresh(state, call.namespace);
     }
-    if !gone || call.kind == NAMESPACES {
+    if !gone || ANSWERED.contains(&call.kind) {
         return Ok(last);
     }
     let mut details = json!({
@@ -70,18 +74,22 @@ fn options(call: &Call<'_>) -> Result<Value, Refusal> {
 }
 
 fn dry_run(call: &Call<'_>, options: &Value) -> Result<bool, Refusal> {
-    let in_body = json::list(options, &["dryRun"]).iter().any(|value| value == "All");
-    Ok(call.dry_run()? || in_body)
+    let values = json::texts(options, &["dryRun"]);
+    let in_body = super::dry_run("DeleteOptions", &values.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok(call.dry_run || in_body)
 }
 
 fn preconditions(call: &Call<'_>, live: &Value, options: &Value) -> Result<(), Refusal> {
-    for (key, label) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
+    let happened = [("uid", "UID", "deleted and then recreated"), ("resourceVersion", "ResourceVersion", "modified")];
+    for (key, label, what) in happened {
         let wanted = json::text(options, &["preconditions", key]);
         let current = json::text(live, &["metadata", key]);
         if !wanted.is_empty() && wanted != current {
-            let why =
-                format!("Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {current}");
-            return Err(Refusal::conflict(&call.kind, call.name, &why));
+            let why = format!(
+                "the {label} in the precondition ({wanted}) does not match the {label} in record ({current}). \
+                 The object might have been {what}"
+            );
+            return Err(Refusal::unmet(&call.kind, call.name, &why));
         }
     }
     Ok(())

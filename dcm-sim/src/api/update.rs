@@ -44,7 +44,6 @@ pub(crate) fn store(
     sent: Value,
     applied: Option<Managers>,
 ) -> Result<Arc<Value>, Refusal> {
-    let dry_run = call.dry_run()?;
     let version = json::text(&sent, &["metadata", "resourceVersion"]);
     if !version.is_empty() && version != json::text(live, &["metadata", "resourceVersion"]) {
         return Err(Refusal::modified(&call.kind, call.name));
@@ -74,7 +73,7 @@ pub(crate) fn store(
         let generation = json::at(live, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0);
         json::set(&mut object, &["metadata", "generation"], generation + 1);
     }
-    if dry_run {
+    if call.dry_run {
         return Ok(Arc::new(object));
     }
     if is_released(call, &object) {

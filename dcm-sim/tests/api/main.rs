@@ -4,6 +4,7 @@
 mod apply;
 mod collections;
 mod credentials;
+mod dry_run;
 mod faults;
 mod kubectl;
 mod namespaces;

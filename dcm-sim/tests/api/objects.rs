@@ -117,7 +117,7 @@ async fn a_dry_run_stores_nothing() {
     assert!(!uid(&tried).is_empty());
     let applied = lab.admin.apply(&format!("{MAPS}/b?dryRun=All"), "m", &config_map("b", json!({"x": "1"}))).await;
     assert_eq!(applied.unwrap()["data"]["x"], "1");
-    assert_eq!(code(&lab.admin.delete("/api/v1/namespaces/ns?dryRun=All", json!({})).await), 200);
+    assert_eq!(code(&lab.admin.delete("/api/v1/namespaces/ns", json!({"dryRun": ["All"]})).await), 200);
     assert_eq!(code(&lab.admin.post(&format!("{MAPS}?dryRun=Some"), &config_map("a", json!({}))).await), 422);
     let absent = "/api/v1/namespaces/absent/configmaps?dryRun=All";
     let refused = lab.admin.post(absent, &config_map("a", json!({}))).await.unwrap_err();
