@@ -16,6 +16,7 @@
 //! | `applied-references/<cloud uid>/<snapshot>/<page>` | [`ReferencePage`] |
 //! | `status/<cloud uid>/<reference>` | [`ClusterStatus`] |
 //! | `credential/<cloud uid>/<reference>` | [`Credential`] |
+//! | `renewal/<time>/<cloud uid>/<reference>` | [`Renewal`] |
 //! | `reservation/<cluster identity>/<namespace>` | [`Reservation`] |
 //! | `order/<cloud uid>` | [`Order`] |
 //!
@@ -36,8 +37,11 @@
 //! [`ReferencePage`]: crate::model::ReferencePage
 //! [`ClusterStatus`]: crate::model::ClusterStatus
 //! [`Credential`]: crate::model::Credential
+//! [`Renewal`]: crate::model::Renewal
 //! [`Reservation`]: crate::model::Reservation
 //! [`Order`]: crate::model::Order
+
+use jiff::Timestamp;
 
 use crate::{
     model::Uid,
@@ -125,10 +129,20 @@ keys! {
     credentials(cloud: &Uid) = ["credential", cloud];
     /// A credential.
     credential(cloud: &Uid, reference: &ReferenceName) = ["credential", cloud, reference];
+    /// All renewals of credentials, in the order in which they are due.
+    renewals() = ["renewal"];
+    /// A renewal of a credential; `at` is [`renewal_time`].
+    renewal(at: &str, cloud: &Uid, reference: &ReferenceName) = ["renewal", at, cloud, reference];
     /// A reservation of a namespace.
     reservation(identity: &str, namespace: &Namespace) = ["reservation", identity, namespace];
     /// All waiting orders.
     orders() = ["order"];
     /// The waiting order of a logical cloud.
     order(cloud: &Uid) = ["order", cloud];
+}
+
+/// A time as a segment of a key: earlier ones come first. Seconds since 1970; times before that count as 1970.
+#[must_use]
+pub fn renewal_time(at: Timestamp) -> String {
+    format!("{:012}", at.as_second().max(0))
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Uid;
 
+/// So many generations' states are remembered.
+const HISTORY: usize = 16;
+
 /// What was ordered for a logical cloud's clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -23,6 +26,10 @@ pub struct Lifecycle {
     /// this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Uid>,
+    /// The frozen states of the last generations, the latest at the end: what clusters may carry without having
+    /// seen a store that is younger than this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Uid>,
 }
 
 /// Points to a frozen state.
@@ -43,7 +50,17 @@ impl Lifecycle {
     /// Nothing was ordered yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { phase: Phase::NotCreated, applied_generation: 0, applied: None, order: None }
+        Self { phase: Phase::NotCreated, applied_generation: 0, applied: None, order: None, history: Vec::new() }
+    }
+
+    /// The lifecycle with another frozen state applied.
+    pub(crate) fn applying(mut self, generation: u64, applied: AppliedPointer) -> Self {
+        self.applied_generation = generation;
+        self.history.push(applied.snapshot.clone());
+        let forgotten = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..forgotten);
+        self.applied = Some(applied);
+        self
     }
 }
 
@@ -86,6 +103,10 @@ pub enum Event {
     Terminate,
     /// `DELETE`.
     Delete,
+    /// `user/revoke`: the user is cut off.
+    Revoke,
+    /// `user/renew`: the user gets a new credential.
+    Renew,
     /// The clusters hold nothing any more.
     Cleaned,
 }
@@ -120,6 +141,17 @@ pub const fn next(phase: Phase, event: Event) -> Result<Next, &'static str> {
         }
         (P::Applied | P::Stopped, E::Update) => P::Applied,
         (_, E::Update) => return Err("the logical cloud is not applied; use apply or instantiate"),
+
+        (P::Applied, E::Revoke | E::Renew) => P::Applied,
+        // He is cut off although work is stopped; his new credential waits for the next apply.
+        (P::Stopped, E::Revoke) => P::Stopped,
+        (P::Stopped, E::Renew) => return Err("work on the logical cloud is stopped; apply resumes it"),
+        (P::Terminating, E::Revoke | E::Renew) => {
+            return Err("the logical cloud is being terminated, and the user's access goes with it");
+        }
+        (P::NotCreated | P::Terminated, E::Revoke | E::Renew) => {
+            return Err("the logical cloud is not applied, so its user has no access");
+        }
 
         (P::Applied | P::Terminating | P::Stopped, E::Stop) => P::Stopped,
         (P::NotCreated | P::Terminated, E::Stop) => {

@@ -25,7 +25,7 @@ mod user_permission;
 pub use applied::{Applied, AppliedReference, ReferencePage};
 pub use cluster::{CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, Connectivity};
 pub use cluster_reference::{ClusterReference, ClusterReferenceInput};
-pub use credential::Credential;
+pub use credential::{Credential, Proof, Renewal, renew_after};
 pub use kubeconfig::{Kubeconfig, KubeconfigRules};
 pub use kv_pair::{KvPair, KvPairInput};
 pub use logical_cloud::{
@@ -37,7 +37,7 @@ pub use policy::Policy;
 pub use project::Project;
 pub use quota::{Quota, QuotaInput};
 pub use reservation::{ClusterUse, Installation, Order, Reservation};
-pub use status::{ClusterStatus, Goal};
+pub use status::{ClusterStatus, Drift, Goal};
 pub use user_permission::{PermissionInput, PermissionScope, UserPermission, warnings as permission_warnings};
 
 use std::{fmt, sync::Arc};

@@ -1,5 +1,6 @@
 //! The use cases: everything that DCM can be asked to do, on ports only.
 
+mod access;
 mod children;
 mod clusters;
 mod drive;
@@ -11,10 +12,12 @@ mod logical_clouds;
 mod orders;
 mod parents;
 mod permissions;
+mod previews;
 mod projects;
 mod providers;
 mod quotas;
 mod references;
+mod renewals;
 mod reservations;
 mod status;
 mod sweep;
@@ -23,11 +26,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
+pub use access::Revocation;
 pub use clusters::ClusterView;
 pub use drive::{Attempt, CloudWork, Conclusion, Task, Work};
 pub use kubeconfigs::IssuedKubeconfig;
 pub use logical_clouds::LogicalCloudView;
 pub use orders::Ordered;
+pub use previews::{Preview, Selection};
 pub use references::Deletion;
 pub use status::{CloudStatus, Overall};
 
@@ -96,6 +101,18 @@ pub struct Settings {
     pub first_retry: Duration,
     /// The longest pause between two attempts.
     pub longest_retry: Duration,
+    /// What is done about what others changed on clusters.
+    pub drift: DriftPolicy,
+}
+
+/// What is done about what others changed, made or deleted of what is ours on clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// It is brought back, and the status says so.
+    #[default]
+    Repair,
+    /// The status says so, and nothing is done about it before the next apply.
+    Report,
 }
 
 impl Default for Settings {
@@ -108,6 +125,7 @@ impl Default for Settings {
             deadline: Duration::from_secs(600),
             first_retry: Duration::from_millis(500),
             longest_retry: Duration::from_secs(60),
+            drift: DriftPolicy::default(),
         }
     }
 }

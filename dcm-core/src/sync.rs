@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::{
     model::{AdoptionPolicy, DeletePolicy, Uid},
     name::{ClusterName, Namespace, ProviderName},
     secret::Secret,
+    tenancy::Identity,
 };
 
 /// How to reach a registered cluster.
@@ -36,6 +38,9 @@ pub struct Facts {
     pub version: String,
     /// Where a user's kubeconfig points to.
     pub endpoint: Endpoint,
+    /// What its clock said when it answered, to the second (RFC 9110, section 6.6.1: `Date`); `None` where
+    /// it did not say.
+    pub clock: Option<Timestamp>,
 }
 
 /// Where an API server is and how it proves itself.
@@ -58,6 +63,24 @@ pub struct Owner {
     pub cloud: Uid,
     /// The applied generation that is being carried out.
     pub generation: u64,
+    /// The frozen states of the last generations, that one's at the end; as far as they are remembered.
+    pub history: Vec<Uid>,
+}
+
+impl Owner {
+    /// Whether the store knows of what a cluster carries: a generation and, where it was written, its state. If
+    /// not, a younger store has worked there, or one that went another way since both were one.
+    #[must_use]
+    pub fn knows(&self, generation: u64, state: Option<&str>) -> bool {
+        let Some(age) = self.generation.checked_sub(generation) else {
+            return false;
+        };
+        let remembered = usize::try_from(age).ok().and_then(|age| self.history.iter().rev().nth(age));
+        match (state, remembered) {
+            (Some(state), Some(remembered)) => state == remembered.as_str(),
+            _ => true,
+        }
+    }
 }
 
 /// The parts of a logical cloud on one cluster, in the order in which they are made.
@@ -101,6 +124,14 @@ pub enum PartState {
     NotAvailable(String),
     /// Was refused.
     Failed(String),
+}
+
+impl PartState {
+    /// Whether something stood in the way at the last attempt.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        matches!(self, Self::NotAvailable(_) | Self::Failed(_))
+    }
 }
 
 impl fmt::Display for PartState {
@@ -205,8 +236,100 @@ pub struct Report {
     pub parts: BTreeMap<Part, PartState>,
     /// All objects of ours that are there now, to be recorded.
     pub inventory: Vec<InventoryItem>,
+    /// What was made, changed or deleted on the cluster by this call.
+    pub changes: Vec<Change>,
+    /// What is no failure and yet to be known, for people: labels of others on the namespace that loosen
+    /// its security, for example.
+    pub remarks: Vec<String>,
     /// Why the work is not complete; `None` where it is.
     pub failure: Option<Failure>,
+}
+
+/// One object that is not, or was not, as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Change {
+    /// Which object.
+    #[serde(flatten)]
+    pub id: ObjectId,
+    /// What brings it to what it should be.
+    pub change: ChangeKind,
+}
+
+/// What brings an object to what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// It is not there and is made.
+    Create,
+    /// It differs and is changed.
+    Update,
+    /// It differs in what cannot be changed: it is deleted and made anew.
+    Replace,
+    /// It is no longer wanted and goes.
+    Delete,
+    /// A change that only a newer release knows.
+    #[serde(other)]
+    Other,
+}
+
+/// What an apply would do on a cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// The objects that it would touch, in the order in which it would; those that are as they should be are
+    /// left out.
+    pub differences: Vec<Difference>,
+    /// See [`Report::remarks`].
+    pub remarks: Vec<String>,
+    /// Why an apply would come no further: a namespace of others, a store that is older than the cluster.
+    pub failure: Option<Failure>,
+}
+
+/// One object that an apply would touch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Which object, and how.
+    pub change: Change,
+    /// The fields that would change; empty for what is made or goes.
+    pub fields: Vec<FieldDifference>,
+    /// Whether the cluster has tried it in a dry run. Where its namespace is not there yet, the cluster has
+    /// judged no more than that it knows the kind and its fields.
+    pub checked: bool,
+    /// Why the cluster would refuse it.
+    pub refusal: Option<Failure>,
+}
+
+/// One field that an apply would change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldDifference {
+    /// Where it is (RFC 6901).
+    pub pointer: String,
+    /// What is there; `None` where nothing is.
+    pub live: Option<Value>,
+    /// What would be there; `None` where nothing would be.
+    pub wanted: Option<Value>,
+}
+
+/// Who is to be cut off on one cluster.
+#[derive(Clone, Debug)]
+pub struct CutOff {
+    /// On whose behalf.
+    pub owner: Owner,
+    /// The cloud's own namespace.
+    pub namespace: Namespace,
+    /// What was recorded of earlier work.
+    pub inventory: Vec<InventoryItem>,
+    /// The identity that stays: bindings to it, and its account, are left alone.
+    pub keep: Identity,
+}
+
+/// Something by which a user who was cut off may still have access, made by himself or by others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What it is.
+    pub id: ObjectId,
+    /// Whom it gives access, for people.
+    pub detail: String,
 }
 
 /// Why a cluster is not as it should be.
@@ -227,6 +350,15 @@ impl Failure {
     #[must_use]
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into(), retry_after: None }
+    }
+
+    /// The state of a part that has met this failure.
+    #[must_use]
+    pub fn as_state(&self) -> PartState {
+        match self.reason.outlook() {
+            Outlook::Refused => PartState::Failed(self.detail.clone()),
+            Outlook::Away | Outlook::Waiting => PartState::NotAvailable(self.detail.clone()),
+        }
     }
 }
 
@@ -306,6 +438,8 @@ reasons! {
     CertificateRefused: Refused;
     /// The API server, or a webhook of it, refused an object.
     Rejected: Refused;
+    /// A webhook of the cluster's does not answer.
+    WebhookFailed: Waiting;
     /// The cluster is not registered any more.
     NotRegistered: Refused;
     /// DCM could not do its own part (a store, an encryption key).
@@ -340,6 +474,32 @@ pub struct CertificateRequest {
     pub lifetime: Duration,
 }
 
+/// A request for a token of a user's ServiceAccount.
+#[derive(Clone, Debug)]
+pub struct TokenRequest {
+    /// On whose behalf.
+    pub owner: Owner,
+    /// The ServiceAccount's namespace.
+    pub namespace: Namespace,
+    /// The ServiceAccount's name. It must carry the owner's marks.
+    pub account: String,
+    /// How long the token should live; the cluster may cap it.
+    pub lifetime: Duration,
+}
+
+/// A token of a user's ServiceAccount.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// The token: a JWT.
+    pub token: Secret,
+    /// The uid of the ServiceAccount that it is bound to: it dies with that.
+    pub account_uid: String,
+    /// When it was issued, by the cluster's clock.
+    pub issued_at: Timestamp,
+    /// Until when it is valid, by the cluster's clock.
+    pub expires_at: Timestamp,
+}
+
 /// Carries work to one cluster at a time.
 ///
 /// # Contract
@@ -354,10 +514,17 @@ pub trait Synchronizer: Send + Sync + fmt::Debug {
     /// Why it cannot be asked.
     async fn probe(&self, access: &ClusterAccess) -> Result<Facts, Failure>;
 
+    /// Finds out what DCM's credential may do on a cluster: for each feature the rights that it lacks. Nothing
+    /// at all where the cluster cannot say.
+    ///
+    /// # Errors
+    /// Why it cannot be asked.
+    async fn capabilities(&self, access: &ClusterAccess) -> Result<BTreeMap<String, Vec<String>>, Failure>;
+
     /// Makes a cluster hold what is desired, and no more of ours.
     ///
-    /// Works through the parts in order and stops at the first that cannot be had; the report says how far
-    /// it came.
+    /// Works through the parts in order. An object that is refused keeps back only what needs it: others are
+    /// made, and what is no longer wanted goes. The report says how far it came, and why no further.
     async fn apply(&self, access: &ClusterAccess, desired: &Desired) -> Report;
 
     /// Has the cluster sign a user's certificate; answers the certificate, PEM.
@@ -365,6 +532,25 @@ pub trait Synchronizer: Send + Sync + fmt::Debug {
     /// # Errors
     /// Why there is none.
     async fn sign(&self, access: &ClusterAccess, request: &CertificateRequest) -> Result<String, Failure>;
+
+    /// Has the cluster issue a token for a user's ServiceAccount that an apply has made.
+    ///
+    /// # Errors
+    /// Why there is none.
+    async fn token(&self, access: &ClusterAccess, request: &TokenRequest) -> Result<IssuedToken, Failure>;
+
+    /// Finds out what an apply would change, and changes nothing.
+    ///
+    /// # Errors
+    /// Why the cluster cannot be asked.
+    async fn compare(&self, access: &ClusterAccess, desired: &Desired) -> Result<Comparison, Failure>;
+
+    /// Takes away at once what gives a user access under an identity that is not to be kept: bindings and
+    /// ServiceAccounts of ours. Answers what is left, made by others, that may still give him access.
+    ///
+    /// # Errors
+    /// Why some of it may still be there.
+    async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure>;
 
     /// Removes what is ours, in reverse order, and waits within a bound until it is gone.
     ///

@@ -6,9 +6,12 @@
 pub mod identity;
 pub mod marks;
 
+mod account;
 mod namespace;
 mod quota;
 mod rbac;
+
+pub use identity::Identity;
 
 use crate::{
     model::{Applied, Uid},
@@ -26,23 +29,25 @@ pub struct Tenancy<'a> {
 
 impl Tenancy<'_> {
     /// The objects of the logical cloud on any one cluster, in the order in which they are made:
-    /// namespace, roles, bindings, quotas.
+    /// namespace, roles, bindings, quotas, the ServiceAccount of a user who has tokens.
     ///
     /// An admin cloud uses the clusters' own credentials and has none of them.
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {
         let mut objects = Vec::new();
-        let spec = &self.applied.spec;
-        let (Some(namespace), Some(user)) = (&spec.namespace, &spec.user) else {
+        let Some((namespace, user)) = self.applied.tenant() else {
             return objects;
         };
         objects.push(self.namespace(namespace));
-        let subject = self.common_name(user);
+        let identity = self.identity(user);
         let (roles, bindings): (Vec<_>, Vec<_>) =
-            user.permissions.iter().map(|p| self.role_and_binding(namespace, &subject, p)).unzip();
+            user.permissions.iter().map(|p| self.role_and_binding(namespace, &identity, p)).unzip();
         objects.extend(roles);
         objects.extend(bindings);
         objects.extend(self.quotas(namespace));
+        if let Identity::Account(name) = &identity {
+            objects.push(self.account(namespace, name, user));
+        }
         objects
     }
 }
@@ -98,6 +103,7 @@ mod tests {
             ]),
             credential_epoch: 0,
             pages: 1,
+            snapshot: None,
         }
     }
 

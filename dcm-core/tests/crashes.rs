@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use dcm_core::{
     error::{Error, ErrorKind},
+    model::Credential,
     service::{CloudId, Deletion, Overall},
+    store::StoreExt,
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
@@ -115,6 +117,73 @@ async fn a_delete_that_was_cut_off_anywhere_leaves_a_whole_cloud_or_nothing() {
             other => panic!("call {call}: acknowledged {acknowledged}, yet {other:?}"),
         }
         if acknowledged {
+            return;
+        }
+    }
+}
+
+/// Whom the binding on a cluster names.
+fn bound(f: &Fixture, cluster: &str) -> Option<String> {
+    f.clusters.with(cluster, |cluster| {
+        let binding = cluster.objects.iter().find(|(id, _)| id.kind == "RoleBinding")?;
+        binding.1.2["subjects"][0]["name"].as_str().map(str::to_owned)
+    })
+}
+
+#[tokio::test]
+async fn a_revoke_that_was_cut_off_anywhere_never_leaves_two_users() {
+    for call in 0.. {
+        assert!(call < MOST_CALLS);
+        let (f, store) = fixture().await;
+        let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+        f.apply(&id).await.unwrap();
+        f.carry_out().await.unwrap();
+        let before = bound(&f, "default/c1");
+        store.fail_after(call);
+        let revoked = f.dcm.revoke_user(&id).await;
+        let acknowledged = revoked.is_ok();
+        if !acknowledged {
+            assert_crash(revoked, call);
+        }
+        let worked = f.carry_out().await.is_ok();
+        restart_and_settle(&f, &store).await;
+        assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created, "call {call}");
+        let after = bound(&f, "default/c1");
+        assert_eq!(bound(&f, "default/c2"), after, "call {call}");
+        assert!(after.is_some() && (!acknowledged || after != before), "call {call}");
+        // The credentials are those of the user who is bound.
+        for entry in store.list_all::<Credential>(&"credential".parse().unwrap()).await.unwrap() {
+            assert_eq!(Some(entry.value.name_there), after, "call {call}");
+        }
+        assert!(f.dcm.merged_kubeconfig(&id).await.is_ok(), "call {call}");
+        if acknowledged && worked {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_that_was_cut_off_anywhere_is_made_up_for() {
+    for call in 0.. {
+        assert!(call < MOST_CALLS);
+        let (f, store) = fixture().await;
+        let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+        f.apply(&id).await.unwrap();
+        f.carry_out().await.unwrap();
+        f.clock.advance(dcm_test_utils::ports::FAKE_LIFETIME.mul_f64(0.68));
+        store.fail_after(call);
+        let whole = f.dcm.renew_due().await.is_ok() && f.carry_out().await.is_ok();
+        store.mend();
+        for _ in 0..3 {
+            f.dcm.renew_due().await.unwrap();
+            f.carry_out().await.unwrap();
+        }
+        let now = dcm_core::clock::Clock::now(&*f.clock);
+        for entry in store.list_all::<Credential>(&"credential".parse().unwrap()).await.unwrap() {
+            assert!(entry.value.renew_at.unwrap() > now, "call {call}");
+        }
+        assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created, "call {call}");
+        if whole {
             return;
         }
     }

@@ -9,21 +9,28 @@ use dcm_core::{
     lifecycle::{AppliedPointer, Lifecycle, Phase},
     model::{
         AdoptionPolicy, Applied, AppliedReference, Cluster, ClusterHealth, ClusterProvider, ClusterReference,
-        ClusterStatus, ClusterUse, Connectivity, Credential, DeletePolicy, Goal, Installation, KvPair, Level,
-        LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, PermissionScope, Project, Quota, ReferencePage,
-        Reservation, Uid, User, UserPermission, UserType,
+        ClusterStatus, ClusterUse, Connectivity, Credential, DeletePolicy, Drift, Goal, Installation, KvPair, Level,
+        LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, PermissionScope, Project, Proof, Quota,
+        ReferencePage, Renewal, Reservation, Uid, User, UserPermission, UserType,
     },
     secret::Sealed,
     store::{Body, Key, Stored},
-    sync::{Failure, InventoryItem, ObjectId, Part, PartState, Reason},
+    sync::{Change, ChangeKind, Failure, InventoryItem, ObjectId, Part, PartState, Reason},
 };
 use jiff::Timestamp;
 
 /// The golden file must be read as this value, and this value be written as the golden file.
 #[track_caller]
 fn holds<T: Stored + PartialEq + Debug>(value: &T) {
+    holds_as(value, "");
+}
+
+/// The same for another form of the same version: with fields that came later.
+#[track_caller]
+fn holds_as<T: Stored + PartialEq + Debug>(value: &T, form: &str) {
     let key: Key = "golden/file".parse().unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{}.v{}.json", T::KIND, T::VERSION));
+    let file = format!("tests/golden/{}.v{}{form}.json", T::KIND, T::VERSION);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let written: serde_json::Value = serde_json::from_slice(Body::write(&key, value).unwrap().as_bytes()).unwrap();
     let Ok(golden) = std::fs::read(&path) else {
         panic!("{} is missing; it should hold\n{written:#}", path.display());
@@ -130,14 +137,18 @@ fn cluster_keeps_its_shape() {
 
 #[test]
 fn cluster_health_keeps_its_shape() {
-    holds(&ClusterHealth {
+    let health = ClusterHealth {
         connectivity: Connectivity::Unavailable,
         identity: Some("7c0f".to_owned()),
         version: Some("v1.36.3".to_owned()),
         reason: Some(Reason::Unreachable),
         detail: Some("connection refused".to_owned()),
+        capabilities: BTreeMap::new(),
         checked_at: time(),
-    });
+    };
+    holds(&health);
+    let lacks = BTreeMap::from([("core".to_owned(), vec!["delete namespaces".to_owned()])]);
+    holds_as(&ClusterHealth { capabilities: lacks, ..health }, ".capabilities");
 }
 
 #[test]
@@ -153,7 +164,7 @@ fn cluster_use_keeps_its_shape() {
 
 #[test]
 fn logical_cloud_keeps_its_shape() {
-    holds(&LogicalCloud {
+    let cloud = LogicalCloud {
         uid: uid(3),
         project: name("walmart"),
         project_uid: uid(1),
@@ -171,9 +182,13 @@ fn logical_cloud_keeps_its_shape() {
                 digest: "ff00".to_owned(),
             }),
             order: Some(uid(5)),
+            history: Vec::new(),
         },
         created_at: time(),
-    });
+    };
+    holds(&cloud);
+    let lifecycle = Lifecycle { history: vec![uid(8), uid(9)], ..cloud.lifecycle.clone() };
+    holds_as(&LogicalCloud { lifecycle, ..cloud }, ".history");
 }
 
 #[test]
@@ -208,7 +223,7 @@ fn kv_pair_keeps_its_shape() {
 
 #[test]
 fn applied_state_keeps_its_shape() {
-    holds(&Applied {
+    let applied = Applied {
         cloud: uid(3),
         project: name("walmart"),
         name: name("lc-1"),
@@ -217,7 +232,10 @@ fn applied_state_keeps_its_shape() {
         quotas: BTreeMap::from([(name("quota-1"), BTreeMap::from([("pods".to_owned(), "5".to_owned())]))]),
         credential_epoch: 1,
         pages: 1,
-    });
+        snapshot: None,
+    };
+    holds(&applied);
+    holds_as(&Applied { snapshot: Some(uid(9)), ..applied }, ".snapshot");
 }
 
 #[test]
@@ -235,7 +253,7 @@ fn applied_references_keep_their_shape() {
 
 #[test]
 fn cluster_status_keeps_its_shape() {
-    holds(&ClusterStatus {
+    let status = ClusterStatus {
         cloud: uid(3),
         reference: name("lc-cl-1"),
         reference_uid: uid(6),
@@ -247,6 +265,7 @@ fn cluster_status_keeps_its_shape() {
         order: Some(uid(5)),
         reached: false,
         verified: Some(uid(7)),
+        cut_off: None,
         parts: BTreeMap::from([
             (Part::Namespace, PartState::Created),
             (Part::Role, PartState::Failed("no".to_owned())),
@@ -258,6 +277,10 @@ fn cluster_status_keeps_its_shape() {
             InventoryItem { id: object(), uid: Some("uid-1".to_owned()), adopted: false },
             InventoryItem { id: ObjectId { namespace: None, ..object() }, uid: None, adopted: true },
         ],
+        carried: None,
+        renew: false,
+        drift: None,
+        remarks: Vec::new(),
         connectivity: Connectivity::Available,
         failure: Some(Failure { retry_after: Some(5), ..Failure::new(Reason::QuotaExceeded, "exceeded quota") }),
         since: time(),
@@ -266,7 +289,20 @@ fn cluster_status_keeps_its_shape() {
         unreachable_since: Some(time()),
         attempts: 3,
         overdue: true,
-    });
+    };
+    holds(&status);
+    let drifted = Change { id: status.inventory[0].id.clone(), change: ChangeKind::Update };
+    holds_as(
+        &ClusterStatus {
+            cut_off: Some(uid(8)),
+            carried: Some(uid(5)),
+            renew: true,
+            drift: Drift::new(time(), true, vec![drifted]),
+            remarks: vec!["a remark".to_owned()],
+            ..status
+        },
+        ".drift",
+    );
 }
 
 #[test]
@@ -274,14 +310,41 @@ fn credential_keeps_its_shape() {
     holds(&Credential {
         cloud: uid(3),
         cluster_identity: "7c0f".to_owned(),
-        common_name: "dcm:walmart:lc-1:user-1:abcdefghijklmnop".to_owned(),
-        key: sealed(),
-        csr: "-----BEGIN CERTIFICATE REQUEST-----".to_owned(),
-        certificate: "-----BEGIN CERTIFICATE-----".to_owned(),
+        name_there: "dcm:walmart:lc-1:user-1:abcdefghijklmnop".to_owned(),
+        proof: Proof::Certificate {
+            key: sealed(),
+            csr: "-----BEGIN CERTIFICATE REQUEST-----".to_owned(),
+            certificate: "-----BEGIN CERTIFICATE-----".to_owned(),
+        },
         not_before: time(),
         not_after: time(),
+        renew_at: None,
         kubeconfig_of: "00ff".to_owned(),
         kubeconfig: sealed(),
+    });
+    holds_as(
+        &Credential {
+            cloud: uid(3),
+            cluster_identity: "7c0f".to_owned(),
+            name_there: "dcm-user-abcdefghijklmnop".to_owned(),
+            proof: Proof::Token { token: sealed(), account_uid: "uid-1".to_owned() },
+            not_before: time(),
+            not_after: time(),
+            renew_at: Some(time()),
+            kubeconfig_of: "00ff".to_owned(),
+            kubeconfig: sealed(),
+        },
+        ".token",
+    );
+}
+
+#[test]
+fn renewal_keeps_its_shape() {
+    holds(&Renewal {
+        at: time(),
+        cloud: "logical-cloud/p/lc-1".parse().unwrap(),
+        cloud_uid: uid(3),
+        reference: name("lc-cl-1"),
     });
 }
 
@@ -298,13 +361,16 @@ fn reservation_keeps_its_shape() {
 
 #[test]
 fn order_keeps_its_shape() {
-    holds(&Order {
+    let order = Order {
         id: uid(5),
         cloud: "logical-cloud/p/lc-1".parse().unwrap(),
         given_at: time(),
         verify: Some(uid(7)),
+        cut_off: None,
         force: true,
-    });
+    };
+    holds(&order);
+    holds_as(&Order { cut_off: Some(uid(8)), ..order }, ".cut-off");
 }
 
 #[test]

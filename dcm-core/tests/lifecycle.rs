@@ -7,14 +7,16 @@ use std::{sync::Arc, time::Duration};
 use dcm_core::{
     error::{Error, ErrorKind},
     lifecycle::{Event, Phase},
-    model::PermissionInput,
+    model::{LogicalCloudInput, PermissionInput, Policy},
     name::{LogicalCloudName, PermissionName, ReferenceName},
-    service::{CloudId, Deletion, Overall},
-    sync::{Part, PartState, Reason},
+    service::{CloudId, Deletion, Overall, Settings},
+    sync::{Failure, Part, PartState, Reason},
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
-    builders::{Fixture, cloud_id, cloud_input, permission_input, provider, quota_input, reference_input},
+    builders::{
+        Fixture, cloud_id, cloud_input, cluster_input, permission_input, provider, quota_input, reference_input,
+    },
     ports::FAKE_LIFETIME,
 };
 
@@ -142,6 +144,42 @@ async fn a_cluster_that_is_down_holds_up_no_other_one_and_heals() {
     f.carry_out().await.unwrap();
     assert_eq!(overall(&f, &id).await, Overall::Created);
     assert!(f.dcm.waiting_orders(None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_status_shows_the_failure_of_the_last_attempt_and_not_of_one_before() {
+    let f = fixture().await;
+    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+    f.apply(&id).await.unwrap();
+    f.carry_out().await.unwrap();
+    f.clusters.set_down("default/c1", true);
+    f.dcm.resync(&id).await.unwrap();
+    f.carry_out().await.unwrap();
+    let refused = Failure::new(Reason::Forbidden, "lacks a right");
+    f.clusters.with("default/c1", |cluster| cluster.failure = Some(refused.clone()));
+    f.clock.advance(Duration::from_secs(60));
+    f.carry_out().await.unwrap();
+    let status = f.dcm.status(&id).await.unwrap();
+    let status = status.clusters[0].1.as_ref().unwrap();
+    assert_eq!(status.reason(), Some(Reason::Forbidden));
+    let troubles: Vec<_> = Part::ALL.map(|part| status.part(part)).into_iter().filter(PartState::is_trouble).collect();
+    assert_eq!(troubles, [refused.as_state()]);
+}
+
+#[tokio::test]
+async fn what_is_about_to_be_removed_is_not_shown_as_created() {
+    let f = fixture().await;
+    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+    f.apply(&id).await.unwrap();
+    f.carry_out().await.unwrap();
+    let parts = async || {
+        let clusters = f.dcm.status(&id).await.unwrap().clusters;
+        clusters.into_iter().map(|(_, status)| status.unwrap().part(Part::Namespace)).collect::<Vec<_>>()
+    };
+    f.dcm.delete_reference(&id, &ReferenceName::new("c2").unwrap(), None, false).await.unwrap();
+    assert_eq!(parts().await, [PartState::Created, PartState::Pending]);
+    f.dcm.terminate(&id, false).await.unwrap();
+    assert_eq!(parts().await, [PartState::Pending, PartState::Pending]);
 }
 
 #[tokio::test]
@@ -415,4 +453,133 @@ async fn names_that_nobody_has_are_not_found() {
     assert_eq!(kind(f.dcm.apply(&nobody, Event::Apply, false).await), ErrorKind::NotFound);
     assert_eq!(kind(f.dcm.status(&nobody).await), ErrorKind::NotFound);
     assert_eq!(kind(f.dcm.terminate(&nobody, false).await), ErrorKind::NotFound);
+}
+
+/// It uses the clusters' own credentials: a namespace and a user that it names are words.
+#[tokio::test]
+async fn an_admin_cloud_makes_nothing_on_clusters() {
+    let settings = Settings { policy: Policy { admin_clouds: true, ..Policy::default() }, ..Settings::default() };
+    let f = Fixture::with_settings(Arc::new(MemoryStore::new()), settings).await.unwrap();
+    f.register(&["c1"]).await.unwrap();
+    let tenant = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+    let admin = cloud_id("lc-0");
+    let input = LogicalCloudInput { level: Some("0".to_owned()), ..cloud_input("lc-0", "ns-1") };
+    f.dcm.create_logical_cloud(&admin.project, input.into()).await.unwrap();
+    f.dcm.create_reference(&admin, reference_input("c1").into()).await.unwrap();
+    f.apply(&admin).await.unwrap();
+    f.carry_out().await.unwrap();
+    assert_eq!(overall(&f, &admin).await, Overall::Created);
+    assert!(f.clusters.holds("default/c1").is_empty());
+    assert_eq!(kind(f.dcm.merged_kubeconfig(&admin).await), ErrorKind::Refused);
+    assert_eq!(kind(f.dcm.revoke_user(&admin).await), ErrorKind::Refused);
+    // It keeps no namespace from anyone.
+    f.apply(&tenant).await.unwrap();
+    f.dcm.terminate(&admin, false).await.unwrap();
+    f.carry_out().await.unwrap();
+    assert_eq!((overall(&f, &tenant).await, overall(&f, &admin).await), (Overall::Created, Overall::Deleted));
+    assert_eq!(f.clusters.holds("default/c1").len(), 4);
+}
+
+#[tokio::test]
+async fn what_was_reached_of_an_earlier_generation_is_not_shown_as_done() {
+    let f = fixture().await;
+    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+    f.apply(&id).await.unwrap();
+    f.carry_out().await.unwrap();
+    let binding = async || f.dcm.status(&id).await.unwrap().clusters[0].1.as_ref().unwrap().part(Part::RoleBinding);
+    assert_eq!(binding().await, PartState::Created);
+    f.dcm.revoke_user(&id).await.unwrap();
+    assert_eq!(binding().await, PartState::Pending);
+    f.carry_out().await.unwrap();
+    assert_eq!(binding().await, PartState::Created);
+}
+
+#[tokio::test]
+async fn a_cluster_with_a_new_registration_is_tried_at_once() {
+    let f = fixture().await;
+    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+    f.clusters.set_down("default/c1", true);
+    f.apply(&id).await.unwrap();
+    f.carry_out().await.unwrap();
+    let next = async || f.dcm.status(&id).await.unwrap().clusters[0].1.as_ref().unwrap().next_attempt;
+    assert!(next().await.is_some());
+    f.wake.take();
+    let good = cluster_input("c1");
+    f.dcm.update_cluster(&provider("default"), &"c1".parse().unwrap(), good.into(), None).await.unwrap();
+    assert_eq!(next().await, None);
+    assert_eq!(f.wake.take().len(), 1);
+}
+
+/// Whatever the operator allows: tenants do not reach into each other's namespaces.
+#[tokio::test]
+async fn a_permission_does_not_reach_into_another_logical_cloud() {
+    let policy = Policy { foreign_namespace_permissions: true, ..Policy::default() };
+    let settings = Settings { policy, ..Settings::default() };
+    let f = Fixture::with_settings(Arc::new(MemoryStore::new()), settings).await.unwrap();
+    f.register(&["c1"]).await.unwrap();
+    let theirs = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+    f.apply(&theirs).await.unwrap();
+    f.carry_out().await.unwrap();
+    let ours = f.create_cloud("lc-2", "ns-2", &["c1"]).await.unwrap();
+    let reaching = |namespace: &str| PermissionInput {
+        namespace: Some(namespace.to_owned()),
+        ..permission_input("p-2", "secrets")
+    };
+    f.dcm.create_permission(&ours, reaching("ns-1").into()).await.unwrap();
+    f.apply(&ours).await.unwrap();
+    f.carry_out().await.unwrap();
+    let status = f.dcm.status(&ours).await.unwrap();
+    assert_eq!(status.overall, Overall::CreationFailed);
+    assert_eq!(status.clusters[0].1.as_ref().unwrap().reason(), Some(Reason::NamespaceReserved));
+    assert!(f.clusters.holds("default/c1").iter().all(|object| !object.contains("lc-2")));
+    f.dcm.update_permission(&ours, &"p-2".parse().unwrap(), reaching("shared").into(), None).await.unwrap();
+    f.apply(&ours).await.unwrap();
+    f.carry_out().await.unwrap();
+    assert_eq!(overall(&f, &ours).await, Overall::Created);
+}
+
+/// What is refused keeps nobody from what he has: his credential is renewed all the same.
+#[tokio::test]
+async fn a_credential_is_issued_although_an_object_is_refused() {
+    let f = fixture().await;
+    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+    f.clusters.with("default/c1", |cluster| cluster.refuses = Some(("Role".to_owned(), Reason::BeyondCeiling)));
+    f.apply(&id).await.unwrap();
+    f.carry_out().await.unwrap();
+    let status = f.dcm.status(&id).await.unwrap();
+    assert_eq!(status.overall, Overall::CreationFailed);
+    let cluster = status.clusters[0].1.as_ref().unwrap();
+    assert_eq!(cluster.reason(), Some(Reason::BeyondCeiling));
+    assert_eq!(
+        (cluster.part(Part::Credential), cluster.part(Part::Kubeconfig)),
+        (PartState::Created, PartState::Created)
+    );
+    assert!(f.dcm.merged_kubeconfig(&id).await.is_ok());
+    f.clusters.with("default/c1", |cluster| cluster.refuses = None);
+    f.carry_out().await.unwrap();
+    assert_eq!(overall(&f, &id).await, Overall::Created);
+}
+
+/// A server that was started again with less allowed does not carry out what was written under the old policy.
+#[tokio::test]
+async fn what_is_not_allowed_any_more_is_not_applied() {
+    let store = Arc::new(MemoryStore::new());
+    let wide = Policy { cluster_wide_permissions: true, ..Policy::default() };
+    let settings = |policy: &Policy| Settings { policy: policy.clone(), ..Settings::default() };
+    let f = Fixture::with_settings(Arc::clone(&store) as _, settings(&wide)).await.unwrap();
+    f.register(&["c1"]).await.unwrap();
+    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+    let wide = PermissionInput { namespace: Some(String::new()), ..permission_input("wide", "pods") };
+    f.dcm.create_permission(&id, wide.into()).await.unwrap();
+    f.apply(&id).await.unwrap();
+    f.carry_out().await.unwrap();
+    let narrow = Policy { refuse_adoption: true, ..Policy::default() };
+    let f = Fixture::with_settings(store, settings(&narrow)).await.unwrap();
+    let error = f.apply(&id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("the permission \"wide\""), "{error}");
+    f.dcm.delete_permission(&id, &"wide".parse().unwrap(), None).await.unwrap();
+    f.apply(&id).await.unwrap();
+    let taking = LogicalCloudInput { adoption_policy: Some("always".to_owned()), ..cloud_input("lc-1", "ns-1") };
+    assert_eq!(kind(f.dcm.update_logical_cloud(&id, taking.into(), None).await), ErrorKind::Invalid);
 }

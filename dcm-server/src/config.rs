@@ -8,7 +8,7 @@ use clap::{Args, Parser, ValueEnum};
 use dcm_core::{
     credential::KeyAlgorithm,
     model::{KubeconfigRules, Policy},
-    service::Settings,
+    service::{DriftPolicy, Settings},
 };
 
 /// The Distributed Cloud Manager: logical clouds over many Kubernetes clusters.
@@ -87,6 +87,11 @@ pub struct PolicyOptions {
     #[arg(long, env = "DCM_ALLOW_PRIVILEGED_PERMISSIONS", value_parser = values::boolean)]
     pub allow_privileged_permissions: bool,
 
+    /// Refuse logical clouds that take over namespaces that are there already (adoption-policy): whoever may reaches
+    /// what is in them with his permissions. What is on clusters already stays; an apply of such a logical cloud is refused.
+    #[arg(long, env = "DCM_REFUSE_ADOPTION", value_parser = values::boolean)]
+    pub refuse_adoption: bool,
+
     /// Whether projects are made on first use, or must be registered before.
     #[arg(long, env = "DCM_PROJECTS", value_enum, default_value_t)]
     pub projects: Projects,
@@ -108,7 +113,7 @@ pub struct PolicyOptions {
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(next_help_heading = "Work on clusters")]
 pub struct WorkOptions {
-    /// How long users' certificates live; they are renewed at two thirds of it. At least 10m.
+    /// How long users' certificates and tokens live; they are renewed at two thirds of it. At least 10m.
     #[arg(long, env = "DCM_CREDENTIAL_LIFETIME", value_name = "DURATION", default_value = "90d", value_parser = values::lifetime)]
     pub credential_lifetime: Duration,
 
@@ -124,8 +129,11 @@ pub struct WorkOptions {
     #[arg(long, env = "DCM_FORCE_AFTER", value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
     pub force_after: Duration,
 
-    /// How often applied logical clouds are looked at again, for drift and for certificates to renew; 0 for never,
-    /// which lets certificates run out.
+    /// What is done about what others changed, made or deleted of a logical cloud on its clusters.
+    #[arg(long, env = "DCM_DRIFT", value_enum, default_value_t)]
+    pub drift: DriftChoice,
+
+    /// How often applied logical clouds are looked at again, for drift; 0 for never.
     #[arg(long, env = "DCM_RESYNC_PERIOD", value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
     pub resync_period: Duration,
 
@@ -171,6 +179,25 @@ pub enum SynchronizerKind {
     Kube,
     /// Simulated clusters inside of this process.
     Simulated,
+}
+
+/// What is done about drift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DriftChoice {
+    /// It is brought back.
+    #[default]
+    Repair,
+    /// The status shows it.
+    Report,
+}
+
+impl From<DriftChoice> for DriftPolicy {
+    fn from(choice: DriftChoice) -> Self {
+        match choice {
+            DriftChoice::Repair => Self::Repair,
+            DriftChoice::Report => Self::Report,
+        }
+    }
 }
 
 /// A kind of key.
@@ -246,6 +273,7 @@ impl Config {
             force_after: self.work.force_after,
             credential_lifetime: self.work.credential_lifetime,
             deadline: self.work.deadline,
+            drift: self.work.drift.into(),
             ..Settings::default()
         }
     }
@@ -274,6 +302,7 @@ impl PolicyOptions {
             cluster_wide_permissions: self.allow_cluster_wide_permissions,
             foreign_namespace_permissions: self.allow_foreign_namespace_permissions,
             privileged_permissions: self.allow_privileged_permissions,
+            refuse_adoption: self.refuse_adoption,
             registered_projects: self.projects == Projects::Registered,
             kubeconfigs: KubeconfigRules {
                 insecure_skip_tls_verify: self.allow_kubeconfig_insecure_skip_tls_verify,

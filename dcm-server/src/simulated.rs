@@ -3,9 +3,13 @@
 use async_trait::async_trait;
 use dcm_core::{
     secret::Secret,
-    sync::{CertificateRequest, ClusterAccess, Desired, Facts, Failure, Reason, Removal, Report, Synchronizer},
+    sync::{
+        CertificateRequest, ClusterAccess, Comparison, CutOff, Desired, Facts, Failure, Grant, IssuedToken, Reason,
+        Removal, Report, Synchronizer, TokenRequest,
+    },
 };
 use dcm_sim::Simulation;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Leads every call to the simulated cluster of the same provider and name, made on first use. The
@@ -39,6 +43,10 @@ impl Synchronizer for SimulatedSynchronizer {
         self.inner.probe(&self.lead(access).await?).await
     }
 
+    async fn capabilities(&self, access: &ClusterAccess) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        self.inner.capabilities(&self.lead(access).await?).await
+    }
+
     async fn apply(&self, access: &ClusterAccess, desired: &Desired) -> Report {
         match self.lead(access).await {
             Ok(access) => self.inner.apply(&access, desired).await,
@@ -50,6 +58,18 @@ impl Synchronizer for SimulatedSynchronizer {
 
     async fn sign(&self, access: &ClusterAccess, request: &CertificateRequest) -> Result<String, Failure> {
         self.inner.sign(&self.lead(access).await?, request).await
+    }
+
+    async fn token(&self, access: &ClusterAccess, request: &TokenRequest) -> Result<IssuedToken, Failure> {
+        self.inner.token(&self.lead(access).await?, request).await
+    }
+
+    async fn compare(&self, access: &ClusterAccess, desired: &Desired) -> Result<Comparison, Failure> {
+        self.inner.compare(&self.lead(access).await?, desired).await
+    }
+
+    async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
+        self.inner.cut_off(&self.lead(access).await?, cut).await
     }
 
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {

@@ -2,24 +2,33 @@
 
 mod api;
 mod apply;
+mod changes;
 mod clients;
 mod compare;
 mod credential;
+mod cut_off;
 mod failure;
 mod ledger;
 mod make;
 mod namespace;
 mod object;
 mod observe;
+mod preview;
 mod prune;
 mod remove;
+mod rights;
 mod session;
+mod token;
 mod transport;
 
+use std::collections::BTreeMap;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use dcm_core::sync::{CertificateRequest, ClusterAccess, Desired, Facts, Failure, Removal, Report, Synchronizer};
+use dcm_core::sync::{
+    CertificateRequest, ClusterAccess, Comparison, CutOff, Desired, Facts, Failure, Grant, IssuedToken, Removal,
+    Report, Synchronizer, TokenRequest,
+};
 
 use self::{clients::Clients, session::Session};
 
@@ -64,7 +73,12 @@ impl Default for KubeOptions {
 ///   alone, except a namespace that the adoption policy lets it take.
 /// - Every delete names the uid of the object that it is for.
 /// - An apply that changes nothing writes nothing. It reads the namespace once and the cloud's objects in
-///   it with one list per kind, however many there are; an object elsewhere costs one request.
+///   it with one list per kind, however many there are; an object elsewhere costs one request. ServiceAccounts
+///   are listed where one is wanted or known.
+/// - A comparison goes through an apply's decisions and sends dry runs only: nothing is stored, and neither a
+///   token nor a certificate is asked for.
+/// - Who is cut off has lost every binding of ours when the call returns without a failure. A store that is
+///   older than the cluster cuts nobody off.
 /// - Each request is bounded. Nothing is tried again here: whoever calls decides when.
 ///
 /// # Caveats
@@ -102,6 +116,11 @@ impl Synchronizer for KubeSynchronizer {
         observe::facts(&cluster).await
     }
 
+    async fn capabilities(&self, access: &ClusterAccess) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        let cluster = self.clients.get(access, &self.options)?;
+        rights::capabilities(&cluster.api).await
+    }
+
     async fn apply(&self, access: &ClusterAccess, desired: &Desired) -> Report {
         let cluster = match self.clients.get(access, &self.options) {
             Ok(cluster) => cluster,
@@ -115,6 +134,24 @@ impl Synchronizer for KubeSynchronizer {
     async fn sign(&self, access: &ClusterAccess, request: &CertificateRequest) -> Result<String, Failure> {
         let cluster = self.clients.get(access, &self.options)?;
         credential::sign(&cluster.api, &self.options, request).await
+    }
+
+    async fn token(&self, access: &ClusterAccess, request: &TokenRequest) -> Result<IssuedToken, Failure> {
+        let cluster = self.clients.get(access, &self.options)?;
+        token::issue(&cluster.api, request).await
+    }
+
+    async fn compare(&self, access: &ClusterAccess, desired: &Desired) -> Result<Comparison, Failure> {
+        let cluster = self.clients.get(access, &self.options)?;
+        let session =
+            Session::new(&cluster.api, &self.options, &desired.owner, desired.namespace.as_ref(), &desired.inventory);
+        preview::compare(session, desired).await
+    }
+
+    async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
+        let cluster = self.clients.get(access, &self.options)?;
+        let session = Session::new(&cluster.api, &self.options, &cut.owner, Some(&cut.namespace), &cut.inventory);
+        cut_off::cut_off(session, cut).await
     }
 
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests; clippy.toml knows the tests themselves only.
 
+use std::collections::BTreeMap;
 use std::{
     sync::{
         Arc,
@@ -16,8 +17,8 @@ use dcm_core::{
     name::{ClusterName, ProviderName},
     secret::Secret,
     sync::{
-        CertificateRequest, ClusterAccess, Desired, Endpoint, Facts, Failure, InventoryItem, Object, ObjectId, Owner,
-        Part, Reason, Removal, Report, Synchronizer,
+        CertificateRequest, ClusterAccess, Comparison, CutOff, Desired, Endpoint, Facts, Failure, Grant, InventoryItem,
+        IssuedToken, Object, ObjectId, Owner, Part, Reason, Removal, Report, Synchronizer, TokenRequest,
     },
 };
 use dcm_sync::layer::{Limited, Timeouts};
@@ -53,7 +54,13 @@ impl Synchronizer for Slow {
             identity: "id".to_owned(),
             version: "v1".to_owned(),
             endpoint: Endpoint { server: "s".to_owned(), ca_pem: None, tls_server_name: None },
+            clock: None,
         })
+    }
+
+    async fn capabilities(&self, _: &ClusterAccess) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        self.work().await;
+        Ok(BTreeMap::new())
     }
 
     async fn apply(&self, _: &ClusterAccess, _: &Desired) -> Report {
@@ -64,6 +71,21 @@ impl Synchronizer for Slow {
     async fn sign(&self, _: &ClusterAccess, _: &CertificateRequest) -> Result<String, Failure> {
         self.work().await;
         Ok("pem".to_owned())
+    }
+
+    async fn token(&self, _: &ClusterAccess, _: &TokenRequest) -> Result<IssuedToken, Failure> {
+        self.work().await;
+        Err(Failure::new(Reason::Other, "none"))
+    }
+
+    async fn compare(&self, _: &ClusterAccess, _: &Desired) -> Result<Comparison, Failure> {
+        self.work().await;
+        Ok(Comparison::default())
+    }
+
+    async fn cut_off(&self, _: &ClusterAccess, _: &CutOff) -> Result<Vec<Grant>, Failure> {
+        self.work().await;
+        Ok(Vec::new())
     }
 
     async fn remove(&self, _: &ClusterAccess, _: &Removal) -> Report {
@@ -81,7 +103,7 @@ fn access() -> ClusterAccess {
 }
 
 fn owner() -> Owner {
-    Owner { store_id: "s".to_owned(), cloud: Uid::from_random([1; 16]), generation: 1 }
+    Owner { store_id: "s".to_owned(), cloud: Uid::from_random([1; 16]), generation: 1, history: Vec::new() }
 }
 
 fn id(name: &str) -> ObjectId {

@@ -8,14 +8,17 @@ use std::{
 use async_trait::async_trait;
 use dcm_core::{
     model::Uid,
+    secret::Secret,
     sync::{
-        CertificateRequest, ClusterAccess, Desired, Endpoint, Facts, Failure, InventoryItem, ObjectId, Part, PartState,
-        Reason, Removal, Report, Synchronizer,
+        CertificateRequest, Change, ChangeKind, ClusterAccess, Comparison, CutOff, Desired, Difference, Endpoint,
+        Facts, Failure, Grant, InventoryItem, IssuedToken, ObjectId, Part, PartState, Reason, Removal, Report,
+        Synchronizer, TokenRequest,
     },
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::ports::{FAKE_CERTIFICATE, FAKE_REQUEST};
+use crate::ports::{FAKE_CERTIFICATE, FAKE_LIFETIME, FAKE_REQUEST, start};
 
 /// Clusters that are made on first use, keyed by `provider/cluster`.
 #[derive(Debug, Default)]
@@ -30,6 +33,12 @@ pub struct FakeCluster {
     pub failure: Option<Failure>,
     /// What it holds: whose, with which uid, and what.
     pub objects: BTreeMap<ObjectId, (Uid, String, Value)>,
+    /// A kind of object that it refuses, and why.
+    pub refuses: Option<(String, Reason)>,
+    /// What it says, when asked, that still gives a user access.
+    pub grants: Vec<Grant>,
+    /// What its clock says; `None` where it does not say.
+    pub clock: Option<Timestamp>,
     /// How often it was called.
     pub calls: usize,
     next_uid: u64,
@@ -73,6 +82,9 @@ impl FakeCluster {
             identity: format!("identity-of-{}", name.replace('/', "-")),
             failure: None,
             objects: BTreeMap::new(),
+            refuses: None,
+            grants: Vec::new(),
+            clock: None,
             calls: 0,
             next_uid: 0,
         }
@@ -80,9 +92,15 @@ impl FakeCluster {
 
     fn apply(&mut self, desired: &Desired) -> Report {
         let cloud = &desired.owner.cloud;
+        let mut report = Report { changes: self.changes(desired), ..Report::default() };
         self.objects.retain(|id, (owner, ..)| owner != cloud || desired.objects.iter().any(|object| object.id == *id));
-        let mut report = Report::default();
         for object in &desired.objects {
+            if let Some((_, reason)) = self.refuses.as_ref().filter(|(kind, _)| *kind == object.id.kind) {
+                let failure = Failure::new(*reason, format!("{} is refused", object.id));
+                report.parts.insert(object.part, failure.as_state());
+                report.failure = Some(failure);
+                continue;
+            }
             let next_uid = &mut self.next_uid;
             let held = self.objects.entry(object.id.clone()).or_insert_with(|| {
                 *next_uid += 1;
@@ -103,6 +121,38 @@ impl FakeCluster {
     }
 }
 
+impl FakeCluster {
+    /// What an apply would touch.
+    fn changes(&self, desired: &Desired) -> Vec<Change> {
+        let change = |id: &ObjectId, change| Change { id: id.clone(), change };
+        let mut changes = Vec::new();
+        for object in &desired.objects {
+            match self.objects.get(&object.id) {
+                None => changes.push(change(&object.id, ChangeKind::Create)),
+                Some((.., held)) if *held != object.manifest => changes.push(change(&object.id, ChangeKind::Update)),
+                Some(_) => {}
+            }
+        }
+        let wanted = |id: &ObjectId| desired.objects.iter().any(|object| object.id == *id);
+        let unwanted = self.objects.iter().filter(|(id, held)| held.0 == desired.owner.cloud && !wanted(id));
+        changes.extend(unwanted.map(|(id, _)| change(id, ChangeKind::Delete)));
+        changes
+    }
+
+    fn cut_off(&mut self, cut: &CutOff) -> Vec<Grant> {
+        let name = cut.keep.name();
+        self.objects.retain(|id, (owner, _, manifest)| {
+            let stays = match id.kind.as_str() {
+                "RoleBinding" | "ClusterRoleBinding" => manifest["subjects"][0]["name"] == name,
+                "ServiceAccount" => id.name == name,
+                _ => true,
+            };
+            *owner != cut.owner.cloud || stays
+        });
+        self.grants.clone()
+    }
+}
+
 #[async_trait]
 impl Synchronizer for FakeClusters {
     async fn probe(&self, access: &ClusterAccess) -> Result<Facts, Failure> {
@@ -114,7 +164,12 @@ impl Synchronizer for FakeClusters {
                 ca_pem: None,
                 tls_server_name: None,
             },
+            clock: cluster.clock,
         })
+    }
+
+    async fn capabilities(&self, access: &ClusterAccess) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        self.called(access, |_| BTreeMap::from([("core".to_owned(), Vec::new())]))
     }
 
     async fn apply(&self, access: &ClusterAccess, desired: &Desired) -> Report {
@@ -128,6 +183,35 @@ impl Synchronizer for FakeClusters {
             let subject = request.csr_pem.strip_prefix(FAKE_REQUEST);
             format!("{FAKE_CERTIFICATE}{}", subject.unwrap_or("nobody"))
         })
+    }
+
+    async fn token(&self, access: &ClusterAccess, request: &TokenRequest) -> Result<IssuedToken, Failure> {
+        self.called(access, |cluster| {
+            let account =
+                cluster.objects.iter().find(|(id, _)| id.kind == "ServiceAccount" && id.name == request.account);
+            let (_, (_, uid, _)) = account.ok_or_else(|| Failure::new(Reason::Conflict, "no such ServiceAccount"))?;
+            Ok(IssuedToken {
+                token: Secret::new(format!("fake token of {}", request.account)),
+                account_uid: uid.clone(),
+                issued_at: start(),
+                expires_at: start().checked_add(FAKE_LIFETIME).unwrap_or(start()),
+            })
+        })?
+    }
+
+    async fn compare(&self, access: &ClusterAccess, desired: &Desired) -> Result<Comparison, Failure> {
+        self.called(access, |cluster| {
+            let difference = |change| Difference { change, fields: Vec::new(), checked: true, refusal: None };
+            let differences = cluster.changes(desired).into_iter().map(difference).collect();
+            // It comes no further than a namespace that is refused.
+            let refused = cluster.refuses.as_ref().filter(|(kind, _)| kind == "Namespace");
+            let failure = refused.map(|(_, reason)| Failure::new(*reason, "the namespace is refused"));
+            Comparison { differences, failure, ..Comparison::default() }
+        })
+    }
+
+    async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
+        self.called(access, |cluster| cluster.cut_off(cut))
     }
 
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {

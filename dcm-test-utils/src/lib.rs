@@ -4,4 +4,5 @@ pub mod builders;
 pub mod clusters;
 pub mod faulty;
 pub mod ports;
+pub mod rights;
 pub mod store;

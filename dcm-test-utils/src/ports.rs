@@ -26,6 +26,12 @@ const START: i64 = 1_767_225_600_000;
 /// How long the certificates of [`FakeCredentials`] live, from the start of the [`ManualClock`].
 pub const FAKE_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// The time at which a [`ManualClock`] starts.
+#[must_use]
+pub fn start() -> Timestamp {
+    Timestamp::from_millisecond(START).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
@@ -42,6 +48,12 @@ impl ManualClock {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(by, Ordering::SeqCst);
     }
+
+    /// Moves the clock back.
+    pub fn go_back(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.0.fetch_sub(by, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
@@ -53,6 +65,14 @@ impl Clock for ManualClock {
 /// Bytes that never repeat and are the same in every run.
 #[derive(Debug, Default)]
 pub struct CountingEntropy(AtomicU64);
+
+impl CountingEntropy {
+    /// Bytes that are the same in every run that starts at the same number, and others in another.
+    #[must_use]
+    pub const fn starting_at(number: u64) -> Self {
+        Self(AtomicU64::new(number))
+    }
+}
 
 impl Entropy for CountingEntropy {
     fn bytes(&self) -> [u8; 16] {
@@ -117,11 +137,10 @@ impl CredentialMaker for FakeCredentials {
     fn inspect(&self, certificate_pem: &str, _: &Secret) -> Result<CertificateFacts, CredentialError> {
         let malformed = || CredentialError::Malformed { what: "certificate", reason: "not a fake one".to_owned() };
         let common_name = certificate_pem.strip_prefix(FAKE_CERTIFICATE).ok_or_else(malformed)?.to_owned();
-        let start = Timestamp::from_millisecond(START).unwrap_or(Timestamp::UNIX_EPOCH);
         Ok(CertificateFacts {
             subject: Subject { common_name, organization: String::new() },
-            not_before: start,
-            not_after: start.checked_add(FAKE_LIFETIME).unwrap_or(start),
+            not_before: start(),
+            not_after: start().checked_add(FAKE_LIFETIME).unwrap_or(start()),
         })
     }
 

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdoptionPolicy, ClusterReference, DeletePolicy, LogicalCloudSpec, Quota, Uid};
+use super::{AdoptionPolicy, ClusterReference, DeletePolicy, Level, LogicalCloudSpec, Quota, Uid, User};
 use crate::{
-    name::{ClusterName, LogicalCloudName, ProjectName, ProviderName, QuotaName, ReferenceName},
+    name::{ClusterName, LogicalCloudName, Namespace, ProjectName, ProviderName, QuotaName, ReferenceName},
     store::Stored,
 };
 
@@ -31,6 +31,10 @@ pub struct Applied {
     pub credential_epoch: u64,
     /// How many pages of references there are.
     pub pages: usize,
+    /// Which frozen state this is: written on clusters beside the generation, since two stores that went
+    /// different ways have the same numbers. `None` only where an earlier release wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Uid>,
 }
 
 impl Stored for Applied {
@@ -39,6 +43,16 @@ impl Stored for Applied {
 }
 
 impl Applied {
+    /// The namespace and user that clusters get; `None` for an admin cloud, which uses the clusters' own
+    /// credentials and gets nothing there.
+    #[must_use]
+    pub const fn tenant(&self) -> Option<(&Namespace, &User)> {
+        match (self.spec.level, &self.spec.namespace, &self.spec.user) {
+            (Level::Standard, Some(namespace), Some(user)) => Some((namespace, user)),
+            _ => None,
+        }
+    }
+
     /// What to do with a namespace that is there already.
     #[must_use]
     pub const fn adoption(&self) -> AdoptionPolicy {

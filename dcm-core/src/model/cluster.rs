@@ -87,6 +87,10 @@ pub struct ClusterHealth {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What DCM's credential lacks there, feature by feature, when it was last registered; empty where that is
+    /// not known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capabilities: BTreeMap<String, Vec<String>>,
     /// When this was seen.
     pub checked_at: Timestamp,
 }

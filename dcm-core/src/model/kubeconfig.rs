@@ -207,10 +207,36 @@ pub struct Access<'a> {
     pub endpoint: &'a Endpoint,
     /// The namespace of the context.
     pub namespace: &'a str,
-    /// The user's certificate, PEM.
-    pub certificate_pem: &'a str,
-    /// The user's private key, PEM.
-    pub key_pem: &'a Secret,
+    /// What the user shows.
+    pub proof: AccessProof<'a>,
+}
+
+/// What a user shows to a cluster.
+#[derive(Clone, Copy, Debug)]
+pub enum AccessProof<'a> {
+    /// A client certificate.
+    Certificate {
+        /// The certificate, PEM.
+        certificate_pem: &'a str,
+        /// The private key, PEM.
+        key_pem: &'a Secret,
+    },
+    /// A bearer token.
+    Token(&'a Secret),
+}
+
+impl AccessProof<'_> {
+    /// The fields of a kubeconfig's user.
+    fn fields(&self) -> Value {
+        match self {
+            Self::Certificate { certificate_pem, key_pem } => json!({
+                "client-certificate-data": BASE64.encode(certificate_pem.as_bytes()),
+                "client-key-data": BASE64.encode(key_pem.expose()),
+            }),
+            // A token is ASCII (RFC 6750, section 2.1).
+            Self::Token(token) => json!({ "token": token.expose_str().unwrap_or_default() }),
+        }
+    }
 }
 
 /// Renders a kubeconfig with a context per cluster; the first is the current one.
@@ -233,13 +259,7 @@ pub fn render(accesses: &[Access<'_>]) -> Value {
             "name": user,
             "context": { "cluster": access.name, "user": user, "namespace": access.namespace },
         }));
-        users.push(json!({
-            "name": user,
-            "user": {
-                "client-certificate-data": BASE64.encode(access.certificate_pem.as_bytes()),
-                "client-key-data": BASE64.encode(access.key_pem.expose()),
-            },
-        }));
+        users.push(json!({ "name": user, "user": access.proof.fields() }));
     }
     let current = contexts.first().map_or(Value::Null, |context| context["name"].clone());
     json!({
@@ -363,8 +383,7 @@ mod tests {
             user: "user-1",
             endpoint: &endpoint,
             namespace: "ns-1",
-            certificate_pem: "cert",
-            key_pem: &key,
+            proof: AccessProof::Certificate { certificate_pem: "cert", key_pem: &key },
         };
         let merged = merge(&[render(&[access("c1")]), render(&[access("c2")])]);
         assert_eq!(merged["current-context"], "user-1@c1");

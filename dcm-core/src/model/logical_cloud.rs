@@ -28,7 +28,8 @@ pub struct LogicalCloud {
     pub spec: LogicalCloudSpec,
     /// How often `spec` has changed.
     pub edits: u64,
-    /// How often its user's credentials were cut off. Part of the user's identity on clusters.
+    /// Changes whenever its user's credentials are cut off, to a number that it never was. Part of the user's
+    /// identity on clusters.
     pub credential_epoch: u64,
     /// What was ordered for its clusters.
     pub lifecycle: Lifecycle,
@@ -170,11 +171,11 @@ impl UserType {
     fn read(text: &str) -> Result<Self, &'static str> {
         match text.to_ascii_lowercase().as_str() {
             "certificate" => Ok(Self::Certificate),
-            "token" => Err("\"token\" is not in this release yet; use \"certificate\""),
-            "unpw" => {
-                Err("\"UNPW\" is not possible: Kubernetes has dropped basic authentication (1.19); use \"certificate\"")
-            }
-            _ => Err("must be \"certificate\""),
+            "token" => Ok(Self::Token),
+            "unpw" => Err(
+                "\"UNPW\" is not possible: Kubernetes has dropped basic authentication (1.19); use \"certificate\" or \"token\"",
+            ),
+            _ => Err("must be \"certificate\" or \"token\""),
         }
     }
 }
@@ -249,6 +250,9 @@ impl LogicalCloudInput {
         check_labels(&self.labels, faults);
         let mesh = faults.check("/spec/mesh", MeshMode::read(self.mesh));
         let adoption_policy = faults.check("/spec/adoption-policy", AdoptionPolicy::read(self.adoption_policy));
+        if let Some(adoption) = adoption_policy {
+            faults.check("/spec/adoption-policy", policy.check_adoption(adoption));
+        }
         let delete_policy = faults.check("/spec/delete-policy", DeletePolicy::read(self.delete_policy));
         if self.trust_domain.as_deref().is_some_and(|domain| !is_dns_subdomain(domain)) {
             faults.add("/spec/trust-domain", "must be a DNS name in lower case");
@@ -413,6 +417,18 @@ mod tests {
     #[test]
     fn says_what_is_missing() {
         assert_eq!(pointers(LogicalCloudInput::default()), ["/metadata/name", "/spec/namespace", "/spec/user"]);
+    }
+
+    #[test]
+    fn adoption_is_the_operators_to_refuse() {
+        let taking = |text: &str| LogicalCloudInput { adoption_policy: Some(text.to_owned()), ..input() };
+        let policy = Policy { refuse_adoption: true, ..Policy::default() };
+        for (text, refused) in [("always", 1), ("if-identical", 1), ("never", 0)] {
+            assert!(taking(text).check(None, &Policy::default(), &mut Faults::new()).is_some());
+            let mut faults = Faults::new();
+            taking(text).check(None, &policy, &mut faults);
+            assert_eq!(faults.as_slice().len(), refused, "{text}");
+        }
     }
 
     #[test]

@@ -66,6 +66,10 @@ pub struct Order {
     /// carries this id: an apply that is repeated, or a look for drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Uid>,
+    /// Where set, a user was cut off: clusters of a stopped logical cloud are asked for that, unless their status
+    /// carries this id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<Uid>,
     /// Whether the guard against an older store is to be overridden.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,

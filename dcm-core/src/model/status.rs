@@ -7,7 +7,7 @@ use super::{Connectivity, Uid};
 use crate::{
     name::{ClusterName, ProviderName, ReferenceName},
     store::Stored,
-    sync::{Failure, InventoryItem, Part, PartState, Reason},
+    sync::{Change, Failure, InventoryItem, Part, PartState, Reason},
 };
 
 /// How far one cluster of a logical cloud is, with the inventory of what was made there.
@@ -40,10 +40,26 @@ pub struct ClusterStatus {
     /// The [`Order::verify`](super::Order::verify) under which the goal was last seen to be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Uid>,
+    /// The [`Order::cut_off`](super::Order::cut_off) that was last carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<Uid>,
     /// How far each part is.
     pub parts: BTreeMap<Part, PartState>,
     /// What was made there, or is about to be.
     pub inventory: Vec<InventoryItem>,
+    /// The order ([`Lifecycle::order`](crate::lifecycle::Lifecycle::order)) for which everything was last made
+    /// as it should be. What differs since then has drifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Uid>,
+    /// Whether the user's credential is due to be renewed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renew: bool,
+    /// What had drifted when it was last looked at, or was last repaired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// What is no failure and yet to be known, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Whether the cluster answered at the last attempt.
     pub connectivity: Connectivity,
     /// Why the goal is not reached.
@@ -73,6 +89,33 @@ impl Stored for ClusterStatus {
     const VERSION: u32 = 1;
 }
 
+/// What somebody else changed, made or deleted of what is ours on a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Drift {
+    /// When it was seen.
+    pub seen_at: Timestamp,
+    /// Whether it was repaired.
+    pub repaired: bool,
+    /// The objects and what brings (or brought) each back; at most [`Drift::MOST`].
+    pub objects: Vec<Change>,
+    /// How many there are in all.
+    pub count: usize,
+}
+
+impl Drift {
+    /// So many objects are listed.
+    pub const MOST: usize = 20;
+
+    /// What was seen; `None` where nothing was.
+    #[must_use]
+    pub fn new(seen_at: Timestamp, repaired: bool, mut objects: Vec<Change>) -> Option<Self> {
+        let count = objects.len();
+        objects.truncate(Self::MOST);
+        (count > 0).then_some(Self { seen_at, repaired, objects, count })
+    }
+}
+
 /// What is worked towards on a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,11 +139,32 @@ impl ClusterStatus {
         self.parts.get(&part).cloned().unwrap_or_else(unknown)
     }
 
+    /// What was reached of another generation says nothing of this one: it is still to be worked on.
+    pub(crate) fn await_generation(&mut self, generation: u64) {
+        if self.goal == Goal::Present && self.generation != generation {
+            let done = self.parts.values_mut().filter(|state| **state == PartState::Created);
+            done.for_each(|state| *state = PartState::Pending);
+        }
+    }
+
+    /// What was reached of the applied state says nothing of its removal, which has not come to an end of an attempt yet.
+    pub(crate) fn await_removal(&mut self) {
+        if self.goal == Goal::Present {
+            self.parts.values_mut().for_each(|state| *state = PartState::Pending);
+        }
+    }
+
     /// Whether trying again will not help, or has not helped for long.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         let refused = |failure: &Failure| failure.reason.outlook() == crate::sync::Outlook::Refused;
         !self.reached && (self.overdue || self.failure.as_ref().is_some_and(refused))
+    }
+
+    /// Whether everything was made as it should be for an order's sake: a repeated apply is done when the clusters
+    /// were looked at for it. (Before there was a record of that, it was not asked for.)
+    pub(crate) fn was_carried_for(&self, order: Option<&Uid>) -> bool {
+        self.carried.is_none() || self.carried.as_ref() == order
     }
 
     /// The machine-readable reason.

@@ -135,6 +135,28 @@ impl PermissionInput {
     }
 }
 
+impl UserPermission {
+    /// Whether the operator allows it still.
+    pub(super) fn check_policy(&self, policy: &Policy) -> Result<(), String> {
+        match &self.scope {
+            PermissionScope::Cluster if !policy.cluster_wide_permissions => return Err(NOT_CLUSTER_WIDE.to_owned()),
+            PermissionScope::Namespace(_) if !policy.foreign_namespace_permissions => {
+                return Err(NOT_ELSEWHERE.to_owned());
+            }
+            PermissionScope::Namespace(namespace) => policy.check_namespace(namespace)?,
+            PermissionScope::Cluster | PermissionScope::Own => {}
+        }
+        match escalation(self).filter(|_| !policy.privileged_permissions) {
+            Some(escalation) => Err(escalation.detail),
+            None => Ok(()),
+        }
+    }
+}
+
+const NOT_CLUSTER_WIDE: &str = "\"\" (the whole cluster) is not allowed here; leave it out for the logical cloud's own namespace, or ask the operator";
+const NOT_ELSEWHERE: &str =
+    "another namespace is not allowed here; leave it out for the logical cloud's own namespace, or ask the operator";
+
 fn check_list(at: &str, list: &[String], blank: bool, faults: &mut Faults) {
     if list.len() > MOST_ENTRIES {
         faults.add(at, format!("has {} entries; at most {MOST_ENTRIES} are allowed", list.len()));
@@ -161,7 +183,7 @@ fn check_scope(
 ) -> Option<PermissionScope> {
     if text.is_empty() {
         if !policy.cluster_wide_permissions {
-            faults.add(at, "\"\" (the whole cluster) is not allowed here; leave it out for the logical cloud's own namespace, or ask the operator");
+            faults.add(at, NOT_CLUSTER_WIDE);
         }
         return Some(PermissionScope::Cluster);
     }
@@ -171,7 +193,7 @@ fn check_scope(
     }
     faults.check(at, policy.check_namespace(&namespace));
     if !policy.foreign_namespace_permissions {
-        faults.add(at, "another namespace is not allowed here; leave it out for the logical cloud's own namespace, or ask the operator");
+        faults.add(at, NOT_ELSEWHERE);
     }
     Some(PermissionScope::Namespace(namespace))
 }
@@ -192,10 +214,14 @@ fn escalation(permission: &UserPermission) -> Option<Escalation> {
             return Some(Escalation { field: "verbs", detail });
         }
     }
-    // The kubelet's API runs commands in every pod of the node, whatever the verb.
-    if covers(&permission.api_groups, "") && permission.resources.iter().any(|entry| entry == "nodes/proxy") {
-        let detail = "\"nodes/proxy\" reaches every pod of a node; ask the operator to allow it".to_owned();
-        return Some(Escalation { field: "resources", detail });
+    // The kubelet's API runs commands in every pod of the node, whatever the verb. Nodes lie in no namespace.
+    let proxies = |entry: &String| {
+        entry == "nodes/proxy" || permission.scope == PermissionScope::Cluster && reaches(entry, "nodes/proxy")
+    };
+    if covers(&permission.api_groups, "") && permission.resources.iter().any(proxies) {
+        let detail = "\"nodes/proxy\" reaches every pod of a node, and '*' for the whole cluster reaches it too; name the \
+                      resources that are needed, or ask the operator to allow it";
+        return Some(Escalation { field: "resources", detail: detail.to_owned() });
     }
     let writes = permission.verbs.iter().any(|verb| !matches!(verb.as_str(), "get" | "list" | "watch"));
     if !writes {
@@ -218,7 +244,7 @@ fn escalation(permission: &UserPermission) -> Option<Escalation> {
 }
 
 /// Group, resource, and whether only the verb `*` is too much (it holds `impersonate`).
-const GUARDED: [(&str, &str, bool); 17] = [
+const GUARDED: [(&str, &str, bool); 21] = [
     ("", "namespaces", false),
     ("", "resourcequotas", false),
     ("", "limitranges", false),
@@ -233,6 +259,10 @@ const GUARDED: [(&str, &str, bool); 17] = [
     // A webhook sees and changes everybody's objects.
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", false),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", false),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies", false),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", false),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies", false),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings", false),
     ("apiregistration.k8s.io", "apiservices", false),
     ("", "serviceaccounts", true),
     ("", "users", true),

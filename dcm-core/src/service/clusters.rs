@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::{Dcm, Draft, Expected, Page, projects::still_has};
 use crate::{
     credential::SigningCa,
@@ -5,7 +7,8 @@ use crate::{
     fault::Faults,
     keys,
     model::{
-        CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, ClusterUse, Connectivity, Uid,
+        CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, ClusterStatus, ClusterUse,
+        Connectivity, Uid,
     },
     name::{ClusterName, ProviderName},
     secret::Secret,
@@ -96,7 +99,12 @@ impl Dcm {
         let change = |old: Cluster| self.seal_cluster(&found.key, provider, checked.clone(), Some(old));
         let entry = self.change(&found.key, label, expected, change).await?;
         self.look_at(&entry).await?;
-        self.view(entry).await
+        let view = self.view(entry).await?;
+        for used in &view.uses {
+            // The registration is written. Where this fails, the cluster is tried when it would have been.
+            drop(self.try_now(used).await);
+        }
+        Ok(view)
     }
 
     /// Deletes the registration of a cluster that no logical cloud refers to.
@@ -162,6 +170,7 @@ impl Dcm {
         let key = keys::cluster_health(cluster)?;
         let found = self.store().load::<ClusterHealth>(&key).await?.map(|entry| entry.value);
         let now = self.now();
+        let capabilities = found.as_ref().map(|health| health.capabilities.clone()).unwrap_or_default();
         let new = match seen {
             Ok(facts) => ClusterHealth {
                 connectivity: Connectivity::Available,
@@ -169,6 +178,7 @@ impl Dcm {
                 version: Some(facts.version.clone()),
                 reason: None,
                 detail: None,
+                capabilities,
                 checked_at: now,
             },
             Err(failure) => ClusterHealth {
@@ -177,6 +187,7 @@ impl Dcm {
                 version: found.as_ref().and_then(|health| health.version.clone()),
                 reason: Some(failure.reason),
                 detail: Some(failure.detail.clone()),
+                capabilities,
                 checked_at: now,
             },
         };
@@ -188,10 +199,44 @@ impl Dcm {
         Ok(())
     }
 
-    /// Asks a cluster once who it is.
+    /// Has a cluster tried again now whose next attempt was still to come: what stood in the way may be mended.
+    async fn try_now(&self, used: &ClusterUse) -> Result<(), Error> {
+        let key = keys::status(&used.cloud, &used.reference)?;
+        let Some(status) = self.store().load::<ClusterStatus>(&key).await? else {
+            return Ok(());
+        };
+        if status.value.next_attempt.is_none() || status.value.reference_uid != used.reference_uid {
+            return Ok(());
+        }
+        let due = ClusterStatus { next_attempt: None, ..status.value };
+        match self.store().replace(&key, &due, &status.revision).await {
+            Ok(_) => self.ports.wake.wake(&keys::order(&used.cloud)?),
+            // It is being tried.
+            Err(store::Error::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Asks a cluster once who it is, and what DCM may do there.
     async fn look_at(&self, cluster: &Entry<Cluster>) -> Result<(), Error> {
-        let seen = self.probe(&self.access(cluster)?).await;
-        self.record_health(&cluster.value.uid, &seen).await
+        let access = self.access(cluster)?;
+        let seen = self.probe(&access).await;
+        self.record_health(&cluster.value.uid, &seen).await?;
+        // Not known is better than known from before: the credential may be another one.
+        let capabilities = match seen {
+            Ok(_) => self.ports.synchronizer.capabilities(&access).await.unwrap_or_default(),
+            Err(_) => BTreeMap::new(),
+        };
+        let key = keys::cluster_health(&cluster.value.uid)?;
+        if let Some(found) = self.store().load::<ClusterHealth>(&key).await? {
+            let known = ClusterHealth { capabilities, checked_at: self.now(), ..found.value };
+            match self.store().replace(&key, &known, &found.revision).await {
+                Ok(_) | Err(store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     async fn view(&self, entry: Entry<Cluster>) -> Result<ClusterView, Error> {

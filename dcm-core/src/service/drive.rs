@@ -7,6 +7,7 @@
 
 mod attempt;
 mod credential;
+mod cut_off;
 mod removal;
 mod retry;
 
@@ -24,6 +25,7 @@ use crate::{
     store::{self, Entry, Key, Scan, StoreExt},
 };
 
+pub(super) use attempt::own_fault;
 pub use retry::Attempt;
 
 /// How long an order that its logical cloud does not know is kept: longer than any request lives.
@@ -151,8 +153,14 @@ impl Dcm {
             match present.get(name) {
                 Some(reference) if reference.uid == status.reference_uid => {
                     let gone = status.goal == Goal::Absent && status.reached;
-                    if cloud.lifecycle.phase.is_going() && reference.deleted_at.is_none() && !gone {
+                    if reference.deleted_at.is_some() {
+                        continue;
+                    }
+                    if cloud.lifecycle.phase.is_going() && !gone {
                         tasks.push(work.task(reference.into(), Goal::Absent, Some(status), Leaving::Nothing));
+                    }
+                    if work.is_to_be_cut_off(status) {
+                        tasks.push(work.task(reference.into(), Goal::Present, Some(status), Leaving::Nothing));
                     }
                 }
                 // What a race or crash left of a reference that is gone.
@@ -272,9 +280,19 @@ impl CloudWork {
     fn is_reached(&self, status: &ClusterStatus) -> bool {
         let verified = self.order.verify.is_none() || self.order.verify == status.verified;
         status.reached
+            && !status.renew
             && status.goal == Goal::Present
             && status.generation == self.cloud.lifecycle.applied_generation
             && verified
+            && status.was_carried_for(self.cloud.lifecycle.order.as_ref())
+    }
+
+    /// Whether a user may still have access there who was cut off, and whom no other work keeps out.
+    fn is_to_be_cut_off(&self, status: &ClusterStatus) -> bool {
+        // An order may be opened before its cloud knows of it: then the user from before was kept.
+        let same_user = status.generation == self.cloud.lifecycle.applied_generation;
+        let carried_out = self.order.cut_off.is_none() || same_user && self.order.cut_off == status.cut_off;
+        self.cloud.lifecycle.phase == Phase::Stopped && !status.inventory.is_empty() && !carried_out
     }
 
     fn task(&self, reference: AppliedReference, goal: Goal, status: Option<&ClusterStatus>, leaving: Leaving) -> Task {

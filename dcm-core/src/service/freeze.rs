@@ -58,12 +58,31 @@ impl Dcm {
             quotas: Applied::freeze_quotas(&quotas),
             credential_epoch: cloud.credential_epoch,
             pages: references.len().div_ceil(ReferencePage::MOST),
+            snapshot: None,
         };
-        // The digest is taken without the generation: the same state again is the same generation.
+        // The digest is taken without what numbers it: the same state again is the same generation.
         let digest = digest(&applied, &references)?;
         applied.generation = cloud.lifecycle.applied_generation + 1;
         let pointer = AppliedPointer { snapshot: self.new_uid(), edits: cloud.edits, children, digest };
+        applied.snapshot = Some(pointer.snapshot.clone());
         Ok(Frozen { applied, references, pointer })
+    }
+
+    /// The state that clusters are to be, with another user: nothing else of it changes, whatever was edited
+    /// since. `None` where nothing is to be on clusters.
+    pub(super) async fn freeze_anew(&self, cloud: &LogicalCloud, epoch: u64) -> Result<Option<Frozen>, Error> {
+        let (Some(mut applied), Some(old)) = (self.frozen(cloud).await?, &cloud.lifecycle.applied) else {
+            return Ok(None);
+        };
+        let references = self.frozen_references(cloud).await?;
+        applied.credential_epoch = epoch;
+        applied.generation = 0;
+        applied.snapshot = None;
+        let digest = digest(&applied, &references)?;
+        applied.generation = cloud.lifecycle.applied_generation + 1;
+        let pointer = AppliedPointer { snapshot: self.new_uid(), digest, ..old.clone() };
+        applied.snapshot = Some(pointer.snapshot.clone());
+        Ok(Some(Frozen { applied, references, pointer }))
     }
 
     /// Writes a frozen state. Nobody sees it before the logical cloud points to it.

@@ -38,6 +38,8 @@ impl Dcm {
         let reference = self.reference(id, reference).await?.value.metadata.name;
         let key = keys::credential(&cloud.uid, &reference)?;
         let found = self.store().load::<Credential>(&key).await?;
+        let name_there = self.name_there(&cloud).await?;
+        let found = found.filter(|entry| name_there.as_ref() == Some(&entry.value.name_there));
         let entry = found.ok_or_else(|| not_ready(&format!("for the cluster reference \"{reference}\"")))?;
         Ok(IssuedKubeconfig { json: self.open_kubeconfig(&entry)? })
     }
@@ -48,7 +50,9 @@ impl Dcm {
     /// [`Error::NotFound`], [`Error::NotReady`] while none is issued, [`Error::Refused`] for an admin cloud.
     pub async fn merged_kubeconfig(&self, id: &CloudId) -> Result<IssuedKubeconfig, Error> {
         let cloud = self.cloud_with_user(id).await?;
-        let credentials = self.store().list_all::<Credential>(&keys::credentials(&cloud.uid)?).await?;
+        let mut credentials = self.store().list_all::<Credential>(&keys::credentials(&cloud.uid)?).await?;
+        let name_there = self.name_there(&cloud).await?;
+        credentials.retain(|entry| name_there.as_ref() == Some(&entry.value.name_there));
         if credentials.is_empty() {
             return Err(not_ready("for any cluster of the logical cloud"));
         }
@@ -62,6 +66,17 @@ impl Dcm {
             configs.push(serde_json::from_slice::<Value>(json.expose()).map_err(corrupt)?);
         }
         Ok(IssuedKubeconfig { json: Secret::new(kubeconfig::merge(&configs).to_string()) })
+    }
+
+    /// The user's name on clusters as it was applied. A credential of another name was cut off.
+    async fn name_there(&self, cloud: &LogicalCloud) -> Result<Option<String>, Error> {
+        let applied = match self.frozen(cloud).await {
+            // Applied anew meanwhile.
+            Err(Error::NotFound { .. }) => None,
+            found => found?,
+        };
+        let identity = applied.as_ref().and_then(|applied| self.identity(applied));
+        Ok(identity.map(|(_, identity)| identity.name().to_owned()))
     }
 
     async fn cloud_with_user(&self, id: &CloudId) -> Result<LogicalCloud, Error> {

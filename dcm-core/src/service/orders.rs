@@ -3,7 +3,7 @@ use crate::{
     error::Error,
     keys,
     lifecycle::{Event, Lifecycle, Next, Phase, next},
-    model::{Level, LogicalCloud, Order, Uid, User, quantity},
+    model::{Level, LogicalCloud, LogicalCloudSpec, Order, Uid, User, quantity},
     name::QuotaName,
     store::{Entry, Key, StoreExt},
 };
@@ -28,7 +28,8 @@ impl Dcm {
     /// Freezes the logical cloud as the store has it and orders its clusters to become that.
     ///
     /// `event` is [`Event::Apply`], [`Event::Instantiate`] or [`Event::Update`]. An apply that would freeze
-    /// the same state again keeps the generation, and has the clusters looked at again.
+    /// the same state again keeps the generation, and has the clusters looked at again. `force` goes on where a
+    /// cluster is ahead of the store; whom it has seen cut off is unknown then, so the user becomes another one.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`] where the lifecycle or somebody else's namespace stands
@@ -37,12 +38,18 @@ impl Dcm {
         for _ in 0..ATTEMPTS {
             let mut cloud = self.cloud(id).await?;
             let phase = advance(&cloud.value, event)?;
-            if self.gets_another_identity(&cloud.value).await? {
-                cloud.value.credential_epoch += 1;
+            self.check_policy(&cloud.value.spec)?;
+            let another = match self.gets_another_identity(&cloud.value).await {
+                // Applied anew meanwhile.
+                Err(Error::NotFound { .. }) => continue,
+                another => another?,
+            };
+            if force || another {
+                cloud.value.credential_epoch = self.new_epoch(&cloud.value);
             }
             let frozen = self.freeze(&cloud.value).await?;
             check_complete(id, &frozen)?;
-            if let Some(namespace) = &frozen.applied.spec.namespace {
+            if let Some((namespace, _)) = frozen.applied.tenant() {
                 self.reserve_all(&cloud.value, namespace, &frozen.references).await?;
             }
             let order = self.new_order(&cloud.key, force, true);
@@ -55,8 +62,7 @@ impl Dcm {
                 lifecycle.applied = Some(crate::lifecycle::AppliedPointer { snapshot, ..frozen.pointer.clone() });
             } else {
                 self.keep(&frozen).await?;
-                lifecycle.applied = Some(frozen.pointer.clone());
-                lifecycle.applied_generation = frozen.applied.generation;
+                lifecycle = lifecycle.applying(frozen.applied.generation, frozen.pointer.clone());
             }
             lifecycle.phase = phase;
             lifecycle.order = Some(order.id.clone());
@@ -138,18 +144,41 @@ impl Dcm {
     pub async fn resync(&self, id: &CloudId) -> Result<(), Error> {
         let cloud = self.cloud(id).await?;
         if cloud.value.lifecycle.phase == Phase::Applied {
-            let mut order = self.new_order(&cloud.key, false, true);
-            order.id = cloud.value.lifecycle.order.clone().unwrap_or(order.id);
-            let key = self.put_order(&cloud.value.uid, order).await?;
-            self.ports.wake.wake(&key);
+            self.order_once_more(&cloud, true).await?;
         }
         Ok(())
     }
 
+    /// What was written under a policy that allowed more is not carried to clusters under this one.
+    fn check_policy(&self, spec: &LogicalCloudSpec) -> Result<(), Error> {
+        match self.policy().refuses(spec).as_slice() {
+            [] => Ok(()),
+            refused => {
+                let refused: Vec<String> = refused.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+                Err(Error::Refused(format!(
+                    "the operator allows less than when this was written: {}",
+                    refused.join("; ")
+                )))
+            }
+        }
+    }
+
+    /// A credential epoch that the logical cloud never had, not even one that a restored store has forgotten.
+    pub(super) fn new_epoch(&self, cloud: &LogicalCloud) -> u64 {
+        let [.., a, b, c, d, e, f] = self.ports.entropy.bytes();
+        // Six bytes: every reader of JSON keeps such a number as it is.
+        let epoch = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        if epoch == cloud.credential_epoch { epoch + 1 } else { epoch }
+    }
+
     async fn order(&self, id: &CloudId, event: Event, force: bool) -> Result<LogicalCloud, Error> {
         for _ in 0..ATTEMPTS {
-            let cloud = self.cloud(id).await?;
+            let mut cloud = self.cloud(id).await?;
             let phase = advance(&cloud.value, event)?;
+            if phase == Phase::Terminating && cloud.value.lifecycle.phase != phase {
+                // Here his access goes, however far that comes: an apply after a stop must not bring it back.
+                cloud.value.credential_epoch = self.new_epoch(&cloud.value);
+            }
             let order = self.new_order(&cloud.key, force, false);
             let lifecycle = Lifecycle { phase, order: Some(order.id.clone()), ..cloud.value.lifecycle.clone() };
             match self.give_order(cloud, lifecycle, order).await {
@@ -162,9 +191,24 @@ impl Dcm {
 
     /// Has a worker look at references that are on their way out.
     pub(super) async fn give_order_for_reference(&self, cloud: &Entry<LogicalCloud>) -> Result<(), Error> {
-        let mut order = self.new_order(&cloud.key, false, false);
+        self.order_once_more(cloud, false).await
+    }
+
+    /// Has a worker look once more at what was ordered last. An order that waits stays what it is: it may be a
+    /// later one already, and forced.
+    async fn order_once_more(&self, cloud: &Entry<LogicalCloud>, verify: bool) -> Result<(), Error> {
+        let mut order = self.new_order(&cloud.key, false, verify);
         order.id = cloud.value.lifecycle.order.clone().unwrap_or(order.id);
-        let key = self.put_order(&cloud.value.uid, order).await?;
+        let key = keys::order(&cloud.value.uid)?;
+        self.store()
+            .update(&key, |old: Option<Order>| -> Result<_, Error> {
+                let order = order.clone();
+                Ok(match old {
+                    Some(old) => Order { verify: order.verify.or(old.verify), ..old },
+                    None => order,
+                })
+            })
+            .await?;
         self.ports.wake.wake(&key);
         Ok(())
     }
@@ -173,7 +217,7 @@ impl Dcm {
     ///
     /// In this sequence a crash between the two leaves an order that nobody was told of, which the worker
     /// drops; the other way round it would leave an acknowledged order that nobody finds.
-    async fn give_order(
+    pub(super) async fn give_order(
         &self,
         mut cloud: Entry<LogicalCloud>,
         lifecycle: Lifecycle,
@@ -187,17 +231,19 @@ impl Dcm {
         Ok(written?.value)
     }
 
-    fn new_order(&self, cloud: &Key, force: bool, verify: bool) -> Order {
+    pub(super) fn new_order(&self, cloud: &Key, force: bool, verify: bool) -> Order {
         Order {
             id: self.new_uid(),
             cloud: cloud.clone(),
             given_at: self.now(),
             verify: verify.then(|| self.new_uid()),
+            cut_off: None,
             force,
         }
     }
 
-    /// Puts an order in place of the one that waits. Clusters that were to be looked at again still are.
+    /// Puts an order in place of the one that waits. Clusters that were to be looked at again still are,
+    /// and who was to be cut off still is.
     async fn put_order(&self, cloud: &Uid, order: Order) -> Result<Key, Error> {
         let key = keys::order(cloud)?;
         self.store()
@@ -205,8 +251,7 @@ impl Dcm {
                 let mut order = order.clone();
                 if let Some(old) = old {
                     order.verify = order.verify.or(old.verify);
-                    // The same order, given once more: what was forced stays forced.
-                    order.force |= old.force && old.id == order.id;
+                    order.cut_off = order.cut_off.or(old.cut_off);
                 }
                 Ok(order)
             })
@@ -215,7 +260,7 @@ impl Dcm {
     }
 }
 
-fn advance(cloud: &LogicalCloud, event: Event) -> Result<Phase, Error> {
+pub(super) fn advance(cloud: &LogicalCloud, event: Event) -> Result<Phase, Error> {
     match next(cloud.lifecycle.phase, event) {
         Ok(Next::Phase(phase)) => Ok(phase),
         Ok(Next::Gone) => Err(Error::Refused("the logical cloud is being deleted".to_owned())),

@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     keys,
     lifecycle::Phase,
-    model::{AppliedReference, ClusterReference, LogicalCloud, Reservation},
+    model::{Applied, AppliedReference, ClusterReference, LogicalCloud, PermissionScope, Reservation},
     name::Namespace,
     store::{self, StoreExt},
 };
@@ -74,6 +74,28 @@ impl Dcm {
             }
         }
         Err(Error::changed("reservation", namespace, false))
+    }
+
+    /// The first namespace into which a permission reaches and that is another logical cloud's on a cluster, with
+    /// who has it. Whatever the operator allows, tenants do not reach into each other's.
+    pub(super) async fn reaches_into(
+        &self,
+        applied: &Applied,
+        identity: &str,
+    ) -> Result<Option<(Namespace, Reservation)>, Error> {
+        let Some((_, user)) = applied.tenant() else {
+            return Ok(None);
+        };
+        for permission in &user.permissions {
+            let PermissionScope::Namespace(namespace) = &permission.scope else { continue };
+            let found = self.store().load::<Reservation>(&keys::reservation(identity, namespace)?).await?;
+            if let Some(found) = found.filter(|found| found.value.cloud != applied.cloud)
+                && self.holds(&found.value).await?
+            {
+                return Ok(Some((namespace.clone(), found.value)));
+            }
+        }
+        Ok(None)
     }
 
     /// Gives a logical cloud's reservation back, unless another order came meanwhile.

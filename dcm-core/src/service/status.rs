@@ -79,11 +79,18 @@ impl Dcm {
             Phase::Applied | Phase::Stopped => self.wanted_references(&cloud, &present).await?,
             _ => Vec::new(),
         };
-        for reference in &wanted {
-            statuses.entry(reference.name.clone()).or_insert(None);
+        let wanted: BTreeSet<ReferenceName> = wanted.into_iter().map(|reference| reference.name).collect();
+        for (name, status) in &mut statuses {
+            let Some(status) = status else { continue };
+            status.await_generation(cloud.lifecycle.applied_generation);
+            if !wanted.contains(name) {
+                status.await_removal();
+            }
+        }
+        for name in &wanted {
+            statuses.entry(name.clone()).or_insert(None);
         }
         let clusters: Vec<_> = statuses.into_iter().collect();
-        let wanted: BTreeSet<ReferenceName> = wanted.into_iter().map(|reference| reference.name).collect();
         let overall = overall(&cloud, &clusters, &wanted);
         Ok(CloudStatus { cloud, overall, clusters })
     }
@@ -123,7 +130,8 @@ fn overall(
                 status.goal == Goal::Present && status.generation == cloud.lifecycle.applied_generation
             };
             let failed = |status: &ClusterStatus| current(status) && status.has_failed();
-            let reached = |status: &ClusterStatus| current(status) && status.reached;
+            let order = cloud.lifecycle.order.as_ref();
+            let reached = |status: &ClusterStatus| current(status) && status.reached && status.was_carried_for(order);
             if statuses().any(|(_, status)| status.as_ref().is_some_and(failed)) {
                 Overall::CreationFailed
             } else if statuses().all(|(_, status)| status.as_ref().is_some_and(reached)) {

@@ -2,23 +2,27 @@ use super::{Dcm, Page};
 use crate::{
     error::Error,
     keys,
-    model::Uid,
+    model::{Credential, Uid},
     store::{Key, Scan, StoreExt},
 };
 
 impl Dcm {
     /// Removes everything that is keyed by a logical cloud that is gone.
     pub(super) async fn sweep(&self, cloud: &Uid) -> Result<(), Error> {
-        let collections = [
-            keys::desired(cloud)?,
-            keys::kv_pairs(cloud)?,
-            keys::credentials(cloud)?,
-            keys::statuses(cloud)?,
-            keys::applied_all(cloud)?,
-        ];
+        let collections =
+            [keys::desired(cloud)?, keys::kv_pairs(cloud)?, keys::statuses(cloud)?, keys::applied_all(cloud)?];
         for reference in self.store().list_all(&keys::references(cloud)?).await? {
             self.sweep_use(cloud, &reference.value).await?;
         }
+        for document in self.documents_below(keys::credentials(cloud)?).await? {
+            // What cannot be read has no renewal that could be found by it; that one goes when it is due.
+            let at = document.body.read::<Credential>(&document.key).ok().and_then(|credential| credential.renew_at);
+            if let Some(at) = at {
+                let renewal = keys::renewals()?.child(&keys::renewal_time(at))?.child(cloud.as_str())?;
+                self.store().remove(&renewal.child(document.key.last())?).await?;
+            }
+        }
+        self.remove_below(keys::credentials(cloud)?).await?;
         for prefix in collections {
             self.remove_below(prefix).await?;
         }

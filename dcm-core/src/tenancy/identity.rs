@@ -6,9 +6,28 @@ use sha2::{Digest, Sha256};
 use super::Tenancy;
 use crate::{
     credential::Subject,
-    model::{Uid, User},
+    model::{Uid, User, UserType},
     name::LogicalCloudName,
 };
+
+/// Who a logical cloud's user is on its clusters. What bindings name is made of it and of nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The common name of his certificate.
+    CommonName(String),
+    /// The name of his ServiceAccount in the logical cloud's own namespace.
+    Account(String),
+}
+
+impl Identity {
+    /// The name, of whichever kind.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::CommonName(name) | Self::Account(name) => name,
+        }
+    }
+}
 
 /// The longest common name that X.509 allows (RFC 5280, appendix A.1: `ub-common-name`).
 const LONGEST_COMMON_NAME: usize = 64;
@@ -49,13 +68,27 @@ impl Tenancy<'_> {
     #[must_use]
     pub fn common_name(&self, user: &User) -> String {
         let applied = self.applied;
-        let epoch = applied.credential_epoch.to_be_bytes();
-        let id = short_hash(&[applied.cloud.as_str().as_bytes(), user.user_name.as_str().as_bytes(), &epoch], 16);
+        let id = self.user_id(user);
         // "dcm:" + ":" + ":" + ":" + id
         let space = LONGEST_COMMON_NAME - 7 - id.len();
         let [project, cloud, user] =
             fit([applied.project.as_str(), applied.name.as_str(), user.user_name.as_str()], space);
         format!("dcm:{project}:{cloud}:{user}:{id}")
+    }
+
+    /// Who the user is on clusters. His ServiceAccount is called `dcm-user-<id>` with the same id as in a
+    /// common name: what is true for certificates is true for tokens.
+    #[must_use]
+    pub fn identity(&self, user: &User) -> Identity {
+        match user.user_type {
+            UserType::Certificate => Identity::CommonName(self.common_name(user)),
+            UserType::Token => Identity::Account(format!("dcm-user-{}", self.user_id(user))),
+        }
+    }
+
+    fn user_id(&self, user: &User) -> String {
+        let epoch = self.applied.credential_epoch.to_be_bytes();
+        short_hash(&[self.applied.cloud.as_str().as_bytes(), user.user_name.as_str().as_bytes(), &epoch], 16)
     }
 
     /// The subject of the user's certificate. Kubernetes reads the organization as a group, so it is never

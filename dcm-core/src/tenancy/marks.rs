@@ -12,6 +12,8 @@ pub const INSTALLATION: &str = "dcm.onap.org/installation";
 pub const CLOUD_UID: &str = "dcm.onap.org/logical-cloud-uid";
 /// Annotation on the namespace: the generation that was last carried out there.
 pub const GENERATION: &str = "dcm.onap.org/generation";
+/// Annotation on the namespace: the frozen state ([`Applied::snapshot`](crate::model::Applied::snapshot)) of that generation.
+pub const STATE: &str = "dcm.onap.org/state";
 /// Annotation on the namespace: it was there before DCM and was adopted, so it is never deleted.
 pub const ADOPTED: &str = "dcm.onap.org/adopted";
 /// Annotation: the logical cloud's project.

@@ -14,6 +14,9 @@ impl Tenancy<'_> {
             metadata["labels"][key] = value.as_str().into();
         }
         metadata["annotations"][marks::GENERATION] = applied.generation.to_string().into();
+        if let Some(snapshot) = &applied.snapshot {
+            metadata["annotations"][marks::STATE] = snapshot.as_str().into();
+        }
         Object {
             part: Part::Namespace,
             id: ObjectId {

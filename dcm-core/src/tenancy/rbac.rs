@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Tenancy, identity::object_name};
+use super::{Identity, Tenancy, identity::object_name};
 use crate::{
     model::{PermissionScope, UserPermission},
     name::Namespace,
@@ -14,7 +14,7 @@ impl Tenancy<'_> {
     pub(super) fn role_and_binding(
         &self,
         own: &Namespace,
-        user: &str,
+        user: &Identity,
         permission: &UserPermission,
     ) -> (Object, Object) {
         let record = permission.name.as_str();
@@ -46,8 +46,12 @@ impl Tenancy<'_> {
             Object { part, id, manifest }
         };
         let role = object(Part::Role, format!("{prefix}Role"), json!({ "rules": [rule] }));
+        let subject = match user {
+            Identity::CommonName(name) => json!({ "kind": "User", "apiGroup": API, "name": name }),
+            Identity::Account(name) => json!({ "kind": "ServiceAccount", "namespace": own, "name": name }),
+        };
         let binding = json!({
-            "subjects": [{ "kind": "User", "apiGroup": API, "name": user }],
+            "subjects": [subject],
             "roleRef": { "apiGroup": API, "kind": format!("{prefix}Role"), "name": name },
         });
         (role, object(Part::RoleBinding, format!("{prefix}RoleBinding"), binding))

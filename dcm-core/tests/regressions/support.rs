@@ -1,5 +1,6 @@
 //! Stores, clusters and sealers in which something happens at a chosen moment.
 
+use std::collections::BTreeMap;
 use std::{
     future::Future,
     pin::Pin,
@@ -12,7 +13,10 @@ use dcm_core::{
     secret::{Error as SecretError, Sealed, Sealer, Secret},
     service::{Dcm, Ports, Settings},
     store::{Body, Changes, Document, Error as StoreError, Key, Position, Precondition, Revision, Scan, Store},
-    sync::{CertificateRequest, ClusterAccess, Desired, Facts, Failure, Removal, Report, Synchronizer},
+    sync::{
+        CertificateRequest, ClusterAccess, Comparison, CutOff, Desired, Facts, Failure, Grant, IssuedToken, Removal,
+        Report, Synchronizer, TokenRequest,
+    },
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
@@ -23,11 +27,18 @@ use dcm_test_utils::{
 
 pub(crate) type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// Runs something once, just before the first write (put or delete) of a key that has a part.
+/// Runs something once, just before the first call of a kind with a key that has a part.
 #[derive(Default)]
 pub(crate) struct HookStore {
     pub(crate) inner: MemoryStore,
-    pub(crate) hook: Mutex<Option<(String, bool, Hook)>>,
+    pub(crate) hook: Mutex<Option<(String, Call, Hook)>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Get,
+    Put,
+    Delete,
 }
 
 impl std::fmt::Debug for HookStore {
@@ -56,14 +67,23 @@ impl HookStore {
         put: bool,
         run: impl FnOnce() -> F + Send + 'static,
     ) {
-        *self.hook.lock().unwrap() = Some((part.to_owned(), put, Box::new(move || Box::pin(run()))));
+        self.before_call(part, if put { Call::Put } else { Call::Delete }, run);
     }
 
-    async fn fire(&self, key: &Key, put: bool) {
+    pub(crate) fn before_call<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        part: &str,
+        call: Call,
+        run: impl FnOnce() -> F + Send + 'static,
+    ) {
+        *self.hook.lock().unwrap() = Some((part.to_owned(), call, Box::new(move || Box::pin(run()))));
+    }
+
+    async fn fire(&self, key: &Key, call: Call) {
         let hook = {
             let mut slot = self.hook.lock().unwrap();
             match &*slot {
-                Some((part, p, _)) if *p == put && key.as_str().contains(part.as_str()) => slot.take(),
+                Some((part, c, _)) if *c == call && key.as_str().contains(part.as_str()) => slot.take(),
                 _ => None,
             }
         };
@@ -76,17 +96,18 @@ impl HookStore {
 #[async_trait]
 impl Store for HookStore {
     async fn get(&self, key: &Key) -> Result<Option<Document>, StoreError> {
+        self.fire(key, Call::Get).await;
         self.inner.get(key).await
     }
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, StoreError> {
         self.inner.scan(scan).await
     }
     async fn put(&self, key: &Key, body: Body, p: Precondition) -> Result<Revision, StoreError> {
-        self.fire(key, true).await;
+        self.fire(key, Call::Put).await;
         self.inner.put(key, body, p).await
     }
     async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), StoreError> {
-        self.fire(key, false).await;
+        self.fire(key, Call::Delete).await;
         self.inner.delete(key, revision).await
     }
     async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, StoreError> {
@@ -105,6 +126,8 @@ impl Store for HookStore {
 pub(crate) struct HookClusters {
     pub(crate) inner: FakeClusters,
     pub(crate) hook: Mutex<Option<Hook>>,
+    /// … inside a call that cuts a user off.
+    pub(crate) cutting: Mutex<Option<Hook>>,
     pub(crate) forced: Mutex<Vec<bool>>,
 }
 
@@ -123,12 +146,29 @@ impl Synchronizer for HookClusters {
         }
         self.inner.probe(access).await
     }
+    async fn capabilities(&self, access: &ClusterAccess) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        self.inner.capabilities(access).await
+    }
+
     async fn apply(&self, access: &ClusterAccess, desired: &Desired) -> Report {
         self.forced.lock().unwrap().push(desired.force);
         self.inner.apply(access, desired).await
     }
     async fn sign(&self, access: &ClusterAccess, request: &CertificateRequest) -> Result<String, Failure> {
         self.inner.sign(access, request).await
+    }
+    async fn token(&self, access: &ClusterAccess, request: &TokenRequest) -> Result<IssuedToken, Failure> {
+        self.inner.token(access, request).await
+    }
+    async fn compare(&self, access: &ClusterAccess, desired: &Desired) -> Result<Comparison, Failure> {
+        self.inner.compare(access, desired).await
+    }
+    async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
+        let hook = self.cutting.lock().unwrap().take();
+        if let Some(run) = hook {
+            run().await;
+        }
+        self.inner.cut_off(access, cut).await
     }
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {
         self.forced.lock().unwrap().push(removal.force);
@@ -159,6 +199,10 @@ pub(crate) struct Own {
 }
 
 pub(crate) async fn own() -> Own {
+    own_with(Settings::default()).await
+}
+
+pub(crate) async fn own_with(settings: Settings) -> Own {
     let (clusters, clock, sealer) =
         (Arc::<HookClusters>::default(), Arc::<ManualClock>::default(), Arc::<LosingSealer>::default());
     let ports = Ports {
@@ -170,7 +214,7 @@ pub(crate) async fn own() -> Own {
         entropy: Arc::new(CountingEntropy::default()),
         wake: Arc::new(RecordingWake::default()),
     };
-    let dcm = Dcm::open(ports, Settings::default()).await.unwrap();
+    let dcm = Dcm::open(ports, settings).await.unwrap();
     dcm.ensure_default_provider().await.unwrap();
     for name in ["c1", "c2"] {
         dcm.create_cluster(&provider("default"), cluster_input(name).into()).await.unwrap();

@@ -1,7 +1,7 @@
 //! Has a cluster sign a user's certificate.
 
 use data_encoding::BASE64;
-use dcm_core::sync::{CertificateRequest, Failure, Object, ObjectId, Part, Reason};
+use dcm_core::sync::{CertificateRequest, Failure, Object, ObjectId, Owner, Part, Reason};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -14,6 +14,9 @@ use super::{
 };
 
 const API_VERSION: &str = "certificates.k8s.io/v1";
+const KIND: &str = "CertificateSigningRequest";
+/// So many are swept at once.
+const MOST_LEFT: usize = 100;
 const SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 const USAGES: [&str; 2] = ["client auth", "digital signature"];
 /// Kubernetes takes no less.
@@ -21,28 +24,47 @@ const SHORTEST: u64 = 600;
 const JSON: &str = "application/json";
 
 pub(super) async fn sign(api: &Api, options: &KubeOptions, request: &CertificateRequest) -> Result<String, Failure> {
+    sweep(api, &request.owner).await?;
     let manifest = manifest(request);
-    let collection = object::collection_of(API_VERSION, "CertificateSigningRequest", None);
+    let collection = object::collection_of(API_VERSION, KIND, None);
     let made = api.call(Method::POST, &collection, JSON, Some(&manifest)).await?;
     let (Some(name), uid) = (made["metadata"]["name"].as_str(), object::uid(&made)) else {
         return Err(nonsense("a certificate signing request has no name"));
     };
     let id = id(name);
     let result = approve_and_wait(api, options, &id, &made, &manifest).await;
-    // Whatever came of it: it is of no more use. The cluster sweeps what is left over within hours.
+    // Whatever came of it: it is of no more use. The next one, or the removal, sweeps what is left over.
     if let Err(error) = api.delete(&id, uid).await {
-        tracing::debug!(request = %id.name, ?error, "a certificate signing request was left behind");
+        tracing::debug!(request = %id.name, error = %Failure::from(error), "a certificate signing request was left behind");
     }
     result
 }
 
-fn id(name: &str) -> ObjectId {
-    ObjectId {
-        api_version: API_VERSION.to_owned(),
-        kind: "CertificateSigningRequest".to_owned(),
-        namespace: None,
-        name: name.to_owned(),
+/// Deletes the requests that were left behind when this process, or another one, ended in the middle of its work.
+/// No other work for the logical cloud is under way on the cluster.
+pub(super) async fn sweep(api: &Api, owner: &Owner) -> Result<(), CallError> {
+    let collection = object::collection_of(API_VERSION, KIND, None);
+    let page = format!("{collection}?labelSelector={}&limit={MOST_LEFT}", object::selector(owner));
+    let mut list = api.call(Method::GET, &page, JSON, None).await?;
+    let Value::Array(left) = list["items"].take() else {
+        return Err(CallError::Failed(nonsense("it is not a list")));
+    };
+    for request in left.iter().filter(|request| object::is_marked(request, owner)) {
+        let name = request["metadata"]["name"].as_str().unwrap_or_default();
+        match api.delete(&id(name), object::uid(request)).await {
+            // One that is to stay keeps no new one back.
+            Err(CallError::Refused(refusal)) => {
+                let why = Failure::from(&*refusal);
+                tracing::debug!(request = name, %why, "an old certificate signing request stays");
+            }
+            result => _ = result?,
+        }
     }
+    Ok(())
+}
+
+fn id(name: &str) -> ObjectId {
+    ObjectId { api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), namespace: None, name: name.to_owned() }
 }
 
 fn manifest(request: &CertificateRequest) -> Value {

@@ -62,11 +62,30 @@ impl Refusal {
         }
     }
 
+    /// Whether a webhook says no, with whatever code it likes.
+    pub(super) fn is_of_a_webhook(&self) -> bool {
+        self.message().contains("admission webhook") && self.message().contains("denied the request")
+    }
+
+    /// Whether it is for the object having changed meanwhile.
+    pub(super) fn is_of_a_change(&self) -> bool {
+        self.code == 409 && !self.is_of_a_webhook()
+    }
+
+    /// Whether a dry run is refused and the real thing perhaps is not: some webhooks cannot do without
+    /// side effects.
+    pub(super) fn is_of_dry_runs(&self) -> bool {
+        self.message().contains("does not support dry run")
+    }
+
     fn meaning(&self) -> (Reason, &'static str) {
         let says = |text: &str| self.message().contains(text);
         match self.code {
-            _ if says("admission webhook") && says("denied the request") => {
+            _ if self.is_of_a_webhook() => {
                 (Reason::Rejected, "a webhook of the cluster refuses it; ask the cluster's operator")
+            }
+            _ if says("failed calling webhook") => {
+                (Reason::WebhookFailed, "a webhook of the cluster does not answer; ask the cluster's operator")
             }
             401 => (
                 Reason::Unauthorized,
@@ -82,6 +101,9 @@ impl Refusal {
             403 if says("exceeded quota") => {
                 (Reason::QuotaExceeded, "a quota of the cluster is exhausted; raise it or ask for less")
             }
+            403 if says("status unknown for quota") => {
+                (Reason::Conflict, "the cluster has not yet counted what a new quota limits; it is waited for")
+            }
             403 => (Reason::Forbidden, "DCM's credential lacks a right on the cluster; give it DCM's role"),
             404 if self.lacks_namespace() => (Reason::Conflict, "the namespace went away meanwhile"),
             404 if !self.is_absence() => (
@@ -91,12 +113,13 @@ impl Refusal {
             ),
             408 | 504 => (Reason::Timeout, "the API server did not get ready in time"),
             409 => (Reason::Conflict, "the object changed meanwhile"),
-            429 => (Reason::RateLimited, "the API server is overloaded"),
+            410 => (Reason::Conflict, "what was being read is not there any more; it is read anew"),
+            429 => (Reason::RateLimited, "the API server is overloaded; it is asked again when it says"),
             500 if says("failed to create typed patch object") || says("unable to convert") => {
                 (Reason::Rejected, "the API server cannot read the object")
             }
             400..=499 => (Reason::Rejected, "the API server refuses it"),
-            _ => (Reason::ServerError, "the API server answers with an error"),
+            _ => (Reason::ServerError, "the API server answers with an error; its log says more"),
         }
     }
 }
@@ -179,6 +202,10 @@ mod tests {
             (says(401, "Unauthorized"), Reason::Unauthorized),
             (says(403, "User \"dcm\" cannot create resource"), Reason::Forbidden),
             (says(403, quota), Reason::QuotaExceeded),
+            (
+                says(403, r#"roles "r" is forbidden: status unknown for quota: q, resources: count/roles"#),
+                Reason::Conflict,
+            ),
             (says(403, ceiling), Reason::BeyondCeiling),
             (meaning(403, terminating), Reason::NamespaceTerminating),
             (meaning(404, gone), Reason::Conflict),
@@ -187,6 +214,7 @@ mod tests {
             (meaning(404, json!({ "reason": "NotFound", "details": { "kind": "namespaces" } })), Reason::ServerError),
             (meaning(404, Value::Null), Reason::ServerError),
             (says(409, "the object has been modified"), Reason::Conflict),
+            (says(410, "The provided continue parameter is too old"), Reason::Conflict),
             (says(422, "Invalid value"), Reason::Rejected),
             (says(429, ""), Reason::RateLimited),
             (
@@ -196,7 +224,7 @@ mod tests {
             (says(500, "unable to convert …"), Reason::Rejected),
             (says(500, "etcdserver: request timed out"), Reason::ServerError),
             (says(403, r#"admission webhook "p.example" denied the request: no"#), Reason::Rejected),
-            (says(500, r#"failed calling webhook "p.example": timeout"#), Reason::ServerError),
+            (says(500, r#"failed calling webhook "p.example": timeout"#), Reason::WebhookFailed),
             (meaning(503, Value::Null), Reason::ServerError),
             (meaning(504, Value::Null), Reason::Timeout),
             (meaning(302, Value::Null), Reason::ServerError),

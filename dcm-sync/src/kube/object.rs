@@ -14,8 +14,14 @@ const RBAC: &str = "rbac.authorization.k8s.io/v1";
 /// What may stand in a path segment as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The kinds of the objects that a logical cloud has in its own namespace.
-pub(super) const KINDS: [(&str, &str); 3] = [(RBAC, "RoleBinding"), (RBAC, "Role"), ("v1", "ResourceQuota")];
+/// An API version and a kind in it.
+pub(super) type Kind = (&'static str, &'static str);
+
+pub(super) const BINDING: Kind = (RBAC, "RoleBinding");
+/// What only clouds have whose users show tokens.
+pub(super) const ACCOUNT: Kind = ("v1", "ServiceAccount");
+/// The kinds of the objects that every logical cloud has in its own namespace.
+pub(super) const KINDS: [Kind; 3] = [BINDING, (RBAC, "Role"), ("v1", "ResourceQuota")];
 
 pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
@@ -44,6 +50,20 @@ pub(super) fn namespace_id(name: &str) -> ObjectId {
     ObjectId { api_version: "v1".to_owned(), kind: "Namespace".to_owned(), namespace: None, name: name.to_owned() }
 }
 
+pub(super) fn account_id(namespace: &str, name: &str) -> ObjectId {
+    let (api_version, kind) = ACCOUNT;
+    ObjectId {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: name.to_owned(),
+    }
+}
+
+pub(super) fn is_account(id: &ObjectId) -> bool {
+    (id.api_version.as_str(), id.kind.as_str()) == ACCOUNT
+}
+
 /// Which part of a logical cloud a kind belongs to.
 pub(super) fn part_of(kind: &str) -> Part {
     match kind {
@@ -68,6 +88,12 @@ pub(super) fn version(object: &Value) -> Version {
 
 pub(super) fn is_terminating(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
+}
+
+/// What an object that is deleted waits for, those of a namespace itself included.
+pub(super) fn finalizers(object: &Value) -> Vec<&str> {
+    let lists = [&object["metadata"]["finalizers"], &object["spec"]["finalizers"]];
+    lists.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).collect()
 }
 
 pub(super) fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
@@ -151,7 +177,7 @@ mod tests {
     #[test]
     fn only_both_marks_together_make_an_object_ours() {
         let cloud = Uid::from_random([1; 16]);
-        let owner = Owner { store_id: "store-1".to_owned(), cloud: cloud.clone(), generation: 1 };
+        let owner = Owner { store_id: "store-1".to_owned(), cloud: cloud.clone(), generation: 1, history: Vec::new() };
         let object = |installation: &str, cloud: &str| json!({ "metadata": { "labels": { (marks::INSTALLATION): installation, (marks::CLOUD_UID): cloud } } });
         assert!(is_marked(&object("store-1", cloud.as_str()), &owner));
         assert!(!is_marked(&object("store-2", cloud.as_str()), &owner));

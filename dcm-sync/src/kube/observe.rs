@@ -11,7 +11,7 @@ use super::{
     api::Api,
     clients::Cluster,
     failure::{CallError, nonsense, shown},
-    object::{self, KINDS},
+    object::{self, Kind},
     session::Session,
 };
 
@@ -25,13 +25,14 @@ pub(super) async fn facts(cluster: &Cluster) -> Result<Facts, Failure> {
     let namespace = object::namespace_id("kube-system");
     let system = api.read(&namespace).await?;
     let system = system.ok_or_else(|| nonsense("there is no namespace kube-system"))?;
-    let version = api.call(Method::GET, "/version", "application/json", None).await?;
+    let (version, clock) = api.dated(Method::GET, "/version", "application/json", None).await?;
     let version = version["gitVersion"].as_str();
     let version = version.ok_or_else(|| nonsense("it names no version"))?;
     Ok(Facts {
         identity: object::uid(&system).to_owned(),
         version: shown(version),
         endpoint: (*cluster.endpoint).clone(),
+        clock,
     })
 }
 
@@ -41,27 +42,42 @@ pub(super) async fn own_objects(session: &Session<'_>) -> Result<BTreeMap<Object
         return Ok(BTreeMap::new());
     };
     let selector = object::selector(session.owner);
-    let lists = KINDS.map(|kind| list(session.api, kind, own, &selector));
+    let lists = session.kinds().map(|kind| list(session.api, kind, own, &selector));
     let all = try_join_all(lists).await?;
     let marked = all.into_iter().flatten().filter(|(_, object)| object::is_marked(object, session.owner));
     Ok(marked.collect())
 }
 
-async fn list(
+/// All objects of a kind in a namespace that a selector selects.
+pub(super) async fn list(
     api: &Api,
-    (api_version, kind): (&str, &str),
+    kind: Kind,
     namespace: &str,
     selector: &str,
 ) -> Result<Vec<(ObjectId, Value)>, CallError> {
+    match pages(api, kind, namespace, &format!("&labelSelector={selector}"), MOST_PAGES).await? {
+        (objects, false) => Ok(objects),
+        (_, true) => Err(CallError::Failed(nonsense("its list does not end"))),
+    }
+}
+
+/// The objects of a kind in a namespace, up to a number of pages, and whether there are more.
+pub(super) async fn pages(
+    api: &Api,
+    (api_version, kind): Kind,
+    namespace: &str,
+    query: &str,
+    most: usize,
+) -> Result<(Vec<(ObjectId, Value)>, bool), CallError> {
     let path = object::collection_of(api_version, kind, Some(namespace));
     let mut objects = Vec::new();
     let mut next = String::new();
-    for _ in 0..MOST_PAGES {
+    for _ in 0..most {
         let from = match next.as_str() {
             "" => String::new(),
             token => format!("&continue={}", object::encoded(token)),
         };
-        let page = format!("{path}?labelSelector={selector}&limit={PAGE}{from}");
+        let page = format!("{path}?limit={PAGE}{query}{from}");
         let mut page = api.call(Method::GET, &page, "application/json", None).await?;
         next = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
         let Value::Array(items) = page["items"].take() else {
@@ -81,8 +97,8 @@ async fn list(
             objects.push((id, item));
         }
         if next.is_empty() {
-            return Ok(objects);
+            return Ok((objects, false));
         }
     }
-    Err(CallError::Failed(nonsense("its list does not end")))
+    Ok((objects, true))
 }

@@ -4,12 +4,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use dcm_core::{
     name::Namespace,
-    sync::{Failure, InventoryItem, ObjectId, Outlook, Owner, Part, PartState, Report},
+    sync::{Failure, InventoryItem, ObjectId, Outlook, Owner, Part, PartState, Reason, Report},
 };
 use futures_util::{StreamExt as _, future::BoxFuture, stream};
 use tokio::time::{Instant, sleep};
 
-use super::{KubeOptions, api::Api, failure::CallError, ledger::Ledger, object};
+use super::{
+    KubeOptions,
+    api::Api,
+    changes::Changes,
+    failure::CallError,
+    ledger::Ledger,
+    object::{self, Kind},
+};
 
 /// One call's work on one cluster.
 pub(super) struct Session<'a> {
@@ -21,7 +28,12 @@ pub(super) struct Session<'a> {
     /// Under which name what is ours is noted on objects.
     pub(super) manager: String,
     pub(super) ledger: Ledger,
+    pub(super) changes: Changes,
     pub(super) parts: BTreeMap<Part, PartState>,
+    pub(super) remarks: Vec<String>,
+    /// Whether ServiceAccounts are looked for: a cloud without them does not pay for a list of them. One
+    /// whose making was never seen to succeed is in the inventory.
+    pub(super) accounts: bool,
 }
 
 /// Why work on a cluster ends early.
@@ -72,6 +84,12 @@ pub(super) fn state_of(failure: &Failure) -> PartState {
     }
 }
 
+/// Whether others may be had although something failed with one object.
+pub(super) fn is_of_one_object(failure: &Failure) -> bool {
+    let of_all = [Reason::Unauthorized, Reason::NamespaceTerminating].contains(&failure.reason);
+    failure.reason.outlook() != Outlook::Away && !of_all
+}
+
 impl<'a> Session<'a> {
     pub(super) fn new(
         api: &'a Api,
@@ -87,13 +105,21 @@ impl<'a> Session<'a> {
             own: own.map(Namespace::as_str),
             manager: object::manager(owner),
             ledger: Ledger::new(inventory),
+            changes: Changes::default(),
             parts: BTreeMap::new(),
+            remarks: Vec::new(),
+            accounts: inventory.iter().any(|item| object::is_account(&item.id)),
         }
     }
 
     /// Whether an object lies in the cloud's own namespace.
     pub(super) fn is_own(&self, id: &ObjectId) -> bool {
         self.own.is_some() && id.namespace.as_deref() == self.own
+    }
+
+    /// The kinds that are listed in the cloud's own namespace.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        object::KINDS.into_iter().chain(self.accounts.then_some(object::ACCOUNT))
     }
 
     /// Does works side by side, within the bound, and answers what failed, in order.
@@ -111,7 +137,13 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn report(self, failure: Option<Failure>) -> Report {
-        Report { parts: self.parts, inventory: self.ledger.all(), failure }
+        Report {
+            parts: self.parts,
+            inventory: self.ledger.all(),
+            changes: self.changes.all(),
+            remarks: self.remarks,
+            failure,
+        }
     }
 }
 
@@ -126,7 +158,7 @@ impl Patience {
     const LONGEST: Duration = Duration::from_secs(1);
 
     pub(super) fn new(bound: Duration) -> Self {
-        Self { end: Instant::now() + bound, pause: Duration::from_millis(50) }
+        Self { end: Instant::now() + bound, pause: Duration::from_millis(10) }
     }
 
     /// Waits a while; false where the bound is reached.
@@ -154,6 +186,6 @@ mod tests {
             looks += 1;
         }
         assert_eq!(start.elapsed(), Duration::from_secs(10));
-        assert!((10..=20).contains(&looks), "{looks}");
+        assert!((10..=24).contains(&looks), "{looks}");
     }
 }

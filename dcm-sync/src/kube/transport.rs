@@ -12,10 +12,11 @@ pub(super) fn failure(error: &::kube::Error, place: &str) -> Failure {
     if let Some(tls) = find::<TlsError>(error) {
         return tls_failure(tls, place);
     }
+    let kind = find::<io::Error>(error).map(io::Error::kind);
     let cause = root(error);
     let connecting = find::<legacy::Error>(error).is_none_or(legacy::Error::is_connect);
     if connecting {
-        let why = match find::<io::Error>(error).map(io::Error::kind) {
+        let why = match kind {
             Some(io::ErrorKind::ConnectionRefused) => "nothing listens there".to_owned(),
             Some(io::ErrorKind::TimedOut) => "no connection in time".to_owned(),
             _ => cause,
@@ -28,7 +29,13 @@ pub(super) fn failure(error: &::kube::Error, place: &str) -> Failure {
             ),
         );
     }
-    Failure::new(Reason::ServerError, format!("the API server at {place} broke its answer off: {cause}"))
+    let why = match kind {
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            "the connection ended; look at the API server, and at what stands before it".to_owned()
+        }
+        _ => format!("{cause}; check the server in the cluster's kubeconfig, and what stands before it"),
+    };
+    Failure::new(Reason::ServerError, format!("the API server at {place} broke its answer off: {why}"))
 }
 
 fn tls_failure(error: &TlsError, place: &str) -> Failure {
@@ -53,6 +60,9 @@ fn tls_failure(error: &TlsError, place: &str) -> Failure {
                 "the API server at {place} does not accept DCM's client certificate; \
                  register the cluster with a valid kubeconfig"
             ),
+        ),
+        TlsError::InvalidMessage(_) => unreachable(
+            "what answers there speaks no TLS; check the server in the cluster's kubeconfig, and what stands before it",
         ),
         other => unreachable(&format!("TLS failed ({other})")),
     }

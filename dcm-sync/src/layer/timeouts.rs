@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dcm_core::sync::{
-    CertificateRequest, ClusterAccess, Desired, Facts, Failure, InventoryItem, Reason, Removal, Report, Synchronizer,
+    CertificateRequest, ClusterAccess, Comparison, CutOff, Desired, Facts, Failure, Grant, InventoryItem, IssuedToken,
+    Reason, Removal, Report, Synchronizer, TokenRequest,
 };
 
 /// Bounds how long one call may take.
@@ -14,20 +16,32 @@ use dcm_core::sync::{
 pub struct Timeouts {
     inner: Arc<dyn Synchronizer>,
     bound: Duration,
+    answer_bound: Duration,
 }
 
 impl Timeouts {
     /// Cuts calls off that take longer than `bound`.
     #[must_use]
     pub fn new(inner: Arc<dyn Synchronizer>, bound: Duration) -> Self {
-        Self { inner, bound }
+        Self { inner, bound, answer_bound: bound }
+    }
+
+    /// Cuts calls off sooner whose answer somebody waits for: [`Synchronizer::compare`] and
+    /// [`Synchronizer::cut_off`].
+    #[must_use]
+    pub fn answers_within(self, bound: Duration) -> Self {
+        Self { answer_bound: bound.min(self.bound), ..self }
     }
 
     async fn bounded<T>(&self, call: impl Future<Output = T> + Send) -> Result<T, Failure> {
-        tokio::time::timeout(self.bound, call).await.map_err(|_| {
+        Self::within(self.bound, call).await
+    }
+
+    async fn within<T>(bound: Duration, call: impl Future<Output = T> + Send) -> Result<T, Failure> {
+        tokio::time::timeout(bound, call).await.map_err(|_| {
             let detail = format!(
                 "the work on the cluster was cut off after {} s; it goes on at the next attempt",
-                self.bound.as_secs_f32()
+                bound.as_secs_f32()
             );
             Failure::new(Reason::Timeout, detail)
         })
@@ -38,6 +52,10 @@ impl Timeouts {
 impl Synchronizer for Timeouts {
     async fn probe(&self, access: &ClusterAccess) -> Result<Facts, Failure> {
         self.bounded(self.inner.probe(access)).await?
+    }
+
+    async fn capabilities(&self, access: &ClusterAccess) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        self.bounded(self.inner.capabilities(access)).await?
     }
 
     async fn apply(&self, access: &ClusterAccess, desired: &Desired) -> Report {
@@ -55,6 +73,18 @@ impl Synchronizer for Timeouts {
 
     async fn sign(&self, access: &ClusterAccess, request: &CertificateRequest) -> Result<String, Failure> {
         self.bounded(self.inner.sign(access, request)).await?
+    }
+
+    async fn token(&self, access: &ClusterAccess, request: &TokenRequest) -> Result<IssuedToken, Failure> {
+        self.bounded(self.inner.token(access, request)).await?
+    }
+
+    async fn compare(&self, access: &ClusterAccess, desired: &Desired) -> Result<Comparison, Failure> {
+        Self::within(self.answer_bound, self.inner.compare(access, desired)).await?
+    }
+
+    async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
+        Self::within(self.answer_bound, self.inner.cut_off(access, cut)).await?
     }
 
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {

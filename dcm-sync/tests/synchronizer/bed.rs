@@ -98,9 +98,10 @@ impl Bed {
         Self { sync: KubeSynchronizer::new(options()), admin: client(&kubeconfig).await, kubeconfig, simulated }
     }
 
-    /// The same cluster with another credential.
-    pub(crate) async fn with(bed: &Self, kubeconfig: Value) -> Self {
-        Self::new(kubeconfig, bed.simulated.clone()).await
+    /// The same cluster with another credential for the synchronizer.
+    pub(crate) fn with(bed: &Self, kubeconfig: Value) -> Self {
+        let (simulated, admin) = (bed.simulated.clone(), bed.admin.clone());
+        Self { sync: KubeSynchronizer::new(options()), admin, kubeconfig, simulated }
     }
 
     pub(crate) fn access(&self) -> ClusterAccess {
@@ -154,6 +155,52 @@ impl Bed {
         panic!("{path} does not go");
     }
 
+    /// A kubeconfig for this cluster with a token.
+    pub(crate) fn with_token(&self, token: &Secret) -> Value {
+        let mut kubeconfig = self.kubeconfig.clone();
+        kubeconfig["users"][0]["user"] = json!({ "token": token.expose_str().unwrap() });
+        kubeconfig
+    }
+
+    /// Whether the cluster would let a user do something in a namespace, or anywhere.
+    pub(crate) async fn may(&self, user: &str, verb: &str, namespace: &str, name: &str) -> bool {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": { "user": user, "resourceAttributes": {
+                "verb": verb, "resource": "configmaps", "version": "v1", "namespace": namespace, "name": name,
+            } },
+        });
+        self.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).await["status"]["allowed"] == true
+    }
+
+    /// The uid and resource version of every object in these lists, once the cluster's own controllers are done
+    /// with them.
+    pub(crate) async fn settled(&self, paths: &[String]) -> Vec<(Value, Value)> {
+        let mut before = self.versions(paths).await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let now = self.versions(paths).await;
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
+    }
+
+    /// The uid and resource version of every object at these paths, or in the lists there.
+    pub(crate) async fn versions(&self, paths: &[String]) -> Vec<(Value, Value)> {
+        let mut all = Vec::new();
+        for path in paths {
+            let found = self.there(path).await;
+            all.extend(found["items"].as_array().cloned().unwrap_or_else(|| vec![found]));
+        }
+        let of = |object: &Value| {
+            let metadata = &object["metadata"];
+            (metadata["uid"].clone(), metadata["resourceVersion"].clone())
+        };
+        all.iter().map(of).collect()
+    }
+
     /// A namespace that has nothing to do with DCM.
     pub(crate) async fn foreign_namespace(&self, labels: Value) -> String {
         let name = unique("foreign");
@@ -171,6 +218,24 @@ impl Bed {
         let collection = format!("/api/v1/namespaces/{namespace}/configmaps");
         self.post(&collection, manifest).await;
         format!("{collection}/theirs")
+    }
+}
+
+/// What a user gets who reads; the HTTP status where it is refused.
+pub(crate) async fn reads(kubeconfig: &Value, path: &str) -> Result<Value, u16> {
+    match call(&client(kubeconfig).await, "GET", path, "application/json", &Value::Null).await {
+        Ok(value) => Ok(value),
+        Err(kube::Error::Api(status)) => Err(status.code),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Asks again until it is so, as long as an API server's own caches may take.
+pub(crate) async fn soon(within: Duration, so: impl AsyncFn() -> bool) {
+    let end = tokio::time::Instant::now() + within;
+    while !so().await {
+        assert!(tokio::time::Instant::now() < end, "it is not so within {within:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! A logical cloud to carry to clusters, made by DCM's own rules.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use dcm_core::{
     model::{
@@ -8,8 +8,11 @@ use dcm_core::{
         UserPermission, UserType,
     },
     name::{LogicalCloudName, Namespace, PermissionName, ProjectName, QuotaName, UserName},
-    sync::{Desired, InventoryItem, Owner, Removal, Report, Synchronizer as _},
-    tenancy::Tenancy,
+    sync::{
+        Comparison, CutOff, Desired, Failure, Grant, InventoryItem, IssuedToken, Owner, Removal, Report,
+        Synchronizer as _, TokenRequest,
+    },
+    tenancy::{Identity, Tenancy},
 };
 
 use crate::bed::{Bed, uid, unique};
@@ -68,6 +71,7 @@ impl Cloud {
                 quotas: BTreeMap::new(),
                 credential_epoch: 0,
                 pages: 1,
+                snapshot: None,
             },
             installation: uid(),
             namespace: namespace.to_owned(),
@@ -94,6 +98,7 @@ impl Cloud {
             store_id: self.installation.to_string(),
             cloud: self.applied.cloud.clone(),
             generation: self.applied.generation,
+            history: self.applied.snapshot.iter().cloned().collect(),
         }
     }
 
@@ -103,6 +108,15 @@ impl Cloud {
 
     pub(crate) fn common_name(&self) -> String {
         self.tenancy().common_name(self.applied.spec.user.as_ref().unwrap())
+    }
+
+    /// Makes its user one of this type.
+    pub(crate) fn user_is(&mut self, user_type: UserType) {
+        self.applied.spec.user.as_mut().unwrap().user_type = user_type;
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.tenancy().identity(self.applied.spec.user.as_ref().unwrap())
     }
 
     pub(crate) fn desired(&self) -> Desired {
@@ -146,6 +160,32 @@ impl Cloud {
         report
     }
 
+    pub(crate) async fn compared(&self, bed: &Bed) -> Comparison {
+        bed.sync.compare(&bed.access(), &self.desired()).await.unwrap()
+    }
+
+    /// Cuts everybody off but this identity.
+    pub(crate) async fn cut_off(&self, bed: &Bed, keep: Identity) -> Result<Vec<Grant>, Failure> {
+        let cut = CutOff {
+            owner: self.owner(),
+            namespace: self.applied.spec.namespace.clone().unwrap(),
+            inventory: self.inventory.clone(),
+            keep,
+        };
+        bed.sync.cut_off(&bed.access(), &cut).await
+    }
+
+    /// Has a token issued for the user as he is now.
+    pub(crate) async fn token(&self, bed: &Bed) -> Result<IssuedToken, Failure> {
+        let request = TokenRequest {
+            owner: self.owner(),
+            namespace: self.applied.spec.namespace.clone().unwrap(),
+            account: self.identity().name().to_owned(),
+            lifetime: Duration::from_secs(3600),
+        };
+        bed.sync.token(&bed.access(), &request).await
+    }
+
     pub(crate) fn namespace_path(&self) -> String {
         format!("/api/v1/namespaces/{}", self.namespace)
     }
@@ -160,6 +200,10 @@ impl Cloud {
 
     pub(crate) fn quotas(&self) -> String {
         format!("/api/v1/namespaces/{}/resourcequotas", self.namespace)
+    }
+
+    pub(crate) fn accounts(&self) -> String {
+        format!("/api/v1/namespaces/{}/serviceaccounts", self.namespace)
     }
 
     /// The objects in the inventory, as texts.

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use dcm_core::{
     credential::{CredentialMaker as _, KeyAlgorithm},
+    model::UserType,
     sync::{CertificateRequest, Part, PartState, Reason, Synchronizer as _},
+    tenancy::Identity,
 };
 use dcm_mesh::credential::UserCredentials;
 use dcm_sim::{ClusterOptions, Fault};
@@ -14,6 +16,7 @@ use serde_json::json;
 use crate::{
     bed::{Bed, access, options},
     cloud::Cloud,
+    promises::sign::sign,
 };
 
 #[tokio::test]
@@ -115,6 +118,104 @@ async fn an_adoption_whose_answer_was_lost_still_is_one() {
 }
 
 #[tokio::test]
+async fn an_account_whose_answer_was_lost_is_not_forgotten() {
+    let bed = Bed::simulated().await;
+    let mut cloud = Cloud::new();
+    cloud.user_is(UserType::Token);
+    cloud.made(&bed).await;
+    cloud.applied.credential_epoch += 1;
+    let faults = bed.simulated.as_ref().unwrap().faults();
+    faults.add(Fault::cut_answer().on_method("POST").on_path("/api/v1").times(1));
+    let report = cloud.apply(&bed).await;
+    assert_eq!(report.failure.unwrap().reason, Reason::ServerError);
+    assert!(matches!(report.parts[&Part::Credential], PartState::NotAvailable(_)));
+    assert_eq!(bed.there(&cloud.accounts()).await["items"].as_array().unwrap().len(), 3);
+    cloud.user_is(UserType::Certificate);
+    cloud.made(&bed).await;
+    assert_eq!(bed.there(&cloud.accounts()).await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cut_tries_everything_and_looks_again_at_what_changed() {
+    let bed = Bed::simulated().await;
+    let mut cloud = Cloud::new();
+    cloud.made(&bed).await;
+    let keep = Identity::CommonName("new".to_owned());
+    let faults = bed.simulated.as_ref().unwrap().faults();
+    let bindings = cloud.bindings();
+    let left = async || bed.there(&bindings).await["items"].as_array().unwrap().len();
+    faults.add(Fault::status(500).on_method("DELETE").times(1));
+    let failure = cloud.cut_off(&bed, keep.clone()).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::ServerError, "{failure}");
+    assert_eq!(left().await, 1);
+    // The lists are not to be had: what the inventory knows goes all the same.
+    faults.add(Fault::status(500).on_method("GET").on_path("/apis/rbac.authorization.k8s.io/v1/namespaces").times(1));
+    assert!(cloud.cut_off(&bed, keep.clone()).await.is_err());
+    assert_eq!(left().await, 0);
+
+    cloud.made(&bed).await;
+    faults.add(Fault::status(409).on_method("DELETE").times(1));
+    cloud.cut_off(&bed, keep.clone()).await.unwrap();
+    assert_eq!(left().await, 0);
+    cloud.made(&bed).await;
+    faults.add(Fault::status(409).on_method("DELETE"));
+    let failure = cloud.cut_off(&bed, keep.clone()).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::Conflict, "{failure}");
+    assert!(failure.detail.contains("has been modified"), "{failure}");
+    faults.clear();
+    // A binding that is being deleted still binds.
+    bed.merge(&format!("{}/p-1", cloud.bindings()), json!({ "metadata": { "finalizers": ["example.com/held"] } }))
+        .await;
+    let failure = cloud.cut_off(&bed, keep).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::DeletionBlocked, "{failure}");
+    assert_eq!(left().await, 1);
+}
+
+#[tokio::test]
+async fn more_grants_than_can_be_told_are_counted() {
+    let bed = Bed::simulated().await;
+    let mut cloud = Cloud::new();
+    cloud.made(&bed).await;
+    for number in 0..105 {
+        let account = json!({ "metadata": { "name": format!("account-{number}") } });
+        bed.post(&cloud.accounts(), account).await;
+    }
+    let grants = cloud.cut_off(&bed, cloud.identity()).await.unwrap();
+    assert_eq!(grants.len(), 101);
+    assert!(grants[100].detail.starts_with("5 more"), "{}", grants[100].detail);
+}
+
+#[tokio::test]
+async fn a_comparison_looks_again_at_what_changed_meanwhile() {
+    let bed = Bed::simulated().await;
+    let mut cloud = Cloud::new();
+    cloud.made(&bed).await;
+    cloud.applied.generation += 1;
+    let faults = bed.simulated.as_ref().unwrap().faults();
+    faults.add(Fault::status(409).on_method("PATCH").times(1));
+    let comparison = cloud.compared(&bed).await;
+    assert_eq!(comparison.differences.len(), 1);
+    assert_eq!(comparison.differences[0].refusal, None);
+    faults.add(Fault::status(409).on_method("PATCH"));
+    let comparison = cloud.compared(&bed).await;
+    assert_eq!(comparison.differences[0].refusal.as_ref().unwrap().reason, Reason::Conflict);
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_asked_is_not_compared() {
+    let bed = Bed::simulated().await;
+    let mut cloud = Cloud::new();
+    let faults = bed.simulated.as_ref().unwrap().faults();
+    faults.add(Fault::status(503).on_method("POST").times(1));
+    let failure = bed.sync.compare(&bed.access(), &cloud.desired()).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::ServerError, "{failure}");
+    cloud.made(&bed).await;
+    faults.add(Fault::status(403).on_method("GET").on_path("/apis/").times(1));
+    let failure = bed.sync.compare(&bed.access(), &cloud.desired()).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::Forbidden, "{failure}");
+}
+
+#[tokio::test]
 async fn a_cluster_that_signs_nothing_is_told_and_keeps_no_request() {
     let bed = Bed::simulated_with(ClusterOptions::default().signs_client_certificates(false)).await;
     let cloud = Cloud::new();
@@ -128,6 +229,24 @@ async fn a_cluster_that_signs_nothing_is_told_and_keeps_no_request() {
     assert!(failure.detail.contains("token"), "{failure}");
     let requests = bed.there("/apis/certificates.k8s.io/v1/certificatesigningrequests").await;
     assert_eq!(requests["items"], json!([]));
+}
+
+/// Somebody's webhook may keep an old request for good; that is no reason to make the user no credential.
+#[tokio::test]
+async fn an_old_request_that_stays_keeps_no_new_one_back() {
+    let bed = Bed::simulated().await;
+    let mut cloud = Cloud::new();
+    cloud.made(&bed).await;
+    let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let faults = bed.simulated.as_ref().unwrap().faults();
+    faults.add(Fault::status(403).on_method("DELETE").on_path(requests));
+    for left in 1..=3 {
+        sign(&bed, &cloud, KeyAlgorithm::EcdsaP256).await.unwrap();
+        assert_eq!(bed.there(requests).await["items"].as_array().unwrap().len(), left);
+    }
+    faults.clear();
+    sign(&bed, &cloud, KeyAlgorithm::EcdsaP256).await.unwrap();
+    assert_eq!(bed.there(requests).await["items"], json!([]));
 }
 
 #[tokio::test]

@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use dcm_core::sync::{CertificateRequest, InventoryItem, Reason, Removal, Synchronizer as _};
+use dcm_core::{
+    model::PermissionScope,
+    sync::{CertificateRequest, CutOff, InventoryItem, Reason, Removal, Synchronizer as _, TokenRequest},
+    tenancy::Identity,
+};
 use dcm_sync::kube::{KubeOptions, KubeSynchronizer};
 use serde_json::{Value, json};
 use tokio::{
@@ -19,7 +23,7 @@ use tokio::{
 
 use crate::{
     bed::{access, options},
-    cloud::Cloud,
+    cloud::{Cloud, permission},
 };
 
 /// Answers every request with the same bytes; the kubeconfig that leads there.
@@ -122,6 +126,52 @@ async fn answers_that_make_no_sense_are_failures_and_lose_nothing() {
         let report = sync.remove(&access, &cloud.removal()).await;
         assert!(report.failure.is_some(), "{answer}");
         assert_eq!(report.inventory.len(), cloud.inventory.len(), "{answer}");
+        assert!(sync.compare(&access, &cloud.desired()).await.is_err(), "{answer}");
+        assert!(sync.cut_off(&access, &cut(&cloud)).await.is_err(), "{answer}");
+        let failure = sync.token(&access, &token_request(&cloud)).await.unwrap_err();
+        assert!(!failure.detail.contains("s3cret"), "{failure}");
+    }
+}
+
+fn cut(cloud: &Cloud) -> CutOff {
+    CutOff {
+        owner: cloud.owner(),
+        namespace: cloud.applied.spec.namespace.clone().unwrap(),
+        inventory: cloud.inventory.clone(),
+        keep: Identity::CommonName("new".to_owned()),
+    }
+}
+
+fn token_request(cloud: &Cloud) -> TokenRequest {
+    TokenRequest {
+        owner: cloud.owner(),
+        namespace: cloud.applied.spec.namespace.clone().unwrap(),
+        account: "robot".to_owned(),
+        lifetime: Duration::from_secs(3600),
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_used_is_not_shown() {
+    let cloud = Cloud::new();
+    let labels = &cloud.desired().objects[0].manifest["metadata"]["labels"];
+    let account = json!({ "metadata": { "name": "robot", "uid": "u", "labels": labels } }).to_string();
+    let later = "2100-01-01T00:00:00Z";
+    let of_another = "e30.eyJpYXQiOjEsImt1YmVybmV0ZXMuaW8iOnsic2VydmljZWFjY291bnQiOnsidWlkIjoidiJ9fX0.s3cret";
+    for (answer, reason) in [
+        (json!({ "status": { "token": "s3cret", "expirationTimestamp": later } }), Reason::ServerError),
+        (json!({ "status": { "token": of_another, "expirationTimestamp": later } }), Reason::Conflict),
+        (json!({ "status": { "token": { "s3cret": 1 } } }), Reason::ServerError),
+        (json!({ "kind": "Status", "message": "s3cret" }), Reason::ServerError),
+    ] {
+        let account = account.clone();
+        let answer = move |line: &str| {
+            let body = if line.starts_with("POST") { answer.to_string() } else { account.clone() };
+            http("200 OK", &body).into_bytes()
+        };
+        let failure = hasty().token(&access(&answering(answer).await), &token_request(&cloud)).await.unwrap_err();
+        assert_eq!(failure.reason, reason, "{failure}");
+        assert!(!failure.detail.contains("s3cret") && !failure.detail.contains(of_another), "{failure}");
     }
 }
 
@@ -232,6 +282,77 @@ async fn a_delete_that_conflicts_counts_as_done_only_where_the_object_is_gone() 
                 assert_eq!(report.inventory, []);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_a_delete_that_says_nothing_of_it_makes_nothing_gone() {
+    let removal = elsewhere(&known());
+    let name = &removal.inventory[0].id.name;
+    for (answer, gone) in [
+        (json!({}), false),
+        (json!({ "kind": "Pod", "metadata": { "name": "other", "uid": "u" } }), false),
+        (json!({ "kind": "RoleBinding", "metadata": { "name": name, "uid": "another" } }), false),
+        (json!({ "kind": "Status", "status": "Failure" }), false),
+        (json!({ "kind": "Status", "status": "Success" }), true),
+        (json!({ "kind": "RoleBinding", "metadata": { "name": name, "uid": "u" } }), true),
+    ] {
+        let report = hasty().remove(&access(&server(http("200 OK", &answer.to_string())).await), &removal).await;
+        assert_eq!(report.failure.as_ref().map(|failure| failure.reason), (!gone).then_some(Reason::ServerError));
+        assert_eq!(report.inventory.is_empty(), gone, "{answer}");
+        assert_eq!(report.changes.len(), usize::from(gone), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_with_a_conflict_keeps_its_message() {
+    let mut cloud = Cloud::new();
+    cloud.permissions().push(permission("wide", PermissionScope::Cluster));
+    let mut desired = cloud.desired();
+    desired.namespace = None;
+    desired.objects.retain(|object| object.id.kind == "ClusterRole");
+    let id = desired.objects[0].id.clone();
+    desired.inventory = vec![InventoryItem { id: id.clone(), uid: Some("u".to_owned()), adopted: false }];
+    let webhook = r#"admission webhook "keep.example" denied the request: roles stay"#;
+    let storage = "Operation cannot be fulfilled: please apply your changes to the latest version";
+    for (message, reason) in [(webhook, Reason::Rejected), (storage, Reason::Conflict)] {
+        let live = json!({ "metadata": { "name": id.name, "uid": "u", "resourceVersion": "1" } }).to_string();
+        let refusal = json!({ "kind": "Status", "status": "Failure", "reason": "Conflict", "message": message });
+        let answer = move |line: &str| match line.starts_with("PATCH") {
+            true => http("409 Conflict", &refusal.to_string()).into_bytes(),
+            false => http("200 OK", &live).into_bytes(),
+        };
+        let report = hasty().apply(&access(&answering(answer).await), &desired).await;
+        let failure = report.failure.unwrap();
+        assert_eq!(failure.reason, reason, "{failure}");
+        assert!(failure.detail.contains(message), "{failure}");
+        assert_eq!(report.changes, []);
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_takes_no_dry_runs_leaves_it_unchecked() {
+    let mut desired = known().desired();
+    desired.namespace = None;
+    desired.objects.retain(|object| object.id.kind == "RoleBinding");
+    desired.objects.truncate(1);
+    let id = desired.objects[0].id.clone();
+    desired.inventory.retain(|item| item.id == id);
+    let said = r#"admission webhook "x.example" does not support dry run"#;
+    for (message, refusal) in [(said, None), ("no such thing", Some(Reason::Rejected))] {
+        let mut live = desired.objects[0].manifest.clone();
+        live["metadata"] = json!({ "name": id.name, "uid": "u", "resourceVersion": "1" });
+        live["subjects"] = json!([]);
+        let refused = json!({ "kind": "Status", "status": "Failure", "reason": "BadRequest", "message": message });
+        let answer = move |line: &str| match line.starts_with("PATCH") {
+            true => http("400 Bad Request", &refused.to_string()).into_bytes(),
+            false => http("200 OK", &live.to_string()).into_bytes(),
+        };
+        let comparison = hasty().compare(&access(&answering(answer).await), &desired).await.unwrap();
+        let [difference] = comparison.differences.as_slice() else { panic!("{comparison:?}") };
+        assert_eq!(difference.refusal.as_ref().map(|failure| failure.reason), refusal);
+        assert_eq!(difference.checked, refusal.is_some());
+        assert!(difference.fields.iter().any(|field| field.pointer == "/subjects"), "{difference:?}");
     }
 }
 

@@ -1,14 +1,19 @@
 use std::collections::BTreeSet;
 
-use super::{Attempt, CloudWork, Dcm, Task};
+use super::{Attempt, CloudWork, Dcm, Task, credential::Place};
 use crate::{
     error::Error,
     keys,
-    model::{Applied, Cluster, ClusterStatus, Connectivity, Goal},
+    lifecycle::{Lifecycle, Phase},
+    model::{Applied, Cluster, ClusterStatus, Connectivity, Drift, Goal, Uid},
+    service::DriftPolicy,
     store::{self, Entry, StoreExt},
-    sync::{ClusterAccess, Desired, Facts, Failure, InventoryItem, Object, Owner, Part, PartState, Reason},
+    sync::{ClusterAccess, Desired, Facts, Failure, InventoryItem, Object, Outlook, Owner, Part, PartState, Reason},
     tenancy::Tenancy,
 };
+
+/// So many seconds a cluster's clock may differ from ours without a word; a `Date` alone can be a second off.
+const MOST_CLOCK_SKEW: u64 = 60;
 
 impl Dcm {
     /// Tries once to make one cluster as it should be, and records what came of it.
@@ -21,6 +26,7 @@ impl Dcm {
             return Ok(Attempt::Superseded);
         }
         match task.goal {
+            Goal::Present if work.cloud.lifecycle.phase == Phase::Stopped => self.make_cut_off(work, task).await,
             Goal::Present => self.make_present(work, task).await,
             Goal::Absent => self.make_absent(work, task).await,
         }
@@ -38,6 +44,8 @@ impl Dcm {
         let attempt = match outcome {
             Ok(()) => {
                 status.reached = true;
+                status.renew = false;
+                status.carried.clone_from(&work.cloud.lifecycle.order);
                 status.attempts = 0;
                 status.failure = None;
                 status.next_attempt = None;
@@ -45,6 +53,7 @@ impl Dcm {
                 status.overdue = false;
                 status.connectivity = Connectivity::Available;
                 status.verified.clone_from(&work.order.verify);
+                status.cut_off.clone_from(&work.order.cut_off);
                 Attempt::Done
             }
             Err(failure) => self.record_failure(&mut status, failure),
@@ -70,7 +79,7 @@ impl Dcm {
             Ok(facts) => facts,
             Err(failure) => return Ok(Err(failure)),
         };
-        if let Some(namespace) = &applied.spec.namespace {
+        if let Some((namespace, _)) = applied.tenant() {
             let holder = self.reserve(&work.cloud, namespace, &task.reference, &facts.identity).await?;
             if let Some(holder) = holder {
                 let (project, name) = (holder.project, holder.name);
@@ -80,35 +89,98 @@ impl Dcm {
                 return Ok(Err(Failure::new(Reason::NamespaceReserved, detail)));
             }
         }
+        if let Some((namespace, holder)) = self.reaches_into(applied, &facts.identity).await? {
+            let detail = format!(
+                "a permission reaches into the namespace \"{namespace}\", which belongs to the logical cloud {}/{} on this \
+                 cluster; take it away",
+                holder.project, holder.name
+            );
+            return Ok(Err(Failure::new(Reason::NamespaceReserved, detail)));
+        }
         status.identity = Some(facts.identity.clone());
         let objects = Tenancy { applied, installation: self.installation() }.objects();
-        self.plan_inventory(status, &objects).await?;
         let desired = Desired {
             owner: self.owner(work),
-            namespace: applied.spec.namespace.clone(),
+            namespace: applied.tenant().map(|(namespace, _)| namespace.clone()),
             objects,
             inventory: status.inventory.clone(),
             adoption: applied.adoption(),
             force: work.order.force,
         };
-        let report = self.ports.synchronizer.apply(&access, &desired).await;
-        status.inventory = report.inventory;
-        status.parts = report.parts;
-        if let Some(failure) = report.failure {
-            return Ok(Err(failure));
-        }
+        // What was carried out for this order once has drifted since, if it differs now.
+        let was_carried = status.carried.is_some() && status.carried == work.cloud.lifecycle.order;
+        let only_look = was_carried && self.settings().drift == DriftPolicy::Report;
+        let seen = if only_look {
+            self.look(&access, &desired, status).await
+        } else {
+            self.put_right(&access, desired, status, was_carried).await?
+        };
+        status.remarks.extend(self.clock_remark(&facts));
+        let refused = match seen {
+            Ok(()) => None,
+            // A permission that is refused takes no access away that the user has: his credential goes on.
+            Err(failure) if is_of_single_objects(&failure, status) => Some(failure),
+            Err(failure) => return Ok(Err(failure)),
+        };
         for part in [Part::Namespace, Part::Role, Part::RoleBinding, Part::Quota] {
             status.parts.entry(part).or_insert(PartState::Created);
         }
-        let issued = self.issue(work, task, applied, &cluster, &access, &facts).await?;
+        let inventory = &status.inventory;
+        let place = Place { cluster: &cluster, access: &access, facts: &facts, inventory };
+        let issued = self.issue(work, task, applied, &place).await?;
         let (credential, outcome) = match issued {
             Ok(()) => (PartState::Created, Ok(())),
-            Err(failure) => (PartState::Failed(failure.detail.clone()), Err(failure)),
+            Err(failure) => (failure.as_state(), Err(failure)),
         };
         let kubeconfig = if outcome.is_ok() { PartState::Created } else { PartState::Pending };
         status.parts.insert(Part::Credential, credential);
         status.parts.insert(Part::Kubeconfig, kubeconfig);
-        Ok(outcome)
+        Ok(refused.map_or(outcome, Err))
+    }
+
+    /// Makes the cluster be as desired.
+    async fn put_right(
+        &self,
+        access: &ClusterAccess,
+        mut desired: Desired,
+        status: &mut ClusterStatus,
+        was_carried: bool,
+    ) -> Result<Result<(), Failure>, Error> {
+        self.plan_inventory(status, &desired.objects).await?;
+        desired.inventory.clone_from(&status.inventory);
+        let report = self.ports.synchronizer.apply(access, &desired).await;
+        status.inventory = report.inventory;
+        status.parts = report.parts;
+        status.remarks = report.remarks;
+        match Drift::new(self.now(), true, report.changes) {
+            drift @ Some(_) if was_carried => status.drift = drift,
+            _ if was_carried => {}
+            _ => status.drift = None,
+        }
+        Ok(report.failure.map_or(Ok(()), Err))
+    }
+
+    /// Finds out what has drifted, and leaves it so.
+    async fn look(&self, access: &ClusterAccess, desired: &Desired, status: &mut ClusterStatus) -> Result<(), Failure> {
+        // What kept an earlier look from an answer keeps this one from none; all was made, and drift stands apart.
+        status.parts.retain(|_, state| *state == PartState::Created);
+        let comparison = self.ports.synchronizer.compare(access, desired).await?;
+        status.remarks = comparison.remarks;
+        let changes = comparison.differences.into_iter().map(|difference| difference.change).collect();
+        status.drift = Drift::new(self.now(), false, changes);
+        comparison.failure.map_or(Ok(()), |failure| {
+            // It is always the namespace that an apply would not come past.
+            status.parts.insert(Part::Namespace, failure.as_state());
+            Err(failure)
+        })
+    }
+
+    /// Says so where a cluster's clock and ours differ much: certificates are judged by the cluster's.
+    fn clock_remark(&self, facts: &Facts) -> Option<String> {
+        let ahead = facts.clock?.duration_since(self.now()).as_secs();
+        let which = if ahead > 0 { "ahead of" } else { "behind" };
+        let text = || format!("the cluster's clock is {} s {which} DCM's; set both right", ahead.unsigned_abs());
+        (ahead.unsigned_abs() > MOST_CLOCK_SKEW).then(text)
     }
 
     /// Records that work towards a goal goes on, and answers the status to fill.
@@ -131,8 +203,13 @@ impl Dcm {
             order: None,
             reached: false,
             verified: None,
+            cut_off: None,
             parts: std::collections::BTreeMap::new(),
             inventory: Vec::new(),
+            carried: None,
+            renew: false,
+            drift: None,
+            remarks: Vec::new(),
             connectivity: Connectivity::Unknown,
             failure: None,
             since: now,
@@ -157,6 +234,8 @@ impl Dcm {
             status.overdue = false;
             status.order = order;
         }
+        // What stood in the way at the last attempt says nothing of this one, which may not come as far.
+        status.parts.retain(|_, state| !state.is_trouble());
         status.last_attempt = Some(now);
         Ok(status)
     }
@@ -207,29 +286,53 @@ impl Dcm {
             Ok(facts) => facts,
             Err(failure) => return Ok(Err(failure)),
         };
-        let other = status.identity.as_ref().is_some_and(|identity| *identity != facts.identity);
-        if other && !status.inventory.is_empty() {
-            let detail =
-                "the registered kubeconfig leads to another cluster than the one that this logical cloud is on; \
-                          register the right one, or delete the cluster reference"
-                    .to_owned();
-            return Ok(Err(Failure::new(Reason::IdentityChanged, detail)));
-        }
-        Ok(Ok(facts))
+        Ok(match another_cluster(status, &facts.identity) {
+            Some(failure) => Err(failure),
+            None => Ok(facts),
+        })
+    }
+
+    /// The same as [`Dcm::meet`] by what was last seen of the cluster, where it is not worth a request.
+    pub(in crate::service) async fn known_as_another(
+        &self,
+        cluster: &Entry<Cluster>,
+        status: &ClusterStatus,
+    ) -> Result<Option<Failure>, Error> {
+        let identity = self.health(&cluster.value.uid).await?.and_then(|health| health.identity);
+        Ok(identity.and_then(|identity| another_cluster(status, &identity)))
     }
 
     pub(super) fn owner(&self, work: &CloudWork) -> Owner {
+        self.owner_of(&work.cloud.uid, &work.cloud.lifecycle)
+    }
+
+    /// On whose behalf objects are kept on clusters.
+    pub(in crate::service) fn owner_of(&self, cloud: &Uid, lifecycle: &Lifecycle) -> Owner {
         Owner {
             store_id: self.installation().to_string(),
-            cloud: work.cloud.uid.clone(),
-            generation: work.cloud.lifecycle.applied_generation,
+            cloud: cloud.clone(),
+            generation: lifecycle.applied_generation,
+            history: lifecycle.history.clone(),
         }
     }
 }
 
+/// Whether a cluster refused some objects only, in a namespace that is as it should be.
+fn is_of_single_objects(failure: &Failure, status: &ClusterStatus) -> bool {
+    failure.reason.outlook() == Outlook::Refused && status.parts.get(&Part::Namespace) == Some(&PartState::Created)
+}
+
+/// Why a cluster must not be worked on: it is not the one that holds what the status lists.
+fn another_cluster(status: &ClusterStatus, identity: &str) -> Option<Failure> {
+    let other = status.identity.as_ref().is_some_and(|known| known != identity);
+    let detail = "the registered kubeconfig leads to another cluster than the one that this logical cloud is on; \
+                  register the right one, or, if the old one is gone, delete the cluster reference with force";
+    (other && !status.inventory.is_empty()).then(|| Failure::new(Reason::IdentityChanged, detail))
+}
+
 /// What is wrong on our own side and known to stay so is recorded like a cluster's failure, so that a status
 /// shows it; what the store may get over is not.
-pub(super) fn own_fault(error: Error) -> Result<Failure, Error> {
+pub(in crate::service) fn own_fault(error: Error) -> Result<Failure, Error> {
     match error {
         Error::Secret(_) | Error::Credential(_) | Error::Key(_) => {}
         Error::Store(store::Error::Corrupt { .. } | store::Error::TooLarge { .. }) => {}

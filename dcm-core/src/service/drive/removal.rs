@@ -4,7 +4,8 @@ use super::{Attempt, CloudWork, Dcm, Leaving, Task, attempt::own_fault};
 use crate::{
     error::Error,
     keys,
-    model::{ClusterStatus, Connectivity, DeletePolicy},
+    model::{ClusterStatus, Connectivity, DeletePolicy, Level},
+    name::Namespace,
     store::StoreExt,
     sync::{Failure, Outlook, Part, PartState, Removal},
 };
@@ -48,10 +49,9 @@ impl Dcm {
         if let Err(failure) = self.meet(&cluster, &access, status).await? {
             return Ok(Err(failure));
         }
-        let spec = work.applied.as_ref().map_or(&work.cloud.spec, |applied| &applied.spec);
         let removal = Removal {
             owner: self.owner(work),
-            namespace: spec.namespace.clone(),
+            namespace: own_namespace(work).cloned(),
             inventory: status.inventory.clone(),
             // What an edit says since the last apply does not decide over what is deleted.
             delete: work.applied.as_ref().map_or(DeletePolicy::Keep, |applied| applied.deletion()),
@@ -66,8 +66,7 @@ impl Dcm {
     /// The cluster is clean: credential and reservation go, and what else is leaving.
     async fn record_removal(&self, work: &CloudWork, task: &Task, mut status: ClusterStatus) -> Result<Attempt, Error> {
         let (cloud, name) = (&work.cloud, &task.reference.name);
-        let spec = work.applied.as_ref().map_or(&cloud.spec, |applied| &applied.spec);
-        if let Some(namespace) = &spec.namespace {
+        if let Some(namespace) = own_namespace(work) {
             for identity in self.identities(task, &status).await? {
                 self.release(work, namespace, &identity).await?;
             }
@@ -81,11 +80,15 @@ impl Dcm {
                 self.store().remove(&keys::status(&cloud.uid, name)?).await?;
                 return Ok(Attempt::Done);
             }
-            Leaving::Nothing => self.store().remove(&keys::credential(&cloud.uid, name)?).await?,
+            Leaving::Nothing => self.drop_credential(&cloud.uid, name).await?,
         }
         status.reached = true;
         status.parts = Part::ALL.map(|part| (part, PartState::Deleted)).into();
         status.inventory.clear();
+        status.carried = None;
+        status.renew = false;
+        status.drift = None;
+        status.remarks.clear();
         status.failure = None;
         status.next_attempt = None;
         status.unreachable_since = None;
@@ -105,6 +108,14 @@ impl Dcm {
             identities.extend(health.and_then(|health| health.identity));
         }
         Ok(identities)
+    }
+}
+
+/// The namespace that the logical cloud has on its clusters.
+fn own_namespace(work: &CloudWork) -> Option<&Namespace> {
+    match &work.applied {
+        Some(applied) => applied.tenant().map(|(namespace, _)| namespace),
+        None => work.cloud.spec.namespace.as_ref().filter(|_| work.cloud.spec.level == Level::Standard),
     }
 }
 

@@ -62,8 +62,7 @@ impl Dcm {
 
 /// Sees to it that a part shows the failure: the first that is not as it should be, else the first of all.
 fn show(status: &mut ClusterStatus, failure: &Failure) {
-    let shown = |state: &PartState| matches!(state, PartState::NotAvailable(_) | PartState::Failed(_));
-    if status.parts.values().any(shown) {
+    if status.parts.values().any(PartState::is_trouble) {
         return;
     }
     let wanted = match status.goal {
@@ -71,9 +70,5 @@ fn show(status: &mut ClusterStatus, failure: &Failure) {
         Goal::Absent => PartState::Deleted,
     };
     let part = Part::ALL.into_iter().find(|part| status.parts.get(part).is_none_or(|state| *state != wanted));
-    let state = match failure.reason.outlook() {
-        Outlook::Refused => PartState::Failed(failure.detail.clone()),
-        Outlook::Away | Outlook::Waiting => PartState::NotAvailable(failure.detail.clone()),
-    };
-    status.parts.insert(part.unwrap_or(Part::Namespace), state);
+    status.parts.insert(part.unwrap_or(Part::Namespace), failure.as_state());
 }

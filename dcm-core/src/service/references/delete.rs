@@ -86,7 +86,7 @@ impl Dcm {
         reference: &ClusterReference,
     ) -> Result<(), Error> {
         let name = &reference.metadata.name;
-        self.store().remove(&keys::credential(&cloud.uid, name)?).await?;
+        self.drop_credential(&cloud.uid, name).await?;
         self.store().remove(&keys::status(&cloud.uid, name)?).await?;
         match self.registration(&reference.cluster_provider, &reference.cluster_name).await {
             Ok(cluster) => self.unclaim(cloud, &cluster.value.uid, &reference.uid).await?,

@@ -4,16 +4,12 @@ use dcm_core::{
     sync::{Part, PartState, Reason},
     tenancy::marks,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     bed::Bed,
     cloud::{Cloud, permission},
 };
-
-fn version(object: &Value) -> &Value {
-    &object["metadata"]["resourceVersion"]
-}
 
 pub(crate) async fn apply_makes_everything(bed: &Bed) {
     let mut cloud = Cloud::new();
@@ -52,26 +48,8 @@ pub(crate) async fn a_repeat_writes_nothing(bed: &Bed) {
     let mut cloud = Cloud::new();
     cloud.permissions().push(permission("wide", PermissionScope::Cluster));
     cloud.made(bed).await;
-    let all = async || {
-        let mut all = vec![bed.there(&cloud.namespace_path()).await];
-        for list in [cloud.roles(), cloud.bindings(), cloud.quotas()] {
-            all.extend(bed.there(&list).await["items"].as_array().unwrap().clone());
-        }
-        all.iter().map(|object| (object["metadata"]["uid"].clone(), version(object).clone())).collect::<Vec<_>>()
-    };
-    // The cluster itself counts what is in a quota soon after; that is no write of ours.
-    let settled = async || {
-        let mut before = all().await;
-        loop {
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-            let now = all().await;
-            if now == before {
-                return now;
-            }
-            before = now;
-        }
-    };
-    let before = settled().await;
+    let all = [cloud.namespace_path(), cloud.roles(), cloud.bindings(), cloud.quotas()];
+    let before = bed.settled(&all).await;
     if let Some(cluster) = &bed.simulated {
         cluster.clear_requests();
     }
@@ -79,13 +57,16 @@ pub(crate) async fn a_repeat_writes_nothing(bed: &Bed) {
     let report = dcm_core::sync::Synchronizer::apply(&bed.sync, &bed.access(), &desired).await;
     assert_eq!(report.failure, None);
     assert_eq!(report.inventory, desired.inventory);
+    assert_eq!(report.changes, []);
     if let Some(cluster) = &bed.simulated {
         let requests = cluster.requests();
         assert!(requests.len() <= desired.objects.len(), "{requests:#?}");
-        let written = requests.iter().filter(|r| !matches!(r.method.as_str(), "GET" | "PATCH"));
+        let written = requests.iter().filter(|r| r.method != "GET");
         assert_eq!(written.count(), 0, "{requests:#?}");
+        // Who shows no token does not pay for a list of accounts.
+        assert!(!requests.iter().any(|r| r.path.contains("serviceaccounts")), "{requests:#?}");
     }
-    assert_eq!(all().await, before);
+    assert_eq!(bed.versions(&all).await, before);
     assert_eq!(cloud.remove(bed).await.failure, None);
 }
 
@@ -194,7 +175,8 @@ pub(crate) async fn a_role_elsewhere_needs_its_namespace(bed: &Bed) {
     assert!(failure.detail.contains(&elsewhere), "{}", failure.detail);
     assert_eq!(report.parts[&Part::Namespace], PartState::Created);
     assert!(matches!(report.parts[&Part::Role], PartState::Failed(_)));
-    assert_eq!(report.parts.get(&Part::RoleBinding), None);
+    assert_eq!(report.parts[&Part::RoleBinding], PartState::Pending);
+    assert_eq!(report.parts[&Part::Quota], PartState::Created, "it needs no role");
 
     bed.post(
         "/api/v1/namespaces",
@@ -208,4 +190,18 @@ pub(crate) async fn a_role_elsewhere_needs_its_namespace(bed: &Bed) {
     let namespace = bed.there(&format!("/api/v1/namespaces/{elsewhere}")).await;
     assert!(namespace["metadata"].get("deletionTimestamp").is_none());
     bed.delete(&format!("/api/v1/namespaces/{elsewhere}")).await;
+}
+
+/// What is refused keeps nothing else back, what comes last included.
+pub(crate) async fn a_quota_that_limits_quotas_is_made_although_another_is_refused(bed: &Bed) {
+    let mut cloud = Cloud::new();
+    cloud.made(bed).await;
+    let theirs = json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "theirs" } });
+    bed.post(&cloud.quotas(), theirs).await;
+    cloud.quota("theirs", &[("pods", "5")]);
+    cloud.quota("limits", &[("resourcequotas", "9")]);
+    let failure = cloud.apply(bed).await.failure.unwrap();
+    assert_eq!(failure.reason, Reason::NotOurs, "{failure}");
+    assert_eq!(bed.there(&format!("{}/limits", cloud.quotas())).await["spec"]["hard"]["resourcequotas"], "9");
+    assert_eq!(cloud.remove(bed).await.failure, None);
 }

@@ -71,6 +71,20 @@ pub(crate) async fn foreign_labels_on_the_namespace_stay(bed: &Bed) {
     assert_eq!(cloud.remove(bed).await.failure, None);
 }
 
+pub(crate) async fn labels_of_others_that_matter_are_remarked(bed: &Bed) {
+    let mut cloud = Cloud::new();
+    assert_eq!(cloud.made(bed).await.remarks, [""; 0]);
+    let enforce = "pod-security.kubernetes.io/enforce";
+    let labels = json!({ "metadata": { "labels": { (enforce): "privileged", "their.example/label": "1" } } });
+    bed.merge(&cloud.namespace_path(), labels).await;
+    for remarks in [cloud.compared(bed).await.remarks, cloud.made(bed).await.remarks] {
+        assert_eq!(remarks.len(), 1, "{remarks:?}");
+        assert!(remarks[0].contains(&format!("{enforce}=privileged")), "{remarks:?}");
+    }
+    assert_eq!(bed.there(&cloud.namespace_path()).await["metadata"]["labels"][enforce], "privileged");
+    assert_eq!(cloud.remove(bed).await.failure, None);
+}
+
 pub(crate) async fn a_binding_to_another_role_is_made_anew(bed: &Bed) {
     let mut cloud = Cloud::new();
     cloud.made(bed).await;

@@ -1,11 +1,15 @@
 use dcm_core::{
-    model::AdoptionPolicy,
+    model::{AdoptionPolicy, PermissionScope},
+    name::Namespace,
     sync::{Part, PartState, Reason, Synchronizer as _},
     tenancy::marks,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{bed::Bed, cloud::Cloud};
+use crate::{
+    bed::Bed,
+    cloud::{Cloud, permission},
+};
 
 pub(crate) async fn a_foreign_namespace_is_refused_and_left_as_it_is(bed: &Bed) {
     let name = bed.foreign_namespace(json!({ "team": "finance" })).await;
@@ -41,6 +45,22 @@ pub(crate) async fn another_clouds_namespace_is_never_adopted(bed: &Bed) {
         assert_eq!(bed.there(&first.namespace_path()).await, before);
     }
     assert_eq!(first.remove(bed).await.failure, None);
+}
+
+pub(crate) async fn a_namespace_that_lost_its_label_says_which_one(bed: &Bed) {
+    let mut cloud = Cloud::new();
+    cloud.made(bed).await;
+    let path = cloud.namespace_path();
+    let label = |value: Value| json!({ "metadata": { "labels": { (marks::INSTALLATION): value } } });
+    bed.merge(&path, label(Value::Null)).await;
+    let failure = cloud.apply(bed).await.failure.unwrap();
+    assert_eq!(failure.reason, Reason::NotOurs);
+    let said = |text: &str| assert!(failure.detail.contains(text), "{}", failure.detail);
+    said(marks::INSTALLATION);
+    said(cloud.installation.as_str());
+    bed.merge(&path, label(json!(cloud.installation.as_str()))).await;
+    cloud.made(bed).await;
+    assert_eq!(cloud.remove(bed).await.failure, None);
 }
 
 pub(crate) async fn a_namespace_is_adopted_if_identical(bed: &Bed) {
@@ -117,6 +137,55 @@ pub(crate) async fn a_foreign_role_of_our_name_is_refused_and_left_as_it_is(bed:
     assert_eq!(bed.there(&path).await, before);
     assert!(!wider.held().contains(&format!("Role {name}/p-1")));
     assert_eq!(wider.remove(bed).await.failure, None);
+}
+
+/// A binding that waits for its role must not let him in meanwhile who was to lose it.
+pub(crate) async fn a_binding_that_waits_for_its_role_keeps_nobody_in_who_was_cut_off(bed: &Bed) {
+    let elsewhere = bed.foreign_namespace(json!({})).await;
+    let mut cloud = Cloud::new();
+    let there = PermissionScope::Namespace(Namespace::new(&elsewhere).unwrap());
+    cloud.permissions().push(permission("there", there));
+    cloud.made(bed).await;
+    let old = cloud.common_name();
+    let of = |kind: &str| {
+        let id = cloud.inventory.iter().find(|i| i.id.kind == kind && i.id.namespace.as_ref() == Some(&elsewhere));
+        id.unwrap().id.name.clone()
+    };
+    let rbac = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{elsewhere}");
+    let away = (format!("{rbac}/roles"), of("Role"), format!("{rbac}/rolebindings/{}", of("RoleBinding")));
+    let own = (cloud.roles(), "p-1".to_owned(), format!("{}/p-1", cloud.bindings()));
+    for (roles, name, _) in [&own, &away] {
+        bed.delete(&format!("{roles}/{name}")).await;
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": { "name": name },
+            "rules": [{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] }],
+        });
+        bed.post(roles, role).await;
+    }
+    // Those of the user who stays are left as they are.
+    let report = cloud.apply(bed).await;
+    assert_eq!(report.failure.unwrap().reason, Reason::NotOurs);
+    for (.., binding) in [&own, &away] {
+        assert_eq!(bed.there(binding).await["subjects"][0]["name"], old.as_str());
+    }
+    cloud.applied.credential_epoch += 1;
+    cloud.applied.generation += 1;
+    let report = cloud.apply(bed).await;
+    assert_eq!(report.failure.unwrap().reason, Reason::NotOurs);
+    assert_eq!(report.parts[&Part::RoleBinding], PartState::Pending);
+    for (.., binding) in [&own, &away] {
+        assert_eq!(bed.get(binding).await, None);
+    }
+    assert_eq!(bed.there(&format!("{}/P_2", cloud.bindings())).await["subjects"][0]["name"], cloud.common_name());
+    for (roles, name, _) in [&own, &away] {
+        bed.delete(&format!("{roles}/{name}")).await;
+    }
+    cloud.made(bed).await;
+    for (.., binding) in [&own, &away] {
+        assert_eq!(bed.there(binding).await["subjects"][0]["name"], cloud.common_name());
+    }
+    assert_eq!(cloud.remove(bed).await.failure, None);
+    bed.delete(&format!("/api/v1/namespaces/{elsewhere}")).await;
 }
 
 pub(crate) async fn a_lower_generation_changes_nothing(bed: &Bed) {

@@ -1,6 +1,6 @@
 use dcm_core::{
-    model::PermissionScope,
-    sync::{InventoryItem, ObjectId},
+    model::{PermissionScope, UserType},
+    sync::{InventoryItem, ObjectId, Part, PartState, Reason},
     tenancy::marks,
 };
 use serde_json::json;
@@ -57,6 +57,27 @@ pub(crate) async fn what_is_no_longer_wanted_goes_and_nothing_else(bed: &Bed) {
             format!("RoleBinding {ns}/p-1"),
         ]
     );
+    assert_eq!(cloud.remove(bed).await.failure, None);
+}
+
+/// One that is held keeps nothing else of what gives access.
+pub(crate) async fn what_is_held_keeps_nothing_else(bed: &Bed) {
+    let mut cloud = Cloud::new();
+    cloud.user_is(UserType::Token);
+    cloud.made(bed).await;
+    let account = format!("{}/{}", cloud.accounts(), cloud.identity().name());
+    let held = format!("{}/P_2", cloud.bindings());
+    bed.merge(&held, json!({ "metadata": { "finalizers": ["example.com/held"] } })).await;
+    cloud.permissions().retain(|p| p.name.as_str() == "p-1");
+    cloud.user_is(UserType::Certificate);
+    let report = cloud.apply(bed).await;
+    assert_eq!(report.failure.unwrap().reason, Reason::DeletionBlocked);
+    assert!(matches!(report.parts[&Part::RoleBinding], PartState::NotAvailable(_)), "{:?}", report.parts);
+    assert!(cloud.held().contains(&format!("RoleBinding {}/P_2", cloud.namespace)));
+    assert_eq!(bed.get(&format!("{}/P_2", cloud.roles())).await, None);
+    assert_eq!(bed.get(&account).await, None);
+    bed.merge(&held, json!({ "metadata": { "finalizers": null } })).await;
+    cloud.made(bed).await;
     assert_eq!(cloud.remove(bed).await.failure, None);
 }
 

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use dcm_core::{
     model::{DeletePolicy, PermissionScope},
+    name::Namespace,
     sync::{Part, PartState, Reason, Synchronizer as _},
 };
 use dcm_sync::kube::{KubeOptions, KubeSynchronizer};
@@ -122,4 +123,32 @@ pub(crate) async fn what_blocks_is_said(bed: &Bed) {
     cloud.inventory = report.inventory;
     assert_eq!(cloud.remove(bed).await.failure, None);
     assert_eq!(bed.get(&cloud.namespace_path()).await, None);
+}
+
+/// Access by a binding that is held ends with its role, and it keeps nothing else.
+pub(crate) async fn what_is_held_keeps_nothing_else_on_the_cluster(bed: &Bed) {
+    let elsewhere = bed.foreign_namespace(json!({})).await;
+    let mut cloud = Cloud::new();
+    let there = PermissionScope::Namespace(Namespace::new(&elsewhere).unwrap());
+    cloud.permissions().push(permission("there", there));
+    cloud.made(bed).await;
+    let ids = cloud.inventory.iter().map(|item| item.id.clone());
+    let away: Vec<_> = ids.filter(|id| id.namespace.as_deref() == Some(&elsewhere)).collect();
+    let path = |kind: &str, plural: &str| {
+        let name = &away.iter().find(|id| id.kind == kind).unwrap().name;
+        format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{elsewhere}/{plural}/{name}")
+    };
+    let (role, binding) = (path("Role", "roles"), path("RoleBinding", "rolebindings"));
+    bed.merge(&binding, json!({ "metadata": { "finalizers": ["example.com/held"] } })).await;
+    let report = cloud.remove(bed).await;
+    bed.merge(&binding, json!({ "metadata": { "finalizers": null } })).await;
+    assert_eq!(report.failure.unwrap().reason, Reason::DeletionBlocked);
+    assert!(matches!(report.parts[&Part::RoleBinding], PartState::NotAvailable(_)), "{:?}", report.parts);
+    assert_eq!(report.parts[&Part::Role], PartState::Deleted);
+    assert_eq!(bed.get(&role).await, None);
+    assert_eq!(bed.get(&cloud.namespace_path()).await, None);
+    assert_eq!(cloud.inventory.len(), 1, "{:?}", cloud.held());
+    assert_eq!(cloud.remove(bed).await.failure, None);
+    assert_eq!(cloud.inventory, []);
+    bed.delete(&format!("/api/v1/namespaces/{elsewhere}")).await;
 }

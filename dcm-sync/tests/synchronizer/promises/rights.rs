@@ -1,93 +1,80 @@
 use dcm_core::{
-    credential::{CredentialMaker as _, KeyAlgorithm, Subject},
-    model::kubeconfig::{Access, render},
-    sync::{CertificateRequest, Reason, Synchronizer as _},
+    credential::KeyAlgorithm,
+    model::{PermissionScope, UserType},
+    sync::{Reason, Synchronizer as _},
+    tenancy::Identity,
 };
-use dcm_mesh::credential::UserCredentials;
-use serde_json::{Value, json};
-use std::time::Duration;
+use dcm_test_utils::rights::{CEILING, CLUSTER_ROLE};
+use serde_json::json;
 
-use super::sign::signed;
+use super::sign::{sign, signed};
 use crate::{
-    bed::{Bed, access, uid, unique},
-    cloud::Cloud,
+    account::{is_of, with_account},
+    bed::{Bed, access, uid},
+    cloud::{Cloud, permission},
 };
 
-const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+/// Without `escalate` and `bind` DCM hands on what it holds, and it holds the ceiling.
+pub(crate) async fn a_ceiling_is_enough_and_no_more_is_granted(bed: &Bed) {
+    with_account(bed, async |account, limited| {
+        let mut cloud = Cloud::new();
+        let report = cloud.apply(limited).await;
+        assert_eq!(report.failure.unwrap().reason, Reason::Forbidden);
+        assert_eq!(report.inventory, []);
 
-/// The least that DCM needs on a cluster; `ceiling` is what it may hand on.
-fn least_role(name: &str, ceiling: &Value) -> Value {
-    let all = json!(["get", "list", "watch", "create", "patch", "delete"]);
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": name },
-        "rules": [
-            { "apiGroups": [""], "resources": ["namespaces", "resourcequotas", "serviceaccounts"], "verbs": all },
-            { "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": all },
-            { "apiGroups": ["certificates.k8s.io"], "resources": ["certificatesigningrequests"], "verbs": ["get", "list", "watch", "create", "delete"] },
-            { "apiGroups": ["certificates.k8s.io"], "resources": ["certificatesigningrequests/approval"], "verbs": ["update"] },
-            { "apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "resourceNames": ["kubernetes.io/kube-apiserver-client"], "verbs": ["approve"] },
-            ceiling,
-        ],
-    })
-}
+        account.grant(bed, CLUSTER_ROLE, is_of(&["core", "certificates", "cluster-wide"])).await;
+        account.grant(bed, CEILING, |_| true).await;
+        cloud.permissions().push(permission("wide", PermissionScope::Cluster));
+        cloud.made(limited).await;
+        signed(limited, &cloud, KeyAlgorithm::EcdsaP256).await;
 
-/// A kubeconfig of a user whom nothing is bound to yet.
-async fn user(bed: &Bed, name: &str) -> Value {
-    let subject = Subject { common_name: name.to_owned(), organization: "test".to_owned() };
-    let made = UserCredentials.request(&subject, KeyAlgorithm::EcdsaP256).unwrap();
-    let request =
-        CertificateRequest { owner: Cloud::new().owner(), csr_pem: made.csr_pem, lifetime: Duration::from_secs(3600) };
-    let certificate_pem = bed.sync.sign(&bed.access(), &request).await.unwrap();
-    let endpoint = bed.sync.probe(&bed.access()).await.unwrap().endpoint;
-    render(&[Access {
-        name: "c1",
-        user: name,
-        endpoint: &endpoint,
-        namespace: "default",
-        certificate_pem: &certificate_pem,
-        key_pem: &made.key_pem,
-    }])
-}
-
-pub(crate) async fn the_least_role_is_enough_and_no_more_is_granted(bed: &Bed) {
-    let name = unique("dcm-least");
-    let ceiling = json!({ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"] });
-    let limited = Bed::with(bed, user(bed, &name).await).await;
-    let mut cloud = Cloud::new();
-    let report = cloud.apply(&limited).await;
-    assert_eq!(report.failure.unwrap().reason, Reason::Forbidden);
-    assert_eq!(report.inventory, []);
-
-    bed.post(&format!("{RBAC}/clusterroles"), least_role(&name, &ceiling)).await;
-    let group = "rbac.authorization.k8s.io";
-    bed.post(
-        &format!("{RBAC}/clusterrolebindings"),
-        json!({
-            "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": { "name": name },
-            "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": name },
-            "subjects": [{ "apiGroup": group, "kind": "User", "name": name }],
-        }),
-    )
-    .await;
-    let mut report = cloud.apply(&limited).await;
-    for _ in 0..50 {
-        if report.failure.is_none() {
-            break;
+        for (name, scope) in [("p-1", PermissionScope::Own), ("wide", PermissionScope::Cluster)] {
+            let mut beyond = permission(name, scope);
+            beyond.resources = vec!["secrets".to_owned()];
+            let within = std::mem::replace(named(&mut cloud, name), beyond);
+            let failure = cloud.apply(limited).await.failure.unwrap();
+            assert_eq!(failure.reason, Reason::BeyondCeiling, "{failure}");
+            *named(&mut cloud, name) = within;
+            cloud.made(limited).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await; // The API server's own cache of bindings.
-        report = cloud.apply(&limited).await;
-    }
-    assert_eq!(report.failure, None);
-    cloud.made(&limited).await;
-    signed(&limited, &cloud, KeyAlgorithm::EcdsaP256).await;
+        assert_eq!(cloud.remove(limited).await.failure, None);
+        assert_eq!(bed.get(&cloud.namespace_path()).await, None);
+    })
+    .await;
+}
 
-    cloud.permissions()[0].resources = vec!["secrets".to_owned()];
-    let failure = cloud.apply(&limited).await.failure.unwrap();
-    assert_eq!(failure.reason, Reason::BeyondCeiling, "{failure}");
-    assert_eq!(cloud.remove(&limited).await.failure, None);
-    assert_eq!(bed.get(&cloud.namespace_path()).await, None);
-    bed.delete(&format!("{RBAC}/clusterrolebindings/{name}")).await;
-    bed.delete(&format!("{RBAC}/clusterroles/{name}")).await;
+fn named<'a>(cloud: &'a mut Cloud, name: &str) -> &'a mut dcm_core::model::UserPermission {
+    cloud.permissions().iter_mut().find(|permission| permission.name.as_str() == name).unwrap()
+}
+
+pub(crate) async fn without_a_component_its_feature_is_forbidden_and_no_other(bed: &Bed) {
+    with_account(bed, async |account, limited| {
+        account.grant(bed, CLUSTER_ROLE, is_of(&["core", "grant"])).await;
+        let mut cloud = Cloud::new();
+        cloud.made(limited).await;
+        let failure = sign(limited, &cloud, KeyAlgorithm::EcdsaP256).await.unwrap_err();
+        assert_eq!(failure.reason, Reason::Forbidden, "{failure}");
+        assert!(failure.detail.contains("certificatesigningrequests"), "{failure}");
+        let keep = Identity::CommonName("dcm:p:lc:user-1:another".to_owned());
+        assert_eq!(cloud.cut_off(limited, keep).await.unwrap(), []);
+        cloud.permissions().push(permission("wide", PermissionScope::Cluster));
+        let failure = cloud.apply(limited).await.failure.unwrap();
+        assert_eq!(failure.reason, Reason::Forbidden, "{failure}");
+        assert!(failure.detail.contains("clusterroles"), "{failure}");
+        cloud.permissions().retain(|permission| permission.name.as_str() != "wide");
+        cloud.user_is(UserType::Token);
+        let failure = cloud.apply(limited).await.failure.unwrap();
+        assert_eq!(failure.reason, Reason::Forbidden, "{failure}");
+        assert!(failure.detail.contains("serviceaccounts"), "{failure}");
+        cloud.user_is(UserType::Certificate);
+        cloud.made(limited).await;
+        cloud.applied.credential_epoch += 1;
+        assert_eq!(cloud.cut_off(limited, cloud.identity()).await, Ok(Vec::new()));
+        assert_eq!(bed.there(&cloud.bindings()).await["items"], json!([]));
+        cloud.made(limited).await;
+        assert_eq!(cloud.remove(limited).await.failure, None);
+    })
+    .await;
 }
 
 pub(crate) async fn an_unknown_credential_is_unauthorized(bed: &Bed) {

@@ -1,0 +1,175 @@
+//! Cutting a user off, and giving him a new credential, without waiting for an apply.
+
+use futures_util::{StreamExt as _, stream};
+
+use super::{
+    CloudId, Dcm,
+    drive::own_fault,
+    orders::{ATTEMPTS, advance},
+};
+use crate::{
+    error::Error,
+    keys,
+    lifecycle::{Event, Lifecycle, Phase},
+    model::{Applied, Cluster, ClusterStatus, LogicalCloud, Order},
+    name::{Namespace, ReferenceName},
+    store::{Entry, StoreExt},
+    sync::{CutOff, Failure, Grant, Reason},
+    tenancy::{Identity, Tenancy},
+};
+
+/// On how many clusters at once a user is cut off.
+const SIDE_BY_SIDE: usize = 64;
+
+/// What became of cutting a user off.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// The logical cloud with the order for a new credential in it.
+    pub cloud: LogicalCloud,
+    /// Every cluster that held something of it, by the names of the references: what may still give him access
+    /// there, or why he may not be cut off there yet. That is done as soon as the cluster can be had.
+    pub clusters: Vec<(ReferenceName, Result<Vec<Grant>, Failure>)>,
+}
+
+impl Dcm {
+    /// Cuts the user off at once on every cluster that can be reached, and orders a new credential for him.
+    ///
+    /// From then on he is another user for clusters: no certificate or token from before ever fits a binding
+    /// again. Edits since the last apply still wait for the next one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`] where he has no access, or an admin cloud has no user.
+    pub async fn revoke_user(&self, id: &CloudId) -> Result<Revocation, Error> {
+        let (cloud, applied) = self.replace_user(id, Event::Revoke).await?;
+        let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
+        let held = statuses.into_iter().map(|entry| entry.value).filter(|status| !status.inventory.is_empty());
+        let cuts: Vec<_> = held.map(|status| self.cut_off(&cloud, &applied, status)).collect();
+        let clusters = stream::iter(cuts).buffered(SIDE_BY_SIDE).collect().await;
+        self.let_in_again(id, &cloud).await?;
+        Ok(Revocation { cloud, clusters })
+    }
+
+    /// Orders a new credential for the user; the one from before is of no use as soon as that is there.
+    ///
+    /// # Errors
+    /// As [`Dcm::revoke_user`].
+    pub async fn renew_user(&self, id: &CloudId) -> Result<LogicalCloud, Error> {
+        Ok(self.replace_user(id, Event::Renew).await?.0)
+    }
+
+    /// Somebody else has made the user another one while he was cut off: he who has access now was perhaps cut off
+    /// too, behind the worker's back. An order of its own has it make good for that, whatever is done about drift.
+    async fn let_in_again(&self, id: &CloudId, cut_off: &LogicalCloud) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let cloud = match self.cloud(id).await {
+                Err(Error::NotFound { .. }) => return Ok(()),
+                found => found?,
+            };
+            let alone = cloud.value.uid != cut_off.uid || cloud.value.credential_epoch == cut_off.credential_epoch;
+            if alone || cloud.value.lifecycle.phase != Phase::Applied {
+                return Ok(());
+            }
+            let order = self.new_order(&cloud.key, self.is_forced(&cloud.value).await?, true);
+            let lifecycle = Lifecycle { order: Some(order.id.clone()), ..cloud.value.lifecycle.clone() };
+            match self.give_order(cloud, lifecycle, order).await {
+                Err(Error::Changed { .. }) => {}
+                given => return given.map(drop),
+            }
+        }
+        Err(Error::changed("logical cloud", &id.name, false))
+    }
+
+    /// Makes the user another one for clusters, in what was applied and in what will be.
+    async fn replace_user(&self, id: &CloudId, event: Event) -> Result<(LogicalCloud, Applied), Error> {
+        for _ in 0..ATTEMPTS {
+            let mut cloud = self.cloud(id).await?;
+            let phase = advance(&cloud.value, event)?;
+            cloud.value.credential_epoch = self.new_epoch(&cloud.value);
+            let frozen = match self.freeze_anew(&cloud.value, cloud.value.credential_epoch).await {
+                // Applied anew meanwhile.
+                Err(Error::NotFound { .. }) => continue,
+                frozen => frozen?,
+            };
+            let Some(frozen) = frozen.filter(|frozen| frozen.applied.tenant().is_some()) else {
+                return Err(Error::Refused("an admin cloud has no user, so there is nobody to cut off".to_owned()));
+            };
+            self.keep(&frozen).await?;
+            let mut order = self.new_order(&cloud.key, self.is_forced(&cloud.value).await?, false);
+            order.cut_off = (event == Event::Revoke).then(|| self.new_uid());
+            let lifecycle = cloud.value.lifecycle.clone();
+            let lifecycle = lifecycle.applying(frozen.applied.generation, frozen.pointer.clone());
+            let lifecycle = Lifecycle { phase, order: Some(order.id.clone()), ..lifecycle };
+            match self.give_order(cloud, lifecycle, order).await {
+                Ok(cloud) => return Ok((cloud, frozen.applied)),
+                Err(Error::Changed { .. }) => {
+                    self.drop_state(&frozen.applied.cloud, frozen.pointer.snapshot.as_str()).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::changed("logical cloud", &id.name, false))
+    }
+
+    /// Whether what is being carried out was forced: with another user it still is.
+    async fn is_forced(&self, cloud: &LogicalCloud) -> Result<bool, Error> {
+        let order = self.store().load::<Order>(&keys::order(&cloud.uid)?).await?;
+        Ok(order.is_some_and(|order| order.value.force && Some(&order.value.id) == cloud.lifecycle.order.as_ref()))
+    }
+
+    async fn cut_off(
+        &self,
+        cloud: &LogicalCloud,
+        applied: &Applied,
+        status: ClusterStatus,
+    ) -> (ReferenceName, Result<Vec<Grant>, Failure>) {
+        let name = status.reference.clone();
+        // A cluster that does not answer is not waited for: it is in the worker's hands. Where work was stopped,
+        // nobody has looked since.
+        let looked_for = cloud.lifecycle.phase == Phase::Applied && status.unreachable_since.is_some();
+        let away = status.failure.clone().filter(|_| looked_for);
+        let cut = match away {
+            Some(failure) => Err(failure),
+            None => self.cut_off_there(cloud, applied, &status).await.unwrap_or_else(|error| {
+                Err(own_fault(error).unwrap_or_else(|error| Failure::new(Reason::Internal, error.to_string())))
+            }),
+        };
+        (name, cut)
+    }
+
+    /// Cuts the user off on one cluster. The outer error is ours, the inner one the cluster's.
+    pub(super) async fn cut_off_there(
+        &self,
+        cloud: &LogicalCloud,
+        applied: &Applied,
+        status: &ClusterStatus,
+    ) -> Result<Result<Vec<Grant>, Failure>, Error> {
+        let Some((namespace, keep)) = self.identity(applied) else {
+            return Ok(Ok(Vec::new()));
+        };
+        let cluster: Entry<Cluster> = match self.registration(&status.cluster_provider, &status.cluster_name).await {
+            Ok(cluster) => cluster,
+            Err(Error::NotFound { .. }) => {
+                let detail = "the cluster is not registered any more".to_owned();
+                return Ok(Err(Failure::new(Reason::NotRegistered, detail)));
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(failure) = self.known_as_another(&cluster, status).await? {
+            return Ok(Err(failure));
+        }
+        let access = self.access(&cluster)?;
+        let cut = CutOff {
+            owner: self.owner_of(&cloud.uid, &cloud.lifecycle),
+            namespace: namespace.clone(),
+            inventory: status.inventory.clone(),
+            keep,
+        };
+        Ok(self.ports.synchronizer.cut_off(&access, &cut).await)
+    }
+
+    /// Who the user is on clusters, and in which namespace; `None` for an admin cloud.
+    pub(super) fn identity<'a>(&self, applied: &'a Applied) -> Option<(&'a Namespace, Identity)> {
+        let (namespace, user) = applied.tenant()?;
+        Some((namespace, Tenancy { applied, installation: self.installation() }.identity(user)))
+    }
+}

@@ -1,0 +1,104 @@
+//! When credentials are renewed: by a timer of their own, whether drift is looked for or not.
+//!
+//! Each credential has a document whose key begins with the time at which it is due. It is written before the
+//! credential and removed after the next one, so a crash leaves one too many and never one too few; one that
+//! fits no credential is dropped when its time comes.
+
+use jiff::Timestamp;
+
+use super::{Dcm, drive::own_fault};
+use crate::{
+    error::Error,
+    keys,
+    lifecycle::Phase,
+    model::{ClusterStatus, Credential, Goal, LogicalCloud, Order, Renewal, Uid},
+    name::ReferenceName,
+    service::CloudWork,
+    store::{self, Document, Key, Scan, StoreExt},
+};
+
+/// How many renewals are read at once.
+const PAGE: usize = 500;
+
+impl Dcm {
+    /// Has all credentials renewed that are due. Answers when the next one is, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn renew_due(&self) -> Result<Option<Timestamp>, Error> {
+        let mut after: Option<Key> = None;
+        loop {
+            let scan = Scan { prefix: keys::renewals()?, after: after.take(), limit: PAGE };
+            let page = self.store().scan(scan).await?;
+            let full = page.len() == PAGE;
+            after = page.last().map(|last| last.key.clone());
+            for Document { key, body, .. } in page {
+                // One that cannot be read keeps no other one from being renewed.
+                let Ok(renewal) = body.read::<Renewal>(&key) else { continue };
+                if renewal.at > self.now() {
+                    return Ok(Some(renewal.at));
+                }
+                // Nor does one whose credential cannot be.
+                if let Err(error) = self.renew(&key, &renewal).await {
+                    own_fault(error)?;
+                }
+            }
+            if !full {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn renew(&self, key: &Key, renewal: &Renewal) -> Result<(), Error> {
+        let Renewal { at, cloud, cloud_uid, reference } = renewal;
+        let cloud = self.store().load::<LogicalCloud>(cloud).await?.filter(|cloud| cloud.value.uid == *cloud_uid);
+        let credential = self.store().load::<Credential>(&keys::credential(cloud_uid, reference)?).await?;
+        let (Some(cloud), Some(_)) = (cloud, credential.filter(|found| found.value.renew_at == Some(*at))) else {
+            return Ok(self.store().remove(key).await?);
+        };
+        // Of a cloud that was stopped nothing is touched; the next apply finds it.
+        if cloud.value.lifecycle.phase != Phase::Applied {
+            return Ok(());
+        }
+        let key = keys::status(cloud_uid, reference)?;
+        let Some(status) = self.store().load::<ClusterStatus>(&key).await? else {
+            return Ok(());
+        };
+        let works_on_it = status.value.renew || !status.value.reached;
+        if works_on_it && self.store().load::<Order>(&keys::order(cloud_uid)?).await?.is_some() {
+            return Ok(());
+        }
+        if !works_on_it && status.value.goal == Goal::Present {
+            let marked = ClusterStatus { renew: true, ..status.value };
+            match self.store().replace(&key, &marked, &status.revision).await {
+                // It is being worked on: the next look sees what came of it.
+                Err(store::Error::Conflict { .. }) => return Ok(()),
+                written => written.map(drop)?,
+            }
+        }
+        self.give_order_for_reference(&cloud).await
+    }
+
+    pub(super) async fn plan_renewal(
+        &self,
+        work: &CloudWork,
+        reference: &ReferenceName,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let cloud_uid = work.cloud.uid.clone();
+        let key = keys::renewal(&keys::renewal_time(at), &cloud_uid, reference)?;
+        let renewal = Renewal { at, cloud: work.cloud_key.clone(), cloud_uid, reference: reference.clone() };
+        self.store().update(&key, |_| -> Result<_, Error> { Ok(renewal.clone()) }).await?;
+        Ok(())
+    }
+
+    pub(super) async fn forget_renewal(
+        &self,
+        cloud: &Uid,
+        reference: &ReferenceName,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let key = keys::renewal(&keys::renewal_time(at), cloud, reference)?;
+        Ok(self.store().remove(&key).await?)
+    }
+}
