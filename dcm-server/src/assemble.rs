@@ -17,7 +17,10 @@ use dcm_store::{
     OpenError,
     encryption::{AeadSealer, Keyring, KeyringError},
 };
-use dcm_sync::{kube::KubeSynchronizer, layer::Timeouts};
+use dcm_sync::{
+    kube::{KubeOptions, KubeSynchronizer},
+    layer::Timeouts,
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -31,6 +34,9 @@ use system::{OffWorkers, OsEntropy, SystemClock};
 /// How long one call may work on a cluster: one that answers every request just in time takes no place for ever.
 /// What is cut off goes on at the next attempt.
 const ATTEMPT: Duration = Duration::from_secs(60);
+
+/// How long a cluster may take where a client waits for the answer: shorter than a request may.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A server at work.
 #[derive(Debug)]
@@ -92,12 +98,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let failed = |source| StartError::Listen { address: config.http, source };
     let listener = TcpListener::bind(config.http).await.map_err(failed)?;
     let (wake, worker) = Worker::new(worker_settings(&config));
-    let (synchronizer, simulation) = synchronizer(config.synchronizer);
+    let (synchronizer, simulation) = synchronizer(&config);
     let ports = Ports {
         store: dcm_store::open(config.store.clone()).await?,
         sealer: Arc::new(AeadSealer::new(keyring(&config)?)?),
         credentials: Arc::new(OffWorkers(UserCredentials)) as Arc<dyn CredentialMaker>,
-        synchronizer,
+        synchronizer: worker.watch(synchronizer),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         wake,
@@ -149,10 +155,12 @@ fn keyring(config: &Config) -> Result<Keyring, KeyringError> {
     config.key_file().map_or_else(Keyring::random, |file| Keyring::load_or_create(&file))
 }
 
-fn synchronizer(kind: SynchronizerKind) -> (Arc<dyn Synchronizer>, Option<Simulation>) {
-    let kube = Arc::new(KubeSynchronizer::default());
-    let kube: Arc<dyn Synchronizer> = Arc::new(Timeouts::new(kube, ATTEMPT));
-    match kind {
+fn synchronizer(config: &Config) -> (Arc<dyn Synchronizer>, Option<Simulation>) {
+    // Clients hold memory and connections: so many are kept as serve those that are worked on, and the next.
+    let clients = config.work.cluster_concurrency.saturating_mul(2);
+    let kube = Arc::new(KubeSynchronizer::new(KubeOptions { clients, ..KubeOptions::default() }));
+    let kube: Arc<dyn Synchronizer> = Arc::new(Timeouts::new(kube, ATTEMPT).answers_within(ANSWER));
+    match config.synchronizer {
         SynchronizerKind::Kube => (kube, None),
         SynchronizerKind::Simulated => {
             let simulation = Simulation::default();

@@ -2,11 +2,15 @@
 //!
 //! One driver (a task) per logical cloud with an order; under it one task per cluster that is being
 //! attempted. A cluster that does not answer costs a timer between attempts, and while it is attempted it
-//! takes a place in a lane of its own, so that it holds no other one up.
+//! takes a place in a lane of its own, so that it holds no other one up. One that was thought to answer and
+//! does not goes over to that lane. Which clusters do not answer is known to all drivers together: one
+//! attempt asks for all, and when the cluster is back, all go at once.
 //!
 //! Nothing here has to survive: every order is found again in the store.
 
+mod absences;
 mod driver;
+mod renewals;
 mod resync;
 
 use std::{
@@ -18,14 +22,16 @@ use std::{
 use dcm_core::{
     service::{Dcm, Wake},
     store::Key,
+    sync::Synchronizer,
 };
 use futures_util::FutureExt;
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
+use absences::{Absences, AskedOnce, ClusterId};
 use driver::Driver;
 
 /// How often waiting orders are looked for without being told of any: a safety net.
@@ -54,6 +60,7 @@ pub struct Worker;
 pub struct WorkerSeed {
     settings: WorkerSettings,
     bell: Arc<Bell>,
+    absences: Arc<Absences>,
 }
 
 /// A worker at work.
@@ -69,11 +76,18 @@ impl Worker {
     #[expect(clippy::new_ret_no_self, reason = "the two halves are what there is to be had")]
     pub fn new(settings: WorkerSettings) -> (Arc<dyn Wake>, WorkerSeed) {
         let bell = Arc::new(Bell::default());
-        (Arc::clone(&bell) as Arc<dyn Wake>, WorkerSeed { settings, bell })
+        (Arc::clone(&bell) as Arc<dyn Wake>, WorkerSeed { settings, bell, absences: Arc::default() })
     }
 }
 
 impl WorkerSeed {
+    /// Wraps what speaks to clusters, so that the worker knows those that do not answer and asks each of them
+    /// once for all logical clouds.
+    #[must_use]
+    pub fn watch(&self, synchronizer: Arc<dyn Synchronizer>) -> Arc<dyn Synchronizer> {
+        Arc::new(AskedOnce::new(synchronizer, Arc::clone(&self.absences)))
+    }
+
     /// Starts to work. Must be called in a tokio runtime.
     #[must_use]
     pub fn start(self, dcm: Dcm) -> WorkerHandle {
@@ -82,21 +96,22 @@ impl WorkerSeed {
         let dispatcher = Dispatcher {
             dcm: dcm.clone(),
             bell: self.bell,
-            lanes,
+            shared: Shared { lanes, absences: self.absences },
             stop: stop.clone(),
             drivers: JoinSet::new(),
             bells: HashMap::new(),
         };
+        let renewals = renewals::run(dcm.clone());
         let resync = resync::run(dcm, self.settings.resync_period, self.settings.resync_at_start);
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let resync = async {
+            let timers = async {
                 tokio::select! {
-                    () = resync => until_stopped.cancelled().await,
+                    _ = async { tokio::join!(resync, renewals) } => {}
                     () = until_stopped.cancelled() => {}
                 }
             };
-            tokio::join!(dispatcher.run(), resync);
+            tokio::join!(dispatcher.run(), timers);
         });
         WorkerHandle { stop, task }
     }
@@ -138,7 +153,7 @@ impl Bell {
 enum Lane {
     /// For clusters that answer, as far as is known.
     Present = 0,
-    /// For clusters that did not answer at their last attempt.
+    /// For clusters that do not answer.
     Away = 1,
 }
 
@@ -157,7 +172,17 @@ struct Places {
     width: usize,
 }
 
-/// The places for attempts: most for clusters that answer, some for those that did not.
+/// A place that is taken until this is dropped.
+type Place = Option<OwnedSemaphorePermit>;
+
+impl Places {
+    async fn take(&self) -> Place {
+        // An error says that it was closed, which nobody does.
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+}
+
+/// The places for attempts. One at a cluster that does not answer only waits, so there are more of them.
 #[derive(Clone, Debug)]
 struct Lanes([Places; 2]);
 
@@ -165,7 +190,7 @@ impl Lanes {
     fn new(concurrency: usize) -> Self {
         let places = |width: usize| Places { free: Arc::new(Semaphore::new(width)), width };
         let concurrency = concurrency.max(1);
-        Self([places(concurrency), places(concurrency.div_ceil(4))])
+        Self([places(concurrency), places(concurrency.saturating_mul(2))])
     }
 }
 
@@ -177,11 +202,18 @@ impl std::ops::Index<Lane> for Lanes {
     }
 }
 
+/// What all drivers share.
+#[derive(Clone, Debug)]
+struct Shared {
+    lanes: Lanes,
+    absences: Arc<Absences>,
+}
+
 /// Sees to it that every waiting order has a driver.
 struct Dispatcher {
     dcm: Dcm,
     bell: Arc<Bell>,
-    lanes: Lanes,
+    shared: Shared,
     stop: CancellationToken,
     drivers: JoinSet<Key>,
     bells: HashMap<Key, Arc<Notify>>,
@@ -213,7 +245,7 @@ impl Dispatcher {
         }
         let bell = Arc::new(Notify::new());
         self.bells.insert(order.clone(), Arc::clone(&bell));
-        let driver = Driver::new(self.dcm.clone(), order.clone(), bell, self.lanes.clone(), self.stop.clone());
+        let driver = Driver::new(self.dcm.clone(), order.clone(), bell, self.shared.clone(), self.stop.clone());
         self.drivers.spawn(async move {
             driver.run().await;
             order

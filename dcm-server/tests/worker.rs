@@ -22,26 +22,41 @@ struct Setting {
 
 /// A server on the memory store, and a logical cloud that refers to three clusters.
 async fn setting() -> Setting {
+    setting_of(3, "64").await
+}
+
+/// As many clusters as wanted, and so many of them worked on side by side.
+async fn setting_of(clusters: usize, concurrency: &str) -> Setting {
     dcm_server::install_crypto_provider();
     let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--resync-period", "0s"];
+    let options = options.into_iter().chain(["--cluster-concurrency", concurrency]);
     let server = dcm_server::start(Config::from_options(options).unwrap()).await.unwrap();
-    let id = cloud_id("lc-1");
-    server.dcm().create_logical_cloud(&id.project, cloud_input("lc-1", "ns-1").into()).await.unwrap();
-    let mut clusters = Vec::new();
-    for name in ["c1", "c2", "c3"] {
-        let cluster = Cluster::start(ClusterOptions::named(name)).await.unwrap();
+    let mut setting = Setting { server, clusters: Vec::new(), id: cloud_id("lc-1") };
+    for number in 1..=clusters {
+        let name = format!("c{number}");
+        let cluster = Cluster::start(ClusterOptions::named(&name)).await.unwrap();
         let kubeconfig = Some(cluster.admin_kubeconfig());
-        let input = ClusterInput { metadata: metadata(name), kubeconfig, ..ClusterInput::default() };
-        server.dcm().create_cluster(&provider("default"), input.into()).await.unwrap();
-        server.dcm().create_reference(&id, reference_input(name).into()).await.unwrap();
-        clusters.push(cluster);
+        let input = ClusterInput { metadata: metadata(&name), kubeconfig, ..ClusterInput::default() };
+        setting.dcm().create_cluster(&provider("default"), input.into()).await.unwrap();
+        setting.clusters.push(cluster);
     }
-    Setting { server, clusters, id }
+    setting.create_cloud("lc-1", "ns-1").await;
+    setting
 }
 
 impl Setting {
     fn dcm(&self) -> &Dcm {
         self.server.dcm()
+    }
+
+    /// A logical cloud that refers to all clusters.
+    async fn create_cloud(&self, name: &str, namespace: &str) -> CloudId {
+        let id = cloud_id(name);
+        self.dcm().create_logical_cloud(&id.project, cloud_input(name, namespace).into()).await.unwrap();
+        for cluster in &self.clusters {
+            self.dcm().create_reference(&id, reference_input(cluster.name()).into()).await.unwrap();
+        }
+        id
     }
 
     async fn apply(&self) {
@@ -50,9 +65,13 @@ impl Setting {
 
     /// Waits until the status is as wanted.
     async fn until(&self, what: &str, wanted: impl Fn(&CloudStatus) -> bool) -> CloudStatus {
+        self.until_of(&self.id, what, wanted).await
+    }
+
+    async fn until_of(&self, id: &CloudId, what: &str, wanted: impl Fn(&CloudStatus) -> bool) -> CloudStatus {
         let patience = Instant::now();
         loop {
-            let status = self.dcm().status(&self.id).await.unwrap();
+            let status = self.dcm().status(id).await.unwrap();
             if wanted(&status) {
                 return status;
             }
@@ -92,6 +111,53 @@ async fn a_cluster_that_never_answers_holds_up_no_other_one() {
     setting.clusters[0].faults().add(Fault::hang());
     setting.apply().await;
     setting.until("two reached", |status| reached(status) == 2).await;
+    setting.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clusters_that_never_answer_give_their_places_to_others() {
+    let setting = setting_of(6, "2").await;
+    for cluster in &setting.clusters[..4] {
+        cluster.faults().add(Fault::hang());
+    }
+    let began = Instant::now();
+    setting.apply().await;
+    let status = setting.until("two reached", |status| reached(status) == 2).await;
+    assert!(began.elapsed() < Duration::from_secs(12), "waited for those that never answer");
+    assert_eq!(status.overall, Overall::CreationInProgress);
+    setting.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_logical_clouds_on_a_cluster_that_is_back_are_served_at_once_whatever_else_is_away() {
+    let setting = setting_of(2, "64").await;
+    let mut ids = Vec::new();
+    for number in 0..20 {
+        ids.push(setting.create_cloud(&format!("many-{number}"), &format!("many-{number}")).await);
+    }
+    for cluster in &setting.clusters {
+        cluster.faults().set_down(true).await;
+    }
+    for id in &ids {
+        setting.dcm().apply(id, Event::Apply, false).await.unwrap();
+    }
+    // Long enough for pauses that are seen.
+    let mut planned = Vec::new();
+    for id in &ids {
+        let tired = |status: &CloudStatus| status.clusters[1].1.as_ref().is_some_and(|s| s.attempts >= 4);
+        let status = setting.until_of(id, "tried", tired).await;
+        assert_eq!(status.clusters[1].1.as_ref().unwrap().reason(), Some(Reason::Unreachable));
+        planned.push(status.clusters[1].1.as_ref().unwrap().next_attempt.unwrap());
+    }
+    setting.clusters[1].faults().set_down(false).await;
+    let mut early = 0;
+    for (id, planned) in ids.iter().zip(planned) {
+        let status = setting.until_of(id, "served", |status| reached(status) == 1).await;
+        let status = status.clusters[1].1.as_ref().unwrap();
+        early += usize::from(status.last_attempt.unwrap() < planned);
+        assert_eq!((status.next_attempt, status.unreachable_since), (None, None));
+    }
+    assert!(early >= 15, "only {early} were served before their own time");
     setting.server.stop().await;
 }
 

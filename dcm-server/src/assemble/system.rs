@@ -44,7 +44,11 @@ pub(super) struct OffWorkers<M>(pub(super) M);
 
 impl<M: CredentialMaker> CredentialMaker for OffWorkers<M> {
     fn request(&self, subject: &Subject, algorithm: KeyAlgorithm) -> Result<KeyAndRequest, Error> {
-        off_workers(|| self.0.request(subject, algorithm))
+        match algorithm {
+            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa4096 => off_workers(|| self.0.request(subject, algorithm)),
+            // Made faster than a thread is changed; and each further thread keeps memory of its own.
+            KeyAlgorithm::EcdsaP256 | KeyAlgorithm::Ed25519 => self.0.request(subject, algorithm),
+        }
     }
 
     fn sign(

@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -10,13 +11,17 @@ use dcm_core::{
     service::{Attempt, CloudWork, Conclusion, Dcm, Task, Work},
     store::Key,
 };
-use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{Notify, broadcast, mpsc},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Lane, Lanes};
+use super::{ClusterId, Lane, Place, Shared};
 use crate::telemetry::chain;
 
-/// How long to wait before the store is asked again when it failed.
+/// How long to wait before an order is opened again when the store, or an attempt, failed badly.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long one ring of the bell is waited for to be followed by others.
@@ -28,18 +33,35 @@ const LONGEST_TOGETHER: Duration = Duration::from_secs(2);
 /// How long attempts in flight may take to end when the worker stops.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long a cluster that was thought to answer may be silent in a place that others wait for.
+const SILENCE: Duration = Duration::from_millis(250);
+
 /// Carries out one logical cloud's orders until none waits.
 pub(super) struct Driver {
     dcm: Dcm,
     order: Key,
     bell: Arc<Notify>,
-    lanes: Lanes,
+    shared: Shared,
     stop: CancellationToken,
+    /// Clusters that answer again.
+    returns: broadcast::Receiver<ClusterId>,
+    /// Attempts that went over to the lane of those that do not answer.
+    gone_over: (mpsc::UnboundedSender<ReferenceName>, mpsc::UnboundedReceiver<ReferenceName>),
     /// Attempts in flight. They outlive a change of orders: a cluster is never worked on twice at once.
     attempts: JoinSet<Ended>,
-    busy: HashMap<ReferenceName, Lane>,
+    busy: HashMap<ReferenceName, Busy>,
     /// Counts how often the order was opened: an attempt from before tells nothing of it.
     opened: u64,
+    /// For which user's sake attempts are made.
+    epoch: Option<u64>,
+}
+
+/// An attempt in flight.
+struct Busy {
+    cluster: ClusterId,
+    lane: Lane,
+    /// Whether its cluster answered again since it began.
+    returned: bool,
 }
 
 /// An attempt that ended.
@@ -61,8 +83,10 @@ struct Agenda {
 }
 
 impl Driver {
-    pub(super) fn new(dcm: Dcm, order: Key, bell: Arc<Notify>, lanes: Lanes, stop: CancellationToken) -> Self {
-        Self { dcm, order, bell, lanes, stop, attempts: JoinSet::new(), busy: HashMap::new(), opened: 0 }
+    pub(super) fn new(dcm: Dcm, order: Key, bell: Arc<Notify>, shared: Shared, stop: CancellationToken) -> Self {
+        let (returns, gone_over) = (shared.absences.returns(), mpsc::unbounded_channel());
+        let (attempts, busy) = (JoinSet::new(), HashMap::new());
+        Self { dcm, order, bell, shared, stop, returns, gone_over, attempts, busy, opened: 0, epoch: None }
     }
 
     pub(super) async fn run(mut self) {
@@ -107,6 +131,7 @@ impl Driver {
 
     /// Works on an opened order until nothing is left to do or another order came.
     async fn work_on(&mut self, work: &Arc<CloudWork>) -> Result<Conclusion, Error> {
+        self.drop_attempts_for_another_user(work).await;
         let mut agenda = Agenda::default();
         let began = Instant::now();
         let tasks = self.dcm.tasks(work).await?;
@@ -140,8 +165,19 @@ impl Driver {
                         tracing::error!(order = %self.order, %error, "an attempt ended badly");
                         while self.attempts.join_next().await.is_some() {}
                         self.busy.clear();
+                        tokio::time::sleep(STORE_PAUSE).await;
                         return Ok(Conclusion::Superseded);
                     }
+                },
+                Some(name) = self.gone_over.1.recv() => {
+                    if let Some(busy) = self.busy.get_mut(&name) {
+                        busy.lane = Lane::Away;
+                    }
+                }
+                returned = self.returns.recv() => match returned {
+                    Ok(cluster) => self.is_back(&mut agenda, |other| *other == cluster),
+                    // Which ones they were is lost: all may be.
+                    Err(_) => self.is_back(&mut agenda, |_| true),
                 },
                 () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
@@ -155,8 +191,22 @@ impl Driver {
         }
     }
 
+    /// A user who was cut off must not be let in again by an attempt from before, not for a moment.
+    async fn drop_attempts_for_another_user(&mut self, work: &CloudWork) {
+        // Where everything goes, nobody is let in that stays; what is in flight is waited for, and then removed.
+        if work.cloud().lifecycle.phase.is_going() {
+            return;
+        }
+        let epoch = work.cloud().credential_epoch;
+        if self.epoch.replace(epoch).is_some_and(|before| before != epoch) {
+            self.attempts.shutdown().await;
+            self.busy.clear();
+        }
+    }
+
     /// Puts a task where it begins. From here on its time is the process's own, whatever the wall clock does.
-    fn enter(&self, agenda: &mut Agenda, task: Task) {
+    fn enter(&self, agenda: &mut Agenda, mut task: Task) {
+        task.away |= self.is_silent(&task);
         let pause = task.due.map_or(Duration::ZERO, |due| self.dcm.time_until(due));
         if pause.is_zero() {
             agenda.push(task);
@@ -165,19 +215,47 @@ impl Driver {
         }
     }
 
+    fn is_silent(&self, task: &Task) -> bool {
+        self.shared.absences.is_silent(&cluster_of(task), SILENCE)
+    }
+
+    /// A cluster answers again: what waits for it begins now.
+    fn is_back(&mut self, agenda: &mut Agenda, is_meant: impl Fn(&ClusterId) -> bool) {
+        for busy in self.busy.values_mut() {
+            busy.returned |= is_meant(&busy.cluster);
+        }
+        let waiting: Vec<_> = agenda.later.extract_if(.., |_, task| task.away && is_meant(&cluster_of(task))).collect();
+        for (_, mut task) in waiting {
+            task.away = false;
+            agenda.push(task);
+        }
+    }
+
     /// Begins what can begin, as far as there are places: so many attempts exist at most as there are
     /// places, whatever the number of clusters.
     fn begin(&mut self, work: &Arc<CloudWork>, agenda: &mut Agenda) {
         for lane in Lane::ALL {
-            let places = &self.lanes[lane];
-            while self.busy.values().filter(|busy| **busy == lane).count() < places.width {
+            let width = self.shared.lanes[lane].width;
+            while self.busy.values().filter(|busy| busy.lane == lane).count() < width {
                 let Some(task) = agenda.ready[lane as usize].pop_front() else { break };
-                self.busy.insert(task.reference.name.clone(), lane);
+                let busy = Busy { cluster: cluster_of(&task), lane, returned: false };
+                self.busy.insert(task.reference.name.clone(), busy);
                 let (dcm, work, opened) = (self.dcm.clone(), Arc::clone(work), self.opened);
-                let places = Arc::clone(&places.free);
+                let (shared, gone_over) = (self.shared.clone(), self.gone_over.0.clone());
                 self.attempts.spawn(async move {
-                    let _place = places.acquire_owned().await;
-                    let outcome = dcm.attempt(&work, &task).await;
+                    let place = shared.lanes[lane].take().await;
+                    let outcome = {
+                        let mut attempt = pin!(dcm.attempt(&work, &task));
+                        tokio::select! {
+                            outcome = &mut attempt => outcome,
+                            _other_place = away_from(lane, &shared, &task) => {
+                                drop(place);
+                                // An error says that the driver is gone, and soon this will be.
+                                let _ = gone_over.send(task.reference.name.clone());
+                                attempt.await
+                            }
+                        }
+                    };
                     Ended { opened, task, outcome }
                 });
             }
@@ -187,7 +265,7 @@ impl Driver {
     /// Takes in what came of an attempt; true where another order came.
     fn is_superseded_by(&mut self, ended: Ended, agenda: &mut Agenda) -> bool {
         let name = ended.task.reference.name.clone();
-        self.busy.remove(&name);
+        let returned = self.busy.remove(&name).is_some_and(|busy| busy.returned);
         if let Some(task) = agenda.behind.remove(&name) {
             agenda.push(task);
             return false;
@@ -199,6 +277,12 @@ impl Driver {
         match ended.outcome {
             Ok(Attempt::Done) => false,
             Ok(Attempt::Superseded) => true,
+            // What it met is over.
+            Ok(Attempt::Retry { away: true, .. }) if returned => {
+                task.away = false;
+                agenda.push(task);
+                false
+            }
             Ok(Attempt::Retry { at, away }) => {
                 task.away = away;
                 let at = Instant::now() + self.dcm.time_until(at);
@@ -210,6 +294,22 @@ impl Driver {
                 agenda.later.insert((at, name), task);
                 false
             }
+        }
+    }
+}
+
+fn cluster_of(task: &Task) -> ClusterId {
+    (task.reference.cluster_provider.clone(), task.reference.cluster_name.clone())
+}
+
+/// A place among those whose clusters do not answer, as soon as the task's does not and there is one. Never
+/// comes for an attempt that has such a place already.
+async fn away_from(lane: Lane, shared: &Shared, task: &Task) -> Place {
+    let cluster = cluster_of(task);
+    loop {
+        tokio::time::sleep(SILENCE / 2).await;
+        if lane == Lane::Present && shared.absences.is_silent(&cluster, SILENCE) {
+            return shared.lanes[Lane::Away].take().await;
         }
     }
 }
