@@ -14,6 +14,7 @@ mod orders;
 mod page;
 mod path;
 mod permissions;
+mod previews;
 mod problem;
 mod projects;
 mod providers;

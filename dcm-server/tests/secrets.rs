@@ -46,6 +46,21 @@ fn kubeconfig(user: &Value) -> Value {
     })
 }
 
+/// The secret part of the user's kubeconfig, when there is one.
+async fn issued(client: &reqwest::Client, lc: &str) -> String {
+    for _ in 0..1000 {
+        let answer = client.get(format!("{lc}/kubeconfig?cluster-reference=c0")).send().await.unwrap();
+        if answer.status() == 201 {
+            let kubeconfig = answer.json::<Value>().await.unwrap();
+            let user = &kubeconfig["users"][0]["user"];
+            let secret = user["client-key-data"].as_str().or_else(|| user["token"].as_str());
+            return secret.expect("a kubeconfig shows a key or a token").to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no kubeconfig was issued");
+}
+
 #[tokio::test]
 async fn no_secret_is_logged_or_answered() {
     let log = Captured::default();
@@ -79,29 +94,28 @@ async fn no_secret_is_logged_or_answered() {
     answers += &client.post(&clusters).body(broken).send().await.unwrap().text().await.unwrap();
     answers += &client.get(format!("{clusters}/c0")).send().await.unwrap().text().await.unwrap();
 
-    let cloud = json!({ "metadata": { "name": "lc" }, "spec": { "namespace": "ns", "user": { "user-name": "u" } } });
-    assert_eq!(
-        client.post(format!("{base}/projects/p/logical-clouds")).json(&cloud).send().await.unwrap().status(),
-        201
-    );
-    let lc = format!("{base}/projects/p/logical-clouds/lc");
-    let reference = json!({ "cluster-reference": "c0", "loadbalancer-ip": "0.0.0.0" });
-    assert_eq!(client.post(format!("{lc}/cluster-references")).json(&reference).send().await.unwrap().status(), 200);
-    assert_eq!(client.post(format!("{lc}/apply")).send().await.unwrap().status(), 200);
-    let mut kubeconfig = None;
-    for _ in 0..1000 {
-        let answer = client.get(format!("{lc}/kubeconfig?cluster-reference=c0")).send().await.unwrap();
-        if answer.status() == 201 {
-            kubeconfig = Some(answer.json::<Value>().await.unwrap());
-            break;
+    let mut credentials = Vec::new();
+    for (name, user_type) in [("certificate", "certificate"), ("token", "token")] {
+        let user = json!({ "user-name": "u", "type": user_type });
+        let cloud = json!({ "metadata": { "name": name }, "spec": { "namespace": name, "user": user } });
+        let made = client.post(format!("{base}/projects/p/logical-clouds")).json(&cloud).send().await.unwrap();
+        assert_eq!(made.status(), 201);
+        let lc = format!("{base}/projects/p/logical-clouds/{name}");
+        let reference = json!({ "cluster-reference": "c0", "loadbalancer-ip": "0.0.0.0" });
+        let made = client.post(format!("{lc}/cluster-references")).json(&reference).send().await.unwrap();
+        assert_eq!(made.status(), 200);
+        assert_eq!(client.post(format!("{lc}/apply")).send().await.unwrap().status(), 200);
+        credentials.push(issued(&client, &lc).await);
+        let revoked = client.post(format!("{lc}/user/revoke")).send().await.unwrap();
+        assert_eq!(revoked.status(), 202);
+        answers += &revoked.text().await.unwrap();
+        credentials.push(issued(&client, &lc).await);
+        for path in ["", "/status", "/cluster-references", "/manifests", "/diff"] {
+            answers += &client.get(format!("{lc}{path}")).send().await.unwrap().text().await.unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let kubeconfig = kubeconfig.expect("no kubeconfig was issued");
-    let key = kubeconfig["users"][0]["user"]["client-key-data"].as_str().unwrap().to_owned();
-    for path in ["", "/status", "/cluster-references"] {
-        answers += &client.get(format!("{lc}{path}")).send().await.unwrap().text().await.unwrap();
-    }
+    let [key, second_key, token, second_token] = credentials.try_into().unwrap();
+    assert!(key != second_key && token != second_token);
     let debug = format!("{server:?}");
     server.stop().await;
 
@@ -109,7 +123,16 @@ async fn no_secret_is_logged_or_answered() {
     assert!(log.contains("TRACE") && log.contains("request"), "nothing was captured");
     let key_pem = String::from_utf8(data_encoding::BASE64.decode(key.as_bytes()).unwrap()).unwrap();
     let inner = key_pem.lines().nth(1).unwrap().to_owned();
-    for (what, secret) in [("token", TOKEN), ("CA key", CA_KEY), ("key", key.as_str()), ("key's PEM", inner.as_str())] {
+    let secrets = [
+        ("cluster's token", TOKEN),
+        ("CA key", CA_KEY),
+        ("key", &key),
+        ("key's PEM", &inner),
+        ("second key", &second_key),
+        ("user's token", &token),
+        ("second token", &second_token),
+    ];
+    for (what, secret) in secrets {
         for (place, text) in [("log", &log), ("answers", &answers), ("debug output", &debug)] {
             let found = text.find(secret).map(|at| &text[at.saturating_sub(200)..(at + secret.len()).min(text.len())]);
             assert!(found.is_none(), "the {what} is in the {place}: {found:?}");

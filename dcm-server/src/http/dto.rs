@@ -1,5 +1,6 @@
 //! What requests and answers look like: one file per resource, on a small reader that collects every fault.
 
+mod access;
 mod cluster;
 mod kv_pair;
 mod logical_cloud;
@@ -7,6 +8,7 @@ mod metadata;
 mod number;
 mod order;
 mod permission;
+mod preview;
 mod quota;
 mod reader;
 mod reference;
@@ -16,12 +18,14 @@ pub(crate) mod yaml;
 
 use dcm_core::fault::Faults;
 
+pub(crate) use access::RevokedAnswer;
 pub(crate) use cluster::{ClusterAnswer, from_multipart};
 pub(crate) use kv_pair::KvPairAnswer;
 pub(crate) use logical_cloud::{LogicalCloudAnswer, UserKey};
 pub(crate) use metadata::RecordAnswer;
 pub(crate) use order::{AcceptedAnswer, AppliedAnswer};
 pub(crate) use permission::{PermissionAnswer, PermissionsAnswer};
+pub(crate) use preview::{DiffAnswer, Manifests, ManifestsAnswer};
 pub(crate) use quota::QuotaAnswer;
 pub(crate) use reader::Object;
 pub(crate) use reference::ReferenceAnswer;

@@ -4,7 +4,7 @@ use http::Uri;
 
 use super::{
     Answer, App,
-    dto::{AcceptedAnswer, AppliedAnswer},
+    dto::{AcceptedAnswer, AppliedAnswer, RevokedAnswer},
     path::Cloud,
     query::Query,
     reply::Reply,
@@ -32,5 +32,15 @@ pub(super) async fn terminate(State(app): State<App>, Cloud(id): Cloud, uri: Uri
 
 pub(super) async fn stop(State(app): State<App>, Cloud(id): Cloud) -> Answer {
     let cloud = app.dcm.stop(&id).await?;
+    Ok(Reply::accepted(&AcceptedAnswer::new(&cloud)).into_response())
+}
+
+pub(super) async fn revoke(State(app): State<App>, Cloud(id): Cloud) -> Answer {
+    let revocation = app.dcm.revoke_user(&id).await?;
+    Ok(Reply::accepted(&RevokedAnswer::new(&revocation)).into_response())
+}
+
+pub(super) async fn renew(State(app): State<App>, Cloud(id): Cloud) -> Answer {
+    let cloud = app.dcm.renew_user(&id).await?;
     Ok(Reply::accepted(&AcceptedAnswer::new(&cloud)).into_response())
 }

@@ -48,6 +48,21 @@ fn read_after(text: &str) -> Result<String, Problem> {
 }
 
 impl Listing {
+    /// With pages that have at most so many entries.
+    pub(super) fn at_most(mut self, limit: usize) -> Self {
+        self.page.limit = self.page.limit.min(limit);
+        self
+    }
+
+    /// The answer where it is known after which name the next page begins.
+    pub(super) fn answer_until<T: Serialize>(&self, found: &T, next: Option<&str>) -> Response {
+        let response = Reply::ok(found).into_response();
+        match next {
+            Some(last) => self.link(response, last),
+            None => response,
+        }
+    }
+
     /// The answer: what was found, and where the next page is. `last` is the last entry's name.
     pub(super) fn answer<T: Serialize>(&self, found: &T, count: usize, last: Option<&str>) -> Response {
         let response = Reply::ok(found).into_response();

@@ -6,8 +6,8 @@ use axum::{
 };
 
 use super::{
-    App, cloud_status, clusters, health, kubeconfigs, kv_pairs, logical_clouds, orders, permissions, problem::Problem,
-    projects, providers, quotas, references,
+    App, cloud_status, clusters, health, kubeconfigs, kv_pairs, logical_clouds, orders, permissions, previews,
+    problem::Problem, projects, providers, quotas, references,
 };
 use crate::status::Kind;
 
@@ -67,6 +67,10 @@ fn clouds(router: Router<App>) -> Router<App> {
         .route(&one("/update"), post(orders::update))
         .route(&one("/terminate"), post(orders::terminate))
         .route(&one("/stop"), post(orders::stop))
+        .route(&one("/user/revoke"), post(orders::revoke))
+        .route(&one("/user/renew"), post(orders::renew))
+        .route(&one("/manifests"), get(previews::manifests))
+        .route(&one("/diff"), get(previews::diff))
         .route(&one("/status"), get(cloud_status::read))
         .route(&one("/kubeconfig"), get(kubeconfigs::of_cloud))
 }

@@ -91,6 +91,9 @@ struct Health<'a> {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// By feature: whether DCM's credential suffices for it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    capabilities: BTreeMap<&'a str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checked_at: Option<Timestamp>,
 }
@@ -101,6 +104,14 @@ struct Use<'a> {
     project: &'a str,
     logical_cloud: &'a str,
     cluster_reference: &'a str,
+}
+
+fn capabilities(lacks: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, String> {
+    let word = |lacks: &Vec<String>| match lacks.as_slice() {
+        [] => "Available".to_owned(),
+        lacks => format!("Not Available: DCM's credential lacks {}", lacks.join("; ")),
+    };
+    lacks.iter().map(|(feature, lacks)| (feature.as_str(), word(lacks))).collect()
 }
 
 impl<'a> ClusterAnswer<'a> {
@@ -124,6 +135,7 @@ impl<'a> ClusterAnswer<'a> {
                 version: health.and_then(|health| health.version.as_deref()),
                 reason: health.and_then(|health| health.reason).map(|reason| reason.as_str()),
                 detail: health.and_then(|health| health.detail.as_deref()),
+                capabilities: health.map(|health| capabilities(&health.capabilities)).unwrap_or_default(),
                 checked_at: health.map(|health| health.checked_at),
             },
             used_by: view

@@ -1,11 +1,13 @@
 use dcm_core::{
-    model::{ClusterStatus, Connectivity},
+    model::{ClusterStatus, Connectivity, Drift},
     name::ReferenceName,
     service::CloudStatus,
-    sync::{Part, PartState},
+    sync::{Change, Part, PartState},
 };
 use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+use super::preview::{ObjectName, change_word};
 
 /// How far a logical cloud is.
 #[derive(Serialize)]
@@ -46,7 +48,7 @@ impl<'a> StatusAnswer<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Parts {
+struct Parts<'a> {
     namespace_status: String,
     role_status: String,
     role_binding_status: String,
@@ -62,10 +64,46 @@ struct Parts {
     next_attempt: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unreachable_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<DriftAnswer<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<&'a str>,
 }
 
-impl Parts {
-    fn new(status: Option<&ClusterStatus>) -> Self {
+/// What others changed of what is ours.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct DriftAnswer<'a> {
+    seen_at: Timestamp,
+    repaired: bool,
+    count: usize,
+    objects: Vec<DriftedObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct DriftedObject<'a> {
+    change: &'static str,
+    #[serde(flatten)]
+    object: ObjectName<'a>,
+}
+
+impl<'a> DriftAnswer<'a> {
+    fn new(drift: &'a Drift) -> Self {
+        let drifted = |change: &'a Change| DriftedObject {
+            change: change_word(change.change),
+            object: ObjectName::new(&change.id),
+        };
+        Self {
+            seen_at: drift.seen_at,
+            repaired: drift.repaired,
+            count: drift.count,
+            objects: drift.objects.iter().map(drifted).collect(),
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn new(status: Option<&'a ClusterStatus>) -> Self {
         let part = |part: Part| status.map_or(PartState::Pending, |status| status.part(part)).to_string();
         Self {
             namespace_status: part(Part::Namespace),
@@ -79,6 +117,8 @@ impl Parts {
             last_attempt: status.and_then(|status| status.last_attempt),
             next_attempt: status.and_then(|status| status.next_attempt),
             unreachable_since: status.and_then(|status| status.unreachable_since),
+            drift: status.and_then(|status| status.drift.as_ref()).map(DriftAnswer::new),
+            remarks: status.map(|status| status.remarks.iter().map(String::as_str).collect()).unwrap_or_default(),
         }
     }
 }

@@ -1,0 +1,46 @@
+//! What an apply would send, and what it would change.
+
+use axum::{extract::State, response::IntoResponse as _};
+use dcm_core::service::Selection;
+use http::Uri;
+
+use super::{
+    Answer, App,
+    dto::{DiffAnswer, Manifests, ManifestsAnswer},
+    page::Listing,
+    path::Cloud,
+    problem::Problem,
+    query::Query,
+    reply::Reply,
+};
+
+/// The largest page of a preview: every cluster of it is asked, or shown with all of its objects.
+const LARGEST_PAGE: usize = 100;
+
+/// With a cluster reference the objects for that cluster, as one list that `kubectl` reads; else those of a
+/// page of clusters.
+pub(super) async fn manifests(State(app): State<App>, Cloud(id): Cloud, uri: Uri, listing: Listing) -> Answer {
+    let listing = listing.at_most(LARGEST_PAGE);
+    let selection = selection(&uri, &listing)?;
+    let preview = app.dcm.manifests(&id, &selection).await?;
+    match (&selection, preview.clusters.first()) {
+        (Selection::One(_), Some((_, objects))) => Ok(Reply::ok(&Manifests(objects)).into_response()),
+        _ => Ok(listing.answer_until(&ManifestsAnswer::new(&id, &preview), preview.next.as_deref())),
+    }
+}
+
+pub(super) async fn diff(State(app): State<App>, Cloud(id): Cloud, uri: Uri, listing: Listing) -> Answer {
+    let listing = listing.at_most(LARGEST_PAGE);
+    let preview = app.dcm.diff(&id, &selection(&uri, &listing)?).await?;
+    Ok(listing.answer_until(&DiffAnswer::new(&id, &preview), preview.next.as_deref()))
+}
+
+fn selection(uri: &Uri, listing: &Listing) -> Result<Selection, Problem> {
+    match Query::parse(uri.query())?.one("cluster-reference")? {
+        Some(text) => {
+            let name = text.parse().map_err(|error| Problem::parameter("cluster-reference", error))?;
+            Ok(Selection::One(name))
+        }
+        None => Ok(Selection::Page(listing.page.clone())),
+    }
+}
