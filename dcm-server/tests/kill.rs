@@ -1,10 +1,10 @@
 //! `kill -9` of the real server in the middle of its work: nothing that was acknowledged is lost, and what was
 //! ordered is finished after the restart.
 //!
-//! The clusters live in this process, so they outlive the server. `DCM_TEST_KILLS` sets how many rounds of two
-//! kills there are.
+//! Simulated clusters live in this process, so they outlive the server; where there is a real one, it has its rounds
+//! too. `DCM_TEST_KILLS` sets how many rounds of two kills there are.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
 #![cfg(feature = "sled")]
 
 use std::{
@@ -14,6 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[path = "real/clusters.rs"]
+#[allow(dead_code, reason = "shared with the real suite")]
+mod clusters;
+
+use clusters::{Clusters, KINDS};
+use dcm_core::tenancy::marks;
 use dcm_sim::{Cluster, ClusterOptions};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -44,10 +50,8 @@ impl Server {
         server
     }
 
-    fn kill(mut self) {
-        // SIGKILL: no handler runs, nothing is flushed.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    fn kill(self) {
+        drop(self);
     }
 
     /// The status, where the server answered.
@@ -71,6 +75,14 @@ impl Server {
             assert!(patience.elapsed() < Duration::from_secs(60), "not {wanted}: {status:#}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+impl Drop for Server {
+    /// SIGKILL: no handler runs, nothing is flushed.
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 
@@ -110,7 +122,7 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
     for round in 0..rounds() {
         let (name, namespace) = (format!("lc-{round}"), format!("ns-{round}"));
         let cloud = format!("/v2/projects/p/logical-clouds/{name}");
-        create(&server, &clusters, &name, &namespace).await;
+        create(&server, &["c1", "c2"], &name, &namespace).await;
         assert_eq!(server.post(&format!("{cloud}/apply"), &json!({})).await, Some(StatusCode::OK));
 
         // Killed in the middle of the apply, under a load of writes.
@@ -145,14 +157,124 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
             let held = cluster.objects().get("namespaces", "", &namespace);
             assert!(held.is_none(), "round {round}: {} keeps the namespace", cluster.name());
             let requests = cluster.objects().list("certificatesigningrequests.certificates.k8s.io", None);
-            assert!(requests.len() <= 2 * rounds() as usize, "requests pile up: {}", requests.len());
+            assert!(requests.is_empty(), "round {round}: requests are left: {}", requests.len());
         }
     }
     assert!(!acknowledged.is_empty(), "no write was acknowledged, so nothing was shown");
     server.kill();
 }
 
-async fn create(server: &Server, clusters: &[Cluster], name: &str, namespace: &str) {
+/// Moments up to some seconds: a real cluster takes longer.
+fn real_moment(round: u32) -> Duration {
+    let spread = if round.is_multiple_of(2) { 6 } else { 30 };
+    moment(round) * spread
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
+    let Some(clusters) = Clusters::find("a_real_cluster_is_as_it_was_ordered", 1) else { return };
+    dcm_server::install_crypto_provider();
+    let cluster = &clusters[0];
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut server = Server::start(folder.path(), port).await;
+    let body = json!({ "metadata": { "name": cluster.name }, "spec": { "kubeconfig": cluster.kubeconfig } });
+    assert_eq!(server.post("/v2/cluster-providers/default/clusters", &body).await, Some(StatusCode::CREATED));
+
+    for round in 0..rounds() {
+        let (name, namespace) = (format!("lc-{round}"), clusters.namespace(&round.to_string()));
+        let cloud = format!("/v2/projects/p/logical-clouds/{name}");
+        create(&server, &[&cluster.name], &name, &namespace).await;
+        assert_eq!(server.post(&format!("{cloud}/apply"), &json!({})).await, Some(StatusCode::OK));
+        tokio::time::sleep(real_moment(2 * round)).await;
+        server.kill();
+        server = Server::start(folder.path(), port).await;
+        server.wait_for(&cloud, "Created").await;
+        clusters.note(installation(cluster, &namespace));
+        for kind in ["role", "rolebinding"] {
+            assert!(cluster.object(kind, &namespace, "p-1").is_some(), "round {round}: no {kind}");
+        }
+        let (code, kubeconfig) = server.get(&format!("{cloud}/kubeconfig?cluster-reference={}", cluster.name)).await;
+        assert_eq!(code, StatusCode::CREATED);
+        let file = folder.path().join("user.kubeconfig");
+        std::fs::write(&file, kubeconfig.to_string()).unwrap();
+        clusters::kubectl_with(&file, folder.path(), &["create", "configmap", "mine"], None).expect();
+
+        assert_eq!(server.post(&format!("{cloud}/terminate"), &json!({})).await, Some(StatusCode::ACCEPTED));
+        tokio::time::sleep(real_moment(2 * round + 1)).await;
+        server.kill();
+        server = Server::start(folder.path(), port).await;
+        server.wait_for(&cloud, "Deleted").await;
+        for kind in KINDS {
+            let left = cluster.made_by(kind, &clusters.installation());
+            assert!(left.is_empty(), "round {round}: {kind} are left: {left:#?}");
+        }
+    }
+    server.kill();
+}
+
+/// Who made a namespace.
+fn installation(cluster: &clusters::Cluster, namespace: &str) -> String {
+    let made = cluster.object("namespace", "", namespace).unwrap();
+    made["metadata"]["labels"][marks::INSTALLATION].as_str().unwrap().to_owned()
+}
+
+/// Whether the user with this kubeconfig gets what he wants.
+fn may_read(kubeconfig: &Value, folder: &Path) -> bool {
+    let file = folder.join("user.kubeconfig");
+    std::fs::write(&file, kubeconfig.to_string()).unwrap();
+    clusters::kubectl_with(&file, folder, &["get", "configmaps"], None).ok
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoke_holds_whenever_the_server_was_killed() {
+    let Some(clusters) = Clusters::find("a_revoke_holds", 1) else { return };
+    dcm_server::install_crypto_provider();
+    let cluster = &clusters[0];
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut server = Server::start(folder.path(), port).await;
+    let body = json!({ "metadata": { "name": cluster.name }, "spec": { "kubeconfig": cluster.kubeconfig } });
+    assert_eq!(server.post("/v2/cluster-providers/default/clusters", &body).await, Some(StatusCode::CREATED));
+    let cloud = "/v2/projects/p/logical-clouds/lc";
+    let namespace = clusters.namespace("revoked");
+    create(&server, &[&cluster.name], "lc", &namespace).await;
+    assert_eq!(server.post(&format!("{cloud}/apply"), &json!({})).await, Some(StatusCode::OK));
+    server.wait_for(cloud, "Created").await;
+    clusters.note(installation(cluster, &namespace));
+    let path = format!("{cloud}/kubeconfig?cluster-reference={}", cluster.name);
+    let (mut all, mut acknowledged) = (vec![server.get(&path).await.1], 0);
+    for round in 0..rounds() {
+        let request = server.client.post(format!("{}{cloud}/user/revoke", server.base));
+        let answer = tokio::spawn(request.send());
+        tokio::time::sleep(moment(round)).await;
+        server.kill();
+        let answered = answer.await.unwrap().is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED);
+        acknowledged += u32::from(answered);
+        server = Server::start(folder.path(), port).await;
+        server.wait_for(cloud, "Created").await;
+        let (code, now) = server.get(&path).await;
+        assert_eq!(code, StatusCode::CREATED, "round {round}");
+        assert!(!answered || all.last() != Some(&now), "round {round}: the revoke is forgotten");
+        if all.last() != Some(&now) {
+            all.push(now);
+        }
+        // The API server's own cache of bindings takes a moment.
+        let patience = Instant::now();
+        let works = |kubeconfig| may_read(kubeconfig, folder.path());
+        let (now, old) = all.split_last().unwrap();
+        while !works(now) || old.iter().rev().take(3).any(works) {
+            assert!(patience.elapsed() < Duration::from_secs(2), "round {round}: {}, {}", works(now), all.len());
+        }
+    }
+    // Those from before stay dead.
+    let (now, old) = all.split_last().unwrap();
+    assert!(may_read(now, folder.path()) && !old.iter().any(|old| may_read(old, folder.path())));
+    println!("{} kills, {acknowledged} revokes acknowledged, {} kubeconfigs", rounds(), all.len());
+    server.kill();
+}
+
+async fn create(server: &Server, clusters: &[&str], name: &str, namespace: &str) {
     let clouds = "/v2/projects/p/logical-clouds";
     let permission =
         json!({ "permission-name": "p-1", "apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"] });
@@ -160,7 +282,7 @@ async fn create(server: &Server, clusters: &[Cluster], name: &str, namespace: &s
     let body = json!({ "metadata": { "name": name }, "spec": { "namespace": namespace, "user": user } });
     assert_eq!(server.post(clouds, &body).await, Some(StatusCode::CREATED));
     for cluster in clusters {
-        let body = json!({ "cluster-reference": cluster.name(), "loadbalancer-ip": "0.0.0.0" });
+        let body = json!({ "cluster-reference": cluster, "loadbalancer-ip": "0.0.0.0" });
         let path = format!("{clouds}/{name}/cluster-references");
         assert_eq!(server.post(&path, &body).await, Some(StatusCode::OK));
     }
