@@ -71,6 +71,14 @@ async fn main() -> Result<()> {
     user::save(&path, &config)?;
     user::show(&path, &config).await?;
 
+    step("Cut the user off, and let him in again with a new kubeconfig");
+    rest.post(&format!("{CLOUD}/user/revoke"), &Value::Null).await?;
+    user::show_access(&config, false).await?;
+    wait_for(&rest, "Created").await?;
+    let config = rest.get(&format!("{CLOUD}/kubeconfig")).await?;
+    user::save(&path, &config)?;
+    user::show_access(&config, true).await?;
+
     if args.keep {
         println!("\nAll of it keeps running until Ctrl-C. Try it:");
         println!("   kubectl --kubeconfig {} auth can-i --list", path.display());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Writes the kubeconfig where only its owner can read it: it holds a private key.
 pub(crate) fn save(path: &Path, config: &Value) -> Result<()> {
-    let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
     file.write_all(serde_json::to_string_pretty(config)?.as_bytes())?;
     Ok(())
 }
@@ -39,6 +39,21 @@ pub(crate) async fn show(path: &Path, config: &Value) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Shows on every cluster whether a kubeconfig gives access.
+pub(crate) async fn show_access(config: &Value, expected: bool) -> Result<()> {
+    let contexts = config["contexts"].as_array().context("the kubeconfig has no contexts")?;
+    for context in contexts {
+        let name = context["name"].as_str().context("a context has no name")?;
+        let listed = request(&client(config, name).await?, "GET", "/api/v1/namespaces/ns-1/configmaps", None).await;
+        match listed {
+            Ok(_) if expected => println!("   {name:<20} allowed"),
+            Err(denied) if !expected && denied.code == 403 => println!("   {name:<20} denied:  {}", denied.message),
+            other => bail!("{name}: access should be {expected}: {other:?}"),
+        }
+    }
+    Ok(())
 }
 
 fn kubectl(path: &Path) -> Result<()> {
