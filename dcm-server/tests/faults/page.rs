@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dcm_core::sync::{Outlook, Reason};
 
 const PAGE: &str = include_str!("../../../docs/faults.md");
-const REASONS: &str = include_str!("../../../dcm-core/src/sync.rs");
+const REASONS: &str = include_str!("../../../dcm-core/src/sync/failure.rs");
 const TESTS: [&str; 7] = [
     include_str!("answers.rs"),
     include_str!("credential.rs"),
