@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Attempt, CloudWork, Dcm, Task, credential::Place};
+use super::{Attempt, CloudWork, Dcm, Task, credential::Place, retry::record_success};
 use crate::{
     error::Error,
     keys,
@@ -14,6 +14,13 @@ use crate::{
 
 /// So many seconds a cluster's clock may differ from ours without a word; a `Date` alone can be a second off.
 const MOST_CLOCK_SKEW: u64 = 60;
+
+/// A cluster that answered and is the one that is meant.
+pub(super) struct Reached {
+    pub(super) cluster: Entry<Cluster>,
+    pub(super) access: ClusterAccess,
+    pub(super) facts: Facts,
+}
 
 impl Dcm {
     /// Tries once to make one cluster as it should be, and records what came of it.
@@ -46,12 +53,7 @@ impl Dcm {
                 status.reached = true;
                 status.renew = false;
                 status.carried.clone_from(&work.cloud.lifecycle.order);
-                status.attempts = 0;
-                status.failure = None;
-                status.next_attempt = None;
-                status.unreachable_since = None;
-                status.overdue = false;
-                status.connectivity = Connectivity::Available;
+                record_success(&mut status);
                 status.verified.clone_from(&work.order.verify);
                 status.cut_off.clone_from(&work.order.cut_off);
                 Attempt::Done
@@ -70,13 +72,8 @@ impl Dcm {
         applied: &Applied,
         status: &mut ClusterStatus,
     ) -> Result<Result<(), Failure>, Error> {
-        let cluster = match self.registered_cluster(task).await? {
-            Ok(cluster) => cluster,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        let access = self.access(&cluster)?;
-        let facts = match self.meet(&cluster, &access, status).await? {
-            Ok(facts) => facts,
+        let Reached { cluster, access, facts } = match self.reach(task, status).await? {
+            Ok(reached) => reached,
             Err(failure) => return Ok(Err(failure)),
         };
         if let Some((namespace, _)) = applied.tenant() {
@@ -259,6 +256,17 @@ impl Dcm {
         let put = |_: Option<ClusterStatus>| -> Result<_, Error> { Ok(status.clone()) };
         self.store().update(&key, put).await?;
         Ok(())
+    }
+
+    /// Finds a task's cluster and asks it who it is.
+    pub(super) async fn reach(&self, task: &Task, status: &ClusterStatus) -> Result<Result<Reached, Failure>, Error> {
+        let cluster = match self.registered_cluster(task).await? {
+            Ok(cluster) => cluster,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let access = self.access(&cluster)?;
+        let met = self.meet(&cluster, &access, status).await?;
+        Ok(met.map(|facts| Reached { cluster, access, facts }))
     }
 
     pub(super) async fn registered_cluster(&self, task: &Task) -> Result<Result<Entry<Cluster>, Failure>, Error> {

@@ -1,7 +1,7 @@
-use super::{Attempt, CloudWork, Dcm, Task, attempt::own_fault};
+use super::{Attempt, CloudWork, Dcm, Task, attempt::own_fault, retry::record_success};
 use crate::{
     error::Error,
-    model::{Applied, ClusterStatus, Connectivity},
+    model::{Applied, ClusterStatus},
     sync::Failure,
 };
 
@@ -20,12 +20,7 @@ impl Dcm {
         let attempt = match outcome {
             Ok(()) => {
                 status.cut_off.clone_from(&work.order.cut_off);
-                status.attempts = 0;
-                status.failure = None;
-                status.next_attempt = None;
-                status.unreachable_since = None;
-                status.overdue = false;
-                status.connectivity = Connectivity::Available;
+                record_success(&mut status);
                 Attempt::Done
             }
             Err(failure) => self.record_failure(&mut status, failure),
@@ -41,12 +36,7 @@ impl Dcm {
         applied: &Applied,
         status: &ClusterStatus,
     ) -> Result<Result<(), Failure>, Error> {
-        let cluster = match self.registered_cluster(task).await? {
-            Ok(cluster) => cluster,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        let access = self.access(&cluster)?;
-        if let Err(failure) = self.meet(&cluster, &access, status).await? {
+        if let Err(failure) = self.reach(task, status).await? {
             return Ok(Err(failure));
         }
         Ok(self.cut_off_there(&work.cloud, applied, status).await?.map(drop))

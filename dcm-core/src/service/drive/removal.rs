@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
-use super::{Attempt, CloudWork, Dcm, Leaving, Task, attempt::own_fault};
+use super::{Attempt, CloudWork, Dcm, Leaving, Task, attempt::own_fault, retry::record_success};
 use crate::{
     error::Error,
     keys,
-    model::{ClusterStatus, Connectivity, DeletePolicy, Level},
+    model::{ClusterStatus, DeletePolicy, Level},
     name::Namespace,
     store::StoreExt,
     sync::{Failure, Outlook, Part, PartState, Removal},
@@ -41,14 +41,10 @@ impl Dcm {
         if status.inventory.is_empty() {
             return Ok(Ok(()));
         }
-        let cluster = match self.registered_cluster(task).await? {
-            Ok(cluster) => cluster,
+        let access = match self.reach(task, status).await? {
+            Ok(reached) => reached.access,
             Err(failure) => return Ok(Err(failure)),
         };
-        let access = self.access(&cluster)?;
-        if let Err(failure) = self.meet(&cluster, &access, status).await? {
-            return Ok(Err(failure));
-        }
         let removal = Removal {
             owner: self.owner(work),
             namespace: own_namespace(work).cloned(),
@@ -89,12 +85,7 @@ impl Dcm {
         status.renew = false;
         status.drift = None;
         status.remarks.clear();
-        status.failure = None;
-        status.next_attempt = None;
-        status.unreachable_since = None;
-        status.attempts = 0;
-        status.overdue = false;
-        status.connectivity = Connectivity::Available;
+        record_success(&mut status);
         self.put_status(status).await?;
         Ok(Attempt::Done)
     }

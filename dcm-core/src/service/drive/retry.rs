@@ -60,6 +60,16 @@ impl Dcm {
     }
 }
 
+/// Records that a cluster did what it was asked for: nothing stands in the way, and nothing is to be tried again.
+pub(super) fn record_success(status: &mut ClusterStatus) {
+    status.attempts = 0;
+    status.failure = None;
+    status.next_attempt = None;
+    status.unreachable_since = None;
+    status.overdue = false;
+    status.connectivity = Connectivity::Available;
+}
+
 /// Sees to it that a part shows the failure: the first that is not as it should be, else the first of all.
 fn show(status: &mut ClusterStatus, failure: &Failure) {
     if status.parts.values().any(PartState::is_trouble) {
