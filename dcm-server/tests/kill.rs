@@ -170,6 +170,14 @@ fn real_moment(round: u32) -> Duration {
     moment(round) * spread
 }
 
+/// A server with a real cluster registered.
+async fn with_cluster(folder: &Path, port: u16, cluster: &clusters::Cluster) -> Server {
+    let server = Server::start(folder, port).await;
+    let body = json!({ "metadata": { "name": cluster.name }, "spec": { "kubeconfig": cluster.kubeconfig } });
+    assert_eq!(server.post("/v2/cluster-providers/default/clusters", &body).await, Some(StatusCode::CREATED));
+    server
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
     let Some(clusters) = Clusters::find("a_real_cluster_is_as_it_was_ordered", 1) else { return };
@@ -177,9 +185,7 @@ async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
     let cluster = &clusters[0];
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let mut server = Server::start(folder.path(), port).await;
-    let body = json!({ "metadata": { "name": cluster.name }, "spec": { "kubeconfig": cluster.kubeconfig } });
-    assert_eq!(server.post("/v2/cluster-providers/default/clusters", &body).await, Some(StatusCode::CREATED));
+    let mut server = with_cluster(folder.path(), port, cluster).await;
 
     for round in 0..rounds() {
         let (name, namespace) = (format!("lc-{round}"), clusters.namespace(&round.to_string()));
@@ -233,9 +239,7 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
     let cluster = &clusters[0];
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let mut server = Server::start(folder.path(), port).await;
-    let body = json!({ "metadata": { "name": cluster.name }, "spec": { "kubeconfig": cluster.kubeconfig } });
-    assert_eq!(server.post("/v2/cluster-providers/default/clusters", &body).await, Some(StatusCode::CREATED));
+    let mut server = with_cluster(folder.path(), port, cluster).await;
     let cloud = "/v2/projects/p/logical-clouds/lc";
     let namespace = clusters.namespace("revoked");
     create(&server, &[&cluster.name], "lc", &namespace).await;
