@@ -1,13 +1,8 @@
-//! What a hostile look at access, renewals and drift has found.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
-
-#[path = "regressions/support.rs"]
-#[allow(dead_code, reason = "shared with other suites, which need more of it")]
-mod support;
+//! Access, renewals and drift.
 
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{Call, HookStore, own_with, reference};
 use dcm_core::{
     error::ErrorKind,
     lifecycle::Phase,
@@ -21,7 +16,6 @@ use dcm_test_utils::{
     builders::{Fixture, carry_out, cluster_input, kubeconfig, provider},
     ports::{FAKE_LIFETIME, start},
 };
-use support::{Call, HookStore, reference};
 
 async fn applied(f: &Fixture, clusters: &[&str]) -> CloudId {
     f.register(clusters).await.unwrap();
@@ -229,7 +223,7 @@ async fn a_clock_that_was_ahead_lets_no_credential_run_out() {
 #[tokio::test]
 async fn two_revokes_at_once_leave_one_user_who_has_access() {
     for drift in [DriftPolicy::Report, DriftPolicy::Repair] {
-        let own = support::own_with(Settings { drift, ..Settings::default() }).await;
+        let own = own_with(Settings { drift, ..Settings::default() }).await;
         let id = dcm_test_utils::builders::cloud_id("lc-1");
         own.dcm.apply(&id, dcm_core::lifecycle::Event::Apply, false).await.unwrap();
         carry_out(&own.dcm).await.unwrap();
