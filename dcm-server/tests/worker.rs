@@ -83,6 +83,20 @@ impl Setting {
     async fn until_overall(&self, wanted: Overall) {
         self.until(wanted.as_str(), |status| status.overall == wanted).await;
     }
+
+    /// Waits until no order is left. The status says that all is done a moment before: what it is made of is
+    /// recorded first, so that a crash in between loses nothing.
+    async fn until_no_order_waits(&self) {
+        let patience = Instant::now();
+        loop {
+            let orders = self.dcm().waiting_orders(None, 10).await.unwrap();
+            if orders.is_empty() {
+                return;
+            }
+            assert!(patience.elapsed() < Duration::from_secs(30), "still waiting: {orders:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 /// How many of the clusters are as they should be.
@@ -101,7 +115,7 @@ async fn a_cluster_that_is_down_holds_up_no_other_one_and_heals_by_itself() {
     assert_eq!(status.clusters[1].1.as_ref().unwrap().reason(), Some(Reason::Unreachable));
     setting.clusters[1].faults().set_down(false).await;
     setting.until_overall(Overall::Created).await;
-    assert!(setting.dcm().waiting_orders(None, 10).await.unwrap().is_empty());
+    setting.until_no_order_waits().await;
     setting.server.stop().await;
 }
 
@@ -204,9 +218,7 @@ async fn an_apply_that_changes_nothing_writes_nothing_on_clusters() {
     let before = setting.clusters[0].objects().revision();
     setting.clusters[0].clear_requests();
     setting.apply().await;
-    while !setting.dcm().waiting_orders(None, 10).await.unwrap().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    setting.until_no_order_waits().await;
     assert_eq!(setting.clusters[0].objects().revision(), before);
     let requests = setting.clusters[0].requests();
     assert!(!requests.is_empty() && requests.iter().all(|request| request.method == "GET"), "{requests:#?}");

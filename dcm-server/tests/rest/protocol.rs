@@ -294,12 +294,12 @@ async fn connections_without_a_request_are_closed() {
 
 #[tokio::test]
 async fn connections_are_closed_some_time_after_their_last_request() {
-    let dcm = Dcm::start("memory", &["--header-timeout", "300ms"]).await;
+    let dcm = Dcm::start("memory", &["--header-timeout", "1500ms"]).await;
     let get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut stream = dcm.connection(get).await;
     // It stays while it is in use.
     for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
         stream.write_all(get).await.unwrap();
     }
     let answers = String::from_utf8(until_closed(stream).await).unwrap();

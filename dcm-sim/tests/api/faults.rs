@@ -44,9 +44,13 @@ async fn latency_can_be_changed_while_it_runs() {
     lab.admin.get(ALL).await.unwrap();
     assert!(start.elapsed() >= Duration::from_millis(400));
     lab.cluster.faults().set_latency(Duration::ZERO);
-    let start = Instant::now();
-    lab.admin.get(ALL).await.unwrap();
-    assert!(start.elapsed() < Duration::from_millis(400));
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        let start = Instant::now();
+        lab.admin.get(ALL).await.unwrap();
+        fastest = fastest.min(start.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(400), "{fastest:?}");
 }
 
 #[tokio::test]
