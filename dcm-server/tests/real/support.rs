@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::clusters::{Cluster, Clusters, PATIENCE, Said, kubectl_with};
 
 /// How long an API server may take to know of a role or binding.
-pub(crate) const RIGHTS_CACHE: Duration = Duration::from_secs(5);
+const RIGHTS_CACHE: Duration = Duration::from_secs(5);
 const PROVIDER: &str = "/v2/cluster-providers/default/clusters";
 
 /// A server with real clusters.
@@ -282,11 +282,11 @@ impl User {
         kubectl_with(&self.file, &self.folder.path().join("cache"), args, None)
     }
 
-    /// Asserts that the API server forbids something, within the time that it may take to know of a change of rights.
+    /// Asserts that the API server forbids something, within the second that a change of rights may take.
     pub(crate) async fn is_forbidden(&self, args: &[&str]) {
         let patience = Instant::now();
         let mut said = self.kubectl(args);
-        while said.ok && patience.elapsed() < RIGHTS_CACHE {
+        while said.ok && patience.elapsed() < Duration::from_secs(1) {
             tokio::time::sleep(Duration::from_millis(20)).await;
             said = self.kubectl(args);
         }

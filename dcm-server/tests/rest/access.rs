@@ -1,5 +1,7 @@
 //! The user's access as clients see it: revoke, renew, tokens, previews, drift.
 
+use std::time::{Duration, Instant};
+
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
@@ -55,8 +57,10 @@ on_every_store! {
             }
             let old = kubeconfig(dcm).await;
             assert_eq!(listing(&old).await, 200, "{user_type}");
+            let began = Instant::now();
             let answer = dcm.order(&format!("{LC}/user/revoke")).await.expect(202);
             let denied = listing(&old).await;
+            assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
             // A token without its account is nobody's; a certificate still says who he is.
             assert_eq!(denied, if user_type == "token" { 401 } else { 403 });
             assert_eq!(answer["user"], "user-1");
