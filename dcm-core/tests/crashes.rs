@@ -135,9 +135,7 @@ async fn a_revoke_that_was_cut_off_anywhere_never_leaves_two_users() {
     for call in 0.. {
         assert!(call < MOST_CALLS);
         let (f, store) = fixture().await;
-        let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-        f.apply(&id).await.unwrap();
-        f.carry_out().await.unwrap();
+        let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
         let before = bound(&f, "default/c1");
         store.fail_after(call);
         let revoked = f.dcm.revoke_user(&id).await;
@@ -167,9 +165,7 @@ async fn a_renewal_that_was_cut_off_anywhere_is_made_up_for() {
     for call in 0.. {
         assert!(call < MOST_CALLS);
         let (f, store) = fixture().await;
-        let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-        f.apply(&id).await.unwrap();
-        f.carry_out().await.unwrap();
+        let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
         f.clock.advance(dcm_test_utils::ports::FAKE_LIFETIME.mul_f64(0.68));
         store.fail_after(call);
         let whole = f.dcm.renew_due().await.is_ok() && f.carry_out().await.is_ok();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use dcm_core::{
     error::ErrorKind,
@@ -18,9 +18,7 @@ async fn applied(drift: DriftPolicy, clusters: &[&str]) -> (Fixture, CloudId) {
     let settings = Settings { drift, ..Settings::default() };
     let f = Fixture::with_settings(Arc::new(MemoryStore::new()), settings).await.unwrap();
     f.register(clusters).await.unwrap();
-    let id = f.create_cloud("lc-1", "ns-1", clusters).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", clusters).await.unwrap();
     (f, id)
 }
 
@@ -75,12 +73,7 @@ async fn drift_is_only_reported_where_the_operator_wants_that() {
     assert!(!f.clusters.holds("default/c1").contains(&"Role ns-1/permission-1".to_owned()));
     assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created);
     // A cluster that was away meanwhile is no reason to repair either.
-    f.clusters.set_down("default/c1", true);
-    f.dcm.resync(&id).await.unwrap();
-    f.carry_out().await.unwrap();
-    f.clusters.set_down("default/c1", false);
-    f.clock.advance(Duration::from_secs(300));
-    f.carry_out().await.unwrap();
+    f.look_while_away(&id, "default/c1").await.unwrap();
     assert!(!f.clusters.holds("default/c1").contains(&"Role ns-1/permission-1".to_owned()));
     assert!(!status(&f, &id).await.drift.unwrap().repaired);
     // An apply is.

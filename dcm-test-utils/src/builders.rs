@@ -1,6 +1,6 @@
 //! A DCM on fakes, and inputs with sane values to begin with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dcm_core::{
     error::Error,
@@ -95,6 +95,30 @@ impl Fixture {
         }
         self.dcm.create_quota(&id, quota_input("quota-1", "5").into()).await?;
         Ok(id)
+    }
+
+    /// [`Fixture::create_cloud`], applied and carried out.
+    ///
+    /// # Errors
+    /// DCM's.
+    pub async fn create_applied(&self, name: &str, namespace: &str, clusters: &[&str]) -> Result<CloudId, Error> {
+        let id = self.create_cloud(name, namespace, clusters).await?;
+        self.apply(&id).await?;
+        self.carry_out().await?;
+        Ok(id)
+    }
+
+    /// Looks for drift while a cluster is away, which comes back then.
+    ///
+    /// # Errors
+    /// DCM's.
+    pub async fn look_while_away(&self, id: &CloudId, cluster: &str) -> Result<(), Error> {
+        self.clusters.set_down(cluster, true);
+        self.dcm.resync(id).await?;
+        self.carry_out().await?;
+        self.clusters.set_down(cluster, false);
+        self.clock.advance(Duration::from_secs(300));
+        self.carry_out().await
     }
 
     /// Applies a logical cloud.

@@ -60,9 +60,7 @@ async fn clusters_learn_of_an_edit_only_at_the_next_apply() {
 #[tokio::test]
 async fn what_is_no_longer_wanted_goes_at_the_next_apply() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     f.dcm.delete_permission(&id, &PermissionName::new("permission-1").unwrap(), None).await.unwrap();
     f.apply(&id).await.unwrap();
     f.carry_out().await.unwrap();
@@ -88,9 +86,7 @@ async fn an_apply_that_changes_nothing_keeps_the_generation_and_looks_again() {
 #[tokio::test]
 async fn a_look_for_drift_repairs_it_and_does_not_touch_the_record() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     let before = f.dcm.logical_cloud(&id).await.unwrap().revision;
     f.clusters.with("default/c1", |cluster| cluster.objects.clear());
     f.dcm.resync(&id).await.unwrap();

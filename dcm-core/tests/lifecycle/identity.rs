@@ -34,9 +34,7 @@ async fn two_clouds_never_share_a_namespace_on_one_cluster() {
 #[tokio::test]
 async fn one_api_server_registered_twice_counts_once() {
     let f = fixture().await;
-    let first = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&first).await.unwrap();
-    f.carry_out().await.unwrap();
+    f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     // The second registration is unreachable when it is applied, so its identity is found out later.
     f.clusters.set_down("default/again", true);
     f.register(&["again"]).await.unwrap();
@@ -57,9 +55,7 @@ async fn one_api_server_registered_twice_counts_once() {
 #[tokio::test]
 async fn a_kubeconfig_that_leads_elsewhere_is_noticed() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     f.clusters.with("default/c1", |cluster| {
         cluster.identity = "somebody-else".to_owned();
         cluster.objects.clear();
@@ -74,9 +70,7 @@ async fn a_kubeconfig_that_leads_elsewhere_is_noticed() {
 #[tokio::test]
 async fn another_user_is_another_identity_on_the_cluster() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     let certificate = || async {
         let config = f.dcm.kubeconfig(&id, &ReferenceName::new("c1").unwrap()).await.unwrap();
         let config: serde_json::Value = serde_json::from_slice(config.expose_json()).unwrap();
@@ -95,9 +89,7 @@ async fn another_user_is_another_identity_on_the_cluster() {
 #[tokio::test]
 async fn a_certificate_is_renewed_at_two_thirds_of_its_life() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     let calls_of_a_look = || async {
         let before = f.clusters.with("default/c1", |cluster| cluster.calls);
         f.dcm.resync(&id).await.unwrap();

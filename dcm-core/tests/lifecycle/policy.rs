@@ -32,9 +32,7 @@ async fn a_permission_does_not_reach_into_another_logical_cloud() {
     let settings = Settings { policy, ..Settings::default() };
     let f = Fixture::with_settings(Arc::new(MemoryStore::new()), settings).await.unwrap();
     f.register(&["c1"]).await.unwrap();
-    let theirs = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&theirs).await.unwrap();
-    f.carry_out().await.unwrap();
+    f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     let ours = f.create_cloud("lc-2", "ns-2", &["c1"]).await.unwrap();
     let reaching = |namespace: &str| PermissionInput {
         namespace: Some(namespace.to_owned()),

@@ -14,9 +14,7 @@ use crate::support::{fixture, kind, overall};
 #[tokio::test]
 async fn terminate_leaves_nothing_and_waits_for_every_cluster() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     f.clusters.set_down("default/c2", true);
     f.dcm.terminate(&id, false).await.unwrap();
     f.carry_out().await.unwrap();
@@ -51,9 +49,7 @@ async fn a_cluster_that_was_never_reached_does_not_hold_terminate_up() {
 #[tokio::test]
 async fn delete_terminates_first_and_takes_the_children_along() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     assert_eq!(f.dcm.delete_logical_cloud(&id, None).await.unwrap(), Deletion::Accepted);
     // While it goes, its name is taken and nothing is added.
     assert_eq!(
@@ -87,9 +83,7 @@ async fn delete_of_what_is_on_no_cluster_is_done_at_once() {
 #[tokio::test]
 async fn a_deleted_reference_leaves_its_cluster_at_once() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     let c2 = ReferenceName::new("c2").unwrap();
     assert_eq!(f.dcm.delete_reference(&id, &c2, None, false).await.unwrap(), Deletion::Accepted);
     f.carry_out().await.unwrap();

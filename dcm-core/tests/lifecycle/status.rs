@@ -39,9 +39,7 @@ async fn a_cluster_that_is_down_holds_up_no_other_one_and_heals() {
 #[tokio::test]
 async fn a_status_shows_the_failure_of_the_last_attempt_and_not_of_one_before() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     f.clusters.set_down("default/c1", true);
     f.dcm.resync(&id).await.unwrap();
     f.carry_out().await.unwrap();
@@ -59,9 +57,7 @@ async fn a_status_shows_the_failure_of_the_last_attempt_and_not_of_one_before() 
 #[tokio::test]
 async fn what_is_about_to_be_removed_is_not_shown_as_created() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     let parts = async || {
         let clusters = f.dcm.status(&id).await.unwrap().clusters;
         clusters.into_iter().map(|(_, status)| status.unwrap().part(Part::Namespace)).collect::<Vec<_>>()
@@ -75,9 +71,7 @@ async fn what_is_about_to_be_removed_is_not_shown_as_created() {
 #[tokio::test]
 async fn what_was_reached_of_an_earlier_generation_is_not_shown_as_done() {
     let f = fixture().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     let binding = async || f.dcm.status(&id).await.unwrap().clusters[0].1.as_ref().unwrap().part(Part::RoleBinding);
     assert_eq!(binding().await, PartState::Created);
     f.dcm.revoke_user(&id).await.unwrap();

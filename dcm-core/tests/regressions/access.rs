@@ -19,10 +19,7 @@ use dcm_test_utils::{
 
 async fn applied(f: &Fixture, clusters: &[&str]) -> CloudId {
     f.register(clusters).await.unwrap();
-    let id = f.create_cloud("lc-1", "ns-1", clusters).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
-    id
+    f.create_applied("lc-1", "ns-1", clusters).await.unwrap()
 }
 
 async fn memory() -> (Fixture, Arc<MemoryStore>) {
@@ -153,12 +150,7 @@ async fn a_cluster_that_is_back_shows_no_failure_where_drift_is_only_reported() 
     let settings = Settings { drift: DriftPolicy::Report, ..Settings::default() };
     let f = Fixture::with_settings(Arc::new(MemoryStore::new()), settings).await.unwrap();
     let id = applied(&f, &["c1"]).await;
-    f.clusters.set_down("default/c1", true);
-    f.dcm.resync(&id).await.unwrap();
-    f.carry_out().await.unwrap();
-    f.clusters.set_down("default/c1", false);
-    f.clock.advance(Duration::from_secs(300));
-    f.carry_out().await.unwrap();
+    f.look_while_away(&id, "default/c1").await.unwrap();
     let status = f.dcm.status(&id).await.unwrap();
     assert_eq!(status.overall, Overall::Created);
     let status = status.clusters[0].1.as_ref().unwrap();

@@ -44,9 +44,7 @@ async fn a_user_who_comes_back_is_not_the_user_from_before() {
 #[tokio::test]
 async fn force_does_not_leave_a_living_cluster_as_it_is() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     let refusing = Failure::new(Reason::Forbidden, "no right to delete");
     f.clusters.with("default/c2", |cluster| cluster.failure = Some(refusing));
     let c2 = reference("c2");
@@ -64,9 +62,7 @@ async fn force_does_not_leave_a_living_cluster_as_it_is() {
 #[tokio::test]
 async fn every_failure_is_shown_by_a_part() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     f.clusters.with("default/c1", |cluster| cluster.identity = "somebody-else".to_owned());
     f.dcm.resync(&id).await.unwrap();
     f.carry_out().await.unwrap();

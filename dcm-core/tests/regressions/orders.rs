@@ -73,9 +73,7 @@ async fn an_acknowledged_apply_survives_a_clock_that_jumps() {
 #[tokio::test]
 async fn a_cloud_that_is_applied_again_is_not_created_at_once() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     f.dcm.terminate(&id, false).await.unwrap();
     f.carry_out().await.unwrap();
     f.apply(&id).await.unwrap();
@@ -126,9 +124,7 @@ async fn a_lost_encryption_key_is_reported_by_the_deadline() {
 #[tokio::test]
 async fn a_hiccup_long_after_apply_is_not_past_its_deadline() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     f.clock.advance(Duration::from_secs(3600));
     f.clusters.set_down("default/c1", true);
     f.dcm.resync(&id).await.unwrap();

@@ -72,9 +72,7 @@ async fn a_cloud_refers_to_a_cluster_once_only() {
 #[tokio::test]
 async fn a_reference_that_is_deleted_while_terminate_ends_goes() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     f.dcm.terminate(&id, false).await.unwrap();
     let order = f.dcm.waiting_orders(None, 10).await.unwrap().remove(0);
     let Work::Cloud(work) = f.dcm.open_order(&order).await.unwrap() else { panic!() };
@@ -95,9 +93,7 @@ async fn a_reference_that_is_deleted_while_terminate_ends_goes() {
 #[tokio::test]
 async fn a_reference_of_a_stopped_cloud_goes() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     f.dcm.stop(&id).await.unwrap();
     f.carry_out().await.unwrap();
     f.dcm.delete_reference(&id, &reference("c2"), None, false).await.unwrap();
@@ -110,9 +106,7 @@ async fn a_reference_of_a_stopped_cloud_goes() {
 #[tokio::test]
 async fn a_cluster_that_is_gone_for_good_can_be_taken_out() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     f.clusters.set_down("default/c2", true);
     let c2 = reference("c2");
     let delete = async |force| f.dcm.delete_reference(&id, &c2, None, force).await;
@@ -136,9 +130,7 @@ async fn a_reference_that_is_gone_is_not_in_the_status() {
     let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
     let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
     f.register(&["c1", "c2"]).await.unwrap();
-    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     f.dcm.terminate(&id, false).await.unwrap();
     f.carry_out().await.unwrap();
     // project, cloud, reference, reference again, delete; then nothing more.
@@ -158,9 +150,7 @@ async fn a_reference_that_is_gone_is_not_in_the_status() {
 #[tokio::test]
 async fn a_reference_that_was_never_applied_goes_at_once() {
     let f = memory().await;
-    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    f.apply(&id).await.unwrap();
-    f.carry_out().await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
     f.dcm.create_reference(&id, reference_input("c2").into()).await.unwrap();
     assert_eq!(f.dcm.delete_reference(&id, &reference("c2"), None, false).await.unwrap(), Deletion::Gone);
 }
