@@ -108,7 +108,7 @@ impl Api {
         version: &Version,
         manager: &str,
     ) -> Result<Value, CallError> {
-        self.patch(id, APPLY, manifest, version, &format!("fieldManager={}&force=true", object::encoded(manager))).await
+        self.patch(id, APPLY, manifest, version, &by(manager)).await
     }
 
     /// What such an apply would make of the object.
@@ -119,8 +119,7 @@ impl Api {
         version: &Version,
         manager: &str,
     ) -> Result<Value, CallError> {
-        let query = format!("{DRY}&fieldManager={}&force=true", object::encoded(manager));
-        self.patch(id, APPLY, manifest, version, &query).await
+        self.patch(id, APPLY, manifest, version, &format!("{DRY}&{}", by(manager))).await
     }
 
     /// Changes single fields of the object that `version` means.
@@ -284,6 +283,11 @@ impl Api {
             _ => {}
         }
     }
+}
+
+/// The query of an apply by a manager, who takes over what others had.
+fn by(manager: &str) -> String {
+    format!("fieldManager={}&force=true", object::encoded(manager))
 }
 
 fn refusal(code: u16, status: Value, retry_after: Option<u64>) -> Refusal {
