@@ -21,6 +21,7 @@ mod clusters;
 use clusters::{Clusters, KINDS};
 use dcm_core::tenancy::marks;
 use dcm_sim::{Cluster, ClusterOptions};
+use dcm_test_utils::patience::{until, until_so};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -42,11 +43,8 @@ impl Server {
             .spawn()
             .unwrap();
         let server = Self { child, base: format!("http://127.0.0.1:{port}"), client: reqwest::Client::new() };
-        let patience = Instant::now();
-        while server.client.get(format!("{}/readyz", server.base)).send().await.is_err() {
-            assert!(patience.elapsed() < Duration::from_secs(30), "the server does not come up");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let up = async || server.client.get(format!("{}/readyz", server.base)).send().await.is_ok();
+        until_so(Duration::from_secs(30), "up", up).await;
         server
     }
 
@@ -66,15 +64,11 @@ impl Server {
     }
 
     async fn wait_for(&self, cloud: &str, wanted: &str) {
-        let patience = Instant::now();
-        loop {
+        until(Duration::from_secs(60), wanted, async || {
             let (_, status) = self.get(&format!("{cloud}/status")).await;
-            if status["status"] == wanted {
-                return;
-            }
-            assert!(patience.elapsed() < Duration::from_secs(60), "not {wanted}: {status:#}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if status["status"] == wanted { Ok(()) } else { Err(status) }
+        })
+        .await;
     }
 }
 
@@ -264,12 +258,10 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
             all.push(now);
         }
         // The API server's own cache of bindings takes a moment.
-        let patience = Instant::now();
         let works = |kubeconfig| may_read(kubeconfig, folder.path());
         let (now, old) = all.split_last().unwrap();
-        while !works(now) || old.iter().rev().take(3).any(works) {
-            assert!(patience.elapsed() < Duration::from_secs(2), "round {round}: {}, {}", works(now), all.len());
-        }
+        let alone = async || works(now) && !old.iter().rev().take(3).any(works);
+        until_so(Duration::from_secs(2), format_args!("the only user in round {round}"), alone).await;
     }
     // Those from before stay dead.
     let (now, old) = all.split_last().unwrap();

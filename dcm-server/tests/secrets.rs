@@ -9,6 +9,7 @@ use std::{
 };
 
 use dcm_server::Config;
+use dcm_test_utils::patience::until;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -48,17 +49,13 @@ fn kubeconfig(user: &Value) -> Value {
 
 /// The secret part of the user's kubeconfig, when there is one.
 async fn issued(client: &reqwest::Client, lc: &str) -> String {
-    for _ in 0..1000 {
+    let kubeconfig = until(Duration::from_secs(20), "issued", async || {
         let answer = client.get(format!("{lc}/kubeconfig?cluster-reference=c0")).send().await.unwrap();
-        if answer.status() == 201 {
-            let kubeconfig = answer.json::<Value>().await.unwrap();
-            let user = &kubeconfig["users"][0]["user"];
-            let secret = user["client-key-data"].as_str().or_else(|| user["token"].as_str());
-            return secret.expect("a kubeconfig shows a key or a token").to_owned();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("no kubeconfig was issued");
+        if answer.status() == 201 { Ok(answer.json::<Value>().await.unwrap()) } else { Err(answer.status()) }
+    });
+    let user = &kubeconfig.await["users"][0]["user"];
+    let secret = user["client-key-data"].as_str().or_else(|| user["token"].as_str());
+    secret.expect("a kubeconfig shows a key or a token").to_owned()
 }
 
 #[tokio::test]

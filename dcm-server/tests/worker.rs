@@ -12,7 +12,13 @@ use dcm_core::{
 };
 use dcm_server::{Config, Running};
 use dcm_sim::{Cluster, ClusterOptions, Fault};
-use dcm_test_utils::builders::{cloud_id, cloud_input, metadata, provider, reference_input};
+use dcm_test_utils::{
+    builders::{cloud_id, cloud_input, metadata, provider, reference_input},
+    patience::{until, until_so},
+};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Setting {
     server: Running,
@@ -69,15 +75,11 @@ impl Setting {
     }
 
     async fn until_of(&self, id: &CloudId, what: &str, wanted: impl Fn(&CloudStatus) -> bool) -> CloudStatus {
-        let patience = Instant::now();
-        loop {
+        until(PATIENCE, what, async || {
             let status = self.dcm().status(id).await.unwrap();
-            if wanted(&status) {
-                return status;
-            }
-            assert!(patience.elapsed() < Duration::from_secs(30), "not {what}: {status:#?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            if wanted(&status) { Ok(status) } else { Err(format!("{status:#?}")) }
+        })
+        .await
     }
 
     async fn until_overall(&self, wanted: Overall) {
@@ -87,15 +89,8 @@ impl Setting {
     /// Waits until no order is left. The status says that all is done a moment before: what it is made of is
     /// recorded first, so that a crash in between loses nothing.
     async fn until_no_order_waits(&self) {
-        let patience = Instant::now();
-        loop {
-            let orders = self.dcm().waiting_orders(None, 10).await.unwrap();
-            if orders.is_empty() {
-                return;
-            }
-            assert!(patience.elapsed() < Duration::from_secs(30), "still waiting: {orders:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let none = async || self.dcm().waiting_orders(None, 10).await.unwrap().is_empty();
+        until_so(PATIENCE, "settled", none).await;
     }
 }
 

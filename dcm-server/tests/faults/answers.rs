@@ -1,7 +1,8 @@
 //! What answers is the API server, and not as it should.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dcm_test_utils::patience::until_so;
 use http::{Method, Uri};
 
 use crate::{
@@ -76,11 +77,7 @@ async fn a_cluster_that_says_when_is_asked_then() {
     setting.apply_a_change().await;
     setting.shows("429 with Retry-After").await;
     setting.others_are_not_held_up().await;
-    let patience = Instant::now();
-    while proxy.asked().len() < 2 {
-        assert!(patience.elapsed() < Duration::from_secs(30), "it is not asked again");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_so(Duration::from_secs(30), "asked again", async || proxy.asked().len() >= 2).await;
     let asked = proxy.asked();
     // What the clocks of two threads make of the same pause may differ by a few milliseconds.
     let pause = asked[1] - asked[0] + Duration::from_millis(20);

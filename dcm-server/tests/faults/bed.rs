@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use dcm_test_utils::patience::until;
 use http::{Method, Request};
 use kube::{
     Client, Config,
@@ -178,14 +179,10 @@ impl Admin {
 
     /// Waits until what is at a path is as wanted.
     pub(crate) async fn until(&self, path: &str, what: &str, wanted: impl Fn(&Value) -> bool) {
-        let end = tokio::time::Instant::now() + Duration::from_secs(60);
-        loop {
+        until(Duration::from_secs(60), format_args!("{what} at {path}"), async || {
             let now = self.get(path).await.unwrap_or_default();
-            if wanted(&now) {
-                return;
-            }
-            assert!(tokio::time::Instant::now() < end, "{path}: not {what}: {now:#}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            if wanted(&now) { Ok(()) } else { Err(now) }
+        })
+        .await;
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use dcm_core::{
@@ -17,7 +17,10 @@ use dcm_mesh::credential::UserCredentials;
 use dcm_server::worker::{Worker, WorkerHandle, WorkerSettings};
 use dcm_store::encryption::{AeadSealer, Keyring};
 use dcm_sync::kube::KubeSynchronizer;
-use dcm_test_utils::builders::{cloud_id, cloud_input, metadata, provider, reference_input};
+use dcm_test_utils::{
+    builders::{cloud_id, cloud_input, metadata, provider, reference_input},
+    patience::until,
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
@@ -78,11 +81,11 @@ async fn create(dcm: &Dcm, bed: &Bed, namespace: &str) -> CloudId {
 
 /// Waits until nothing is left to do, and all is there.
 async fn settled(dcm: &Dcm, id: &CloudId) {
-    let began = Instant::now();
-    while !dcm.waiting_orders(None, 1).await.unwrap().is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{:#?}", dcm.status(id).await.unwrap());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(Duration::from_secs(30), "settled", async || {
+        let waits = !dcm.waiting_orders(None, 1).await.unwrap().is_empty();
+        if waits { Err(format!("{:#?}", dcm.status(id).await.unwrap())) } else { Ok(()) }
+    })
+    .await;
     assert_eq!(dcm.status(id).await.unwrap().overall, Overall::Created);
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use dcm_server::{Config, Running};
 use dcm_sim::{Cluster, ClusterOptions};
+use dcm_test_utils::patience::{until, until_so};
 use serde_json::{Value, json};
 
 use crate::page;
@@ -78,11 +79,8 @@ impl Setting {
     pub(crate) async fn give_up_the_real_one(&self) {
         let path = format!("{LC}/cluster-references/real");
         self.send(self.client.delete(self.url(&format!("{path}?force=true")))).await;
-        let began = Instant::now();
-        while self.client.get(self.url(&path)).send().await.unwrap().status() != 404 {
-            assert!(began.elapsed() < PATIENCE, "the reference does not go");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let gone = async || self.client.get(self.url(&path)).send().await.unwrap().status() == 404;
+        until_so(PATIENCE, "without the reference", gone).await;
     }
 
     /// Registers the real cluster with another kubeconfig.
@@ -144,11 +142,8 @@ impl Setting {
 
     /// Waits until the other cluster has the newest role.
     pub(crate) async fn others_are_not_held_up(&self) {
-        let began = Instant::now();
-        while self.other.objects().get("roles.rbac.authorization.k8s.io", &self.namespace, &self.role()).is_none() {
-            assert!(began.elapsed() < Duration::from_secs(20), "the other cluster is held up");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let role = || self.other.objects().get("roles.rbac.authorization.k8s.io", &self.namespace, &self.role());
+        until_so(Duration::from_secs(20), "served on the other cluster", async || role().is_some()).await;
     }
 
     /// Waits until both clusters are as they should be.
@@ -169,20 +164,16 @@ impl Setting {
 
     /// Waits until the status is as wanted; no status on the way shows a secret.
     async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let began = Instant::now();
-        loop {
+        until(PATIENCE, what, async || {
             let text = self.read(&format!("{LC}/status")).await;
             let registration = self.read(&format!("{CLUSTERS}/real")).await;
             for secret in &self.secrets {
                 assert!(!text.contains(secret) && !registration.contains(secret), "a secret is shown");
             }
             let status: Value = serde_json::from_str(&text).unwrap();
-            if wanted(&status) {
-                return status;
-            }
-            assert!(began.elapsed() < PATIENCE, "not {what}: {status:#}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if wanted(&status) { Ok(status) } else { Err(status) }
+        })
+        .await
     }
 
     fn note_secrets(&mut self, kubeconfig: &Value) {

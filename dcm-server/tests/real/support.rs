@@ -7,6 +7,7 @@ use std::{
 };
 
 use dcm_server::{Config, Running};
+use dcm_test_utils::patience::{until, until_so};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -114,11 +115,7 @@ impl Fixture {
 
     /// Waits until nothing is at a path any more.
     pub(crate) async fn wait_until_gone(&self, path: &str) {
-        let patience = Instant::now();
-        while self.get(path).await.status != NOT_FOUND {
-            assert!(patience.elapsed() < PATIENCE, "{path} is still there");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until_so(PATIENCE, format_args!("without {path}"), async || self.get(path).await.status == NOT_FOUND).await;
     }
 
     pub(crate) async fn register(&self, name: &str, spec: Value) -> Reply {
@@ -209,15 +206,11 @@ impl Cloud<'_> {
 
     /// Waits until the status is as wanted.
     pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let patience = Instant::now();
-        loop {
+        until(PATIENCE, what, async || {
             let status = self.status().await;
-            if wanted(&status) {
-                return status;
-            }
-            assert!(patience.elapsed() < PATIENCE, "not {what}: {status:#}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            if wanted(&status) { Ok(status) } else { Err(status) }
+        })
+        .await
     }
 
     /// The cloud's uid, as it stands on all that is made for it.
@@ -306,11 +299,7 @@ pub(crate) fn permission(name: &str, group: &str, resources: &[&str], verbs: &[&
 
 /// Waits until something holds.
 pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now();
-    while !holds() {
-        assert!(patience.elapsed() < PATIENCE, "not {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_so(PATIENCE, what, async || holds()).await;
 }
 
 pub(crate) const NOT_FOUND: u16 = StatusCode::NOT_FOUND.as_u16();

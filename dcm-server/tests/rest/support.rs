@@ -1,8 +1,9 @@
 //! A server for one test, and a client for it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dcm_server::{Config, Running};
+use dcm_test_utils::patience::{until, until_so};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -10,6 +11,9 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs each test on every store: `memory::<name>` and `sled::<name>`.
 #[macro_export]
@@ -193,24 +197,17 @@ impl Dcm {
 
     /// Waits for a status.
     pub(crate) async fn wait_for(&self, status: &str) -> Value {
-        let until = Instant::now() + Duration::from_secs(30);
-        loop {
+        until(PATIENCE, status, async || {
             let now = self.get(&format!("{LC}/status")).await.expect(200);
-            if now["status"] == status {
-                return now;
-            }
-            assert!(Instant::now() < until, "not {status}: {now:#}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if now["status"] == status { Ok(now) } else { Err(now) }
+        })
+        .await
     }
 
     /// Waits until there is nothing at a path.
     pub(crate) async fn wait_until_gone(&self, path: &str) {
-        let until = Instant::now() + Duration::from_secs(30);
-        while self.get(path).await.status != StatusCode::NOT_FOUND {
-            assert!(Instant::now() < until, "{path} is still there");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let gone = async || self.get(path).await.status == StatusCode::NOT_FOUND;
+        until_so(PATIENCE, format_args!("without {path}"), gone).await;
     }
 
     /// Everything that can be read of the logical cloud, to show that nothing was changed.

@@ -2,7 +2,10 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use dcm_test_utils::rights::{self, ACCOUNT_NAMESPACE, CEILING, CLUSTER_ROLE};
+use dcm_test_utils::{
+    patience::until_so,
+    rights::{self, ACCOUNT_NAMESPACE, CEILING, CLUSTER_ROLE},
+};
 use futures_util::FutureExt as _;
 use kube::Client;
 use serde_json::{Value, json};
@@ -91,14 +94,11 @@ impl Account {
             }},
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        for _ in 0..200 {
+        until_so(Duration::from_secs(10), format_args!("given what {rule} says"), async || {
             let answer = call(&self.client, "POST", path, "application/json", &review).await;
-            if answer.is_ok_and(|answer| answer["status"]["allowed"] == true) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("the cluster does not give what {rule} says");
+            answer.is_ok_and(|answer| answer["status"]["allowed"] == true)
+        })
+        .await;
     }
 
     /// Takes away the account and whatever it may have been given.

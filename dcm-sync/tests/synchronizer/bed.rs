@@ -12,6 +12,7 @@ use dcm_core::{
     sync::ClusterAccess,
 };
 use dcm_sync::kube::{KubeOptions, KubeSynchronizer};
+use dcm_test_utils::patience::until_so;
 use http::{Method, Request};
 use kube::{Client, Config, config::Kubeconfig};
 use serde_json::{Value, json};
@@ -144,15 +145,20 @@ impl Bed {
         self.call("DELETE", path, "application/json", &options).await.unwrap();
     }
 
+    /// Makes a binding of ours anew, to a role that is not ours: what it refers to cannot be changed in its place.
+    pub(crate) async fn bind_to_another_role(&self, bindings: &str, name: &str) {
+        let path = format!("{bindings}/{name}");
+        let mut binding = self.there(&path).await;
+        self.delete(&path).await;
+        binding["metadata"] = json!({ "name": name, "labels": binding["metadata"]["labels"] });
+        binding["roleRef"]["name"] = json!("other");
+        self.post(bindings, binding).await;
+    }
+
     /// Waits until nothing is there any more.
     pub(crate) async fn gone(&self, path: &str) {
-        for _ in 0..300 {
-            if self.get(path).await.is_none() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{path} does not go");
+        let gone = async || self.get(path).await.is_none();
+        until_so(Duration::from_secs(30), format_args!("without {path}"), gone).await;
     }
 
     /// A kubeconfig for this cluster with a token.
@@ -232,11 +238,7 @@ pub(crate) async fn reads(kubeconfig: &Value, path: &str) -> Result<Value, u16> 
 
 /// Asks again until it is so, as long as an API server's own caches may take.
 pub(crate) async fn soon(within: Duration, so: impl AsyncFn() -> bool) {
-    let end = tokio::time::Instant::now() + within;
-    while !so().await {
-        assert!(tokio::time::Instant::now() < end, "it is not so within {within:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_so(within, "as it should be", so).await;
 }
 
 pub(crate) async fn call(

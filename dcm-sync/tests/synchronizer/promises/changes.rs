@@ -29,12 +29,7 @@ pub(crate) async fn a_report_says_what_was_made_changed_and_deleted(bed: &Bed) {
     bed.delete(&format!("{}/p-1", cloud.roles())).await;
     bed.merge(&format!("{}/P_2", cloud.roles()), json!({ "rules": [] })).await;
     bed.merge(&format!("{}/quota-1", cloud.quotas()), json!({ "spec": { "hard": { "services": "1" } } })).await;
-    let path = format!("{}/p-1", cloud.bindings());
-    let mut live = bed.there(&path).await;
-    bed.delete(&path).await;
-    live["metadata"] = json!({ "name": "p-1", "labels": live["metadata"]["labels"] });
-    live["roleRef"]["name"] = json!("other");
-    bed.post(&cloud.bindings(), live).await;
+    bed.bind_to_another_role(&cloud.bindings(), "p-1").await;
     let owner = cloud.owner();
     let labels = json!({ (marks::INSTALLATION): owner.store_id, (marks::CLOUD_UID): owner.cloud.as_str() });
     let forgotten = json!({

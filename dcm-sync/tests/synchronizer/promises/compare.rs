@@ -92,12 +92,7 @@ pub(crate) async fn a_comparison_foretells_an_apply_and_changes_nothing(bed: &Be
     bed.merge(&format!("{}/p-1", cloud.roles()), json!({ "rules": [] })).await;
     bed.delete(&format!("{}/P_2", cloud.bindings())).await;
     bed.merge(&format!("{}/quota-1", cloud.quotas()), json!({ "spec": { "hard": { "services": "0" } } })).await;
-    let path = format!("{}/p-1", cloud.bindings());
-    let mut live = bed.there(&path).await;
-    bed.delete(&path).await;
-    live["metadata"] = json!({ "name": "p-1", "labels": live["metadata"]["labels"] });
-    live["roleRef"]["name"] = json!("other");
-    bed.post(&cloud.bindings(), live).await;
+    bed.bind_to_another_role(&cloud.bindings(), "p-1").await;
     cloud.permissions().retain(|permission| permission.name.as_str() != "wide");
     cloud.permissions().push(permission("new", PermissionScope::Own));
     cloud.applied.spec.labels = [("area".to_owned(), "north".to_owned())].into();
