@@ -73,12 +73,32 @@ pub enum Precondition {
 /// An ordered range: the documents strictly below a prefix, from a position on, at most so many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// Documents whose key starts with these path segments and has at least one more.
-    pub prefix: Key,
+    /// Documents whose key starts with these path segments and has at least one more; all documents where there is none.
+    pub prefix: Option<Key>,
     /// Only keys strictly greater than this one. It need not exist.
     pub after: Option<Key>,
     /// At most this many documents; must not be 0.
     pub limit: usize,
+}
+
+impl Scan {
+    /// The first documents below a prefix.
+    #[must_use]
+    pub const fn below(prefix: Key, limit: usize) -> Self {
+        Self { prefix: Some(prefix), after: None, limit }
+    }
+
+    /// The first of all documents.
+    #[must_use]
+    pub const fn everything(limit: usize) -> Self {
+        Self { prefix: None, after: None, limit }
+    }
+
+    /// The same, but only what comes after a key.
+    #[must_use]
+    pub fn after(self, after: Option<Key>) -> Self {
+        Self { after, ..self }
+    }
 }
 
 /// A position in the stream of changes, from which a watch goes on.
@@ -156,11 +176,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`Error::Conflict`] where it is not, or where there is none; then nothing has changed.
     async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), Error>;
 
-    /// Streams the changes below a prefix: those after a position, or those from now on.
+    /// Streams the changes below a prefix (of all documents without one): those after a position, or those from now on.
     ///
     /// # Errors
     /// [`Error::Expired`] where the position is too old (or another store's): scan again, then watch.
-    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, Error>;
+    async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error>;
 
     /// A position such that everything acknowledged before this call lies at or before it.
     ///

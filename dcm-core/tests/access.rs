@@ -76,7 +76,7 @@ impl Bed {
     }
 
     async fn renewals(&self) -> Vec<Entry<Renewal>> {
-        let scan = Scan { prefix: "renewal".parse().unwrap(), after: None, limit: 100 };
+        let scan = Scan::below("renewal".parse().unwrap(), 100);
         self.store.list_page(scan).await.unwrap()
     }
 

@@ -78,7 +78,7 @@ impl Journal {
     }
 
     /// Streams the changes below a prefix, after a place or from now on.
-    pub(crate) fn watch(&self, prefix: &Key, from: Option<&Position>) -> Result<Changes, Error> {
+    pub(crate) fn watch(&self, prefix: Option<&Key>, from: Option<&Position>) -> Result<Changes, Error> {
         let (floor, last) = {
             let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
             (ring.floor(), ring.last())
@@ -94,7 +94,7 @@ impl Journal {
             ring: Arc::clone(&self.ring),
             tip: self.tip.subscribe(),
             tag: Arc::clone(&self.tag),
-            prefix: prefix.clone(),
+            prefix: prefix.cloned(),
             at,
             taken: VecDeque::new(),
             over: false,

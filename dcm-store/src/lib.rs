@@ -1,4 +1,4 @@
-//! Stores for DCM: memory and sled behind one trait, and the encryption of what they keep.
+//! Stores for DCM: memory, sled and MongoDB behind one trait, and the encryption of what they keep.
 //!
 //! A program that composes DCM calls [`open`] with a [`Config`] and holds an `Arc<dyn Store>` from then on;
 //! which backend stands behind it is nobody's business but the configuration's. The backends are public for
@@ -17,18 +17,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(any(feature = "memory", feature = "sled"))]
 mod changes;
 pub mod encryption;
 pub mod key;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 mod open;
-#[cfg(any(feature = "memory", feature = "sled"))]
 mod revision;
 #[cfg(feature = "sled")]
 pub mod sled;
 
+#[cfg(feature = "mongodb")]
+pub use mongodb::{MongoConfig, WatchMode};
 pub use open::{Config, InvalidUrl, OpenError, SledConfig, open};
 
 /// The largest document that the stores of this crate take, in bytes of JSON.

@@ -95,7 +95,7 @@ impl MemoryStore {
     }
 
     fn page(&self, scan: &Scan, after: Option<&Key>, limit: usize) -> Vec<Document> {
-        let Some(range) = key::range(&scan.prefix, after) else {
+        let Some(range) = key::range(scan.prefix.as_ref(), after) else {
             return Vec::new();
         };
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +144,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, Error> {
+    async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error> {
         self.journal.watch(prefix, from.as_ref())
     }
 

@@ -4,7 +4,7 @@ use dcm_core::store::{BoxError, Store};
 
 use crate::HISTORY;
 
-/// Which store to open, written as `memory:` or `sled:<path>`.
+/// Which store to open, written as `memory:`, `sled:<path>` or `mongodb://…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Config {
@@ -12,6 +12,9 @@ pub enum Config {
     Memory,
     /// sled, embedded in the process, in a directory of its own.
     Sled(SledConfig),
+    /// MongoDB.
+    #[cfg(feature = "mongodb")]
+    MongoDb(Box<crate::MongoConfig>),
 }
 
 /// Where sled keeps its files, and how much memory it may use.
@@ -40,12 +43,43 @@ pub enum InvalidUrl {
     /// There is a directory to be named, and it is not.
     #[error("a sled store needs a directory: write sled:<path>, for example sled:./dcm-data")]
     NoPath,
-    /// A store that a later release will have.
-    #[error("mongodb:// is not in this release yet; use memory: or sled:<path>")]
-    MongoDb,
+    /// A connection string that MongoDB's driver does not understand.
+    #[error(
+        "the MongoDB connection string cannot be read: {reason}; write mongodb://<user>:<password>@<host>:<port>/<database>?<options>, with % codes for special characters in user and password"
+    )]
+    MongoDb {
+        /// What is wrong with it, without user or password.
+        reason: String,
+    },
+    /// An option of a connection string that would break a promise of the store.
+    #[error("the MongoDB connection string may not set {option}: {advice}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Why not, and what to do.
+        advice: &'static str,
+    },
+    /// This build was made without the backend.
+    #[error("this program was built without the {backend} store: build it with the feature {backend}")]
+    NotBuilt {
+        /// The backend's and the feature's name.
+        backend: &'static str,
+    },
     /// Something else. The text is not shown: it may hold a password.
-    #[error("the store must be memory: (keeps nothing) or sled:<path>")]
+    #[error("the store must be memory: (keeps nothing), sled:<path>, or mongodb://<host>/<database>")]
     Unknown,
+}
+
+#[cfg(feature = "mongodb")]
+impl InvalidUrl {
+    /// What the driver says of a connection string, where that quotes neither user nor password.
+    pub(crate) fn mongodb(uri: &str, reason: &str) -> Self {
+        let authority = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+        let secret = authority.rsplit_once('@').map_or("", |(secret, _)| secret);
+        let quoted = secret.split([':', '@', '/', '%']).any(|part| !part.is_empty() && reason.contains(part));
+        let reason = if quoted { "its user, password or host is not written as it must be" } else { reason };
+        Self::MongoDb { reason: reason.to_owned() }
+    }
 }
 
 impl FromStr for Config {
@@ -58,7 +92,10 @@ impl FromStr for Config {
                 "" => Err(InvalidUrl::NoPath),
                 path => Ok(Self::Sled(SledConfig::new(path))),
             },
-            Some(("mongodb" | "mongodb+srv", _)) => Err(InvalidUrl::MongoDb),
+            #[cfg(feature = "mongodb")]
+            Some(("mongodb" | "mongodb+srv", _)) => Ok(Self::MongoDb(Box::new(crate::MongoConfig::new(text)?))),
+            #[cfg(not(feature = "mongodb"))]
+            Some(("mongodb" | "mongodb+srv", _)) => Err(InvalidUrl::NotBuilt { backend: "mongodb" }),
             _ => Err(InvalidUrl::Unknown),
         }
     }
@@ -114,6 +151,14 @@ pub enum OpenError {
         /// The system's own error.
         source: io::Error,
     },
+    /// A server cannot be reached or used.
+    #[error("{place} cannot be used as the store")]
+    Unreachable {
+        /// Hosts and database.
+        place: String,
+        /// The driver's own error.
+        source: BoxError,
+    },
     /// This build was made without the backend.
     #[error("this program was built without the {backend} store: build it with the feature {backend}")]
     NotBuilt {
@@ -136,6 +181,8 @@ pub async fn open(config: Config) -> Result<Arc<dyn Store>, OpenError> {
         Config::Sled(config) => Ok(Arc::new(crate::sled::SledStore::open(config).await?)),
         #[cfg(not(feature = "sled"))]
         Config::Sled(_) => Err(OpenError::NotBuilt { backend: "sled" }),
+        #[cfg(feature = "mongodb")]
+        Config::MongoDb(config) => Ok(Arc::new(crate::mongodb::MongoStore::open(*config).await?)),
     }
 }
 
@@ -157,14 +204,10 @@ mod tests {
     fn an_unusable_url_is_refused_with_what_is_allowed_and_without_quoting_it() {
         let refused = |text: &str| text.parse::<Config>().unwrap_err();
         assert_eq!(refused("sled:"), InvalidUrl::NoPath);
-        assert_eq!(refused("mongodb://u:secret@h"), InvalidUrl::MongoDb);
-        assert_eq!(refused("mongodb+srv://u:secret@h"), InvalidUrl::MongoDb);
         for text in ["", "memory", "memory:x", "redis://u:secret@h", "/var/lib/dcm"] {
             assert_eq!(refused(text), InvalidUrl::Unknown, "{text:?}");
         }
-        for error in [InvalidUrl::MongoDb, InvalidUrl::Unknown] {
-            let text = error.to_string();
-            assert!(text.contains("memory:") && text.contains("sled:<path>"), "{text}");
-        }
+        let text = InvalidUrl::Unknown.to_string();
+        assert!(text.contains("memory:") && text.contains("sled:<path>") && text.contains("mongodb://"), "{text}");
     }
 }

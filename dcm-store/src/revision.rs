@@ -1,4 +1,4 @@
-//! Revisions as numbers: one counter for the whole store, written as decimal text.
+//! Revisions: numbers of one counter for the whole store, written as decimal text, or random.
 
 use dcm_core::store::{Precondition, Revision};
 
@@ -39,6 +39,18 @@ impl From<&Precondition> for Expected {
             Precondition::AtRevision(revision) => Self::at(revision),
         }
     }
+}
+
+/// A revision that no other document has, or ever will have.
+#[cfg(feature = "mongodb")]
+pub(crate) fn random() -> Revision {
+    let mut bytes = [0_u8; 16];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        // Revisions that come twice are worse than none.
+        tracing::error!("the system gave no random bytes");
+        std::process::abort();
+    }
+    Revision::new(data_encoding::HEXLOWER.encode(&bytes))
 }
 
 pub(crate) fn write(number: u64) -> Revision {

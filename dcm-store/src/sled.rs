@@ -208,7 +208,7 @@ impl SledStore {
     /// Reads some documents on, and answers whether there may be more.
     async fn page(&self, scan: &Scan, found: &mut Vec<Document>) -> Result<bool, Error> {
         let after = found.last().map(|document| &document.key);
-        let Some(range) = key::range(&scan.prefix, after.or(scan.after.as_ref())) else {
+        let Some(range) = key::range(scan.prefix.as_ref(), after.or(scan.after.as_ref())) else {
             return Ok(false);
         };
         let mut newest = 0;
@@ -224,9 +224,11 @@ impl SledStore {
             let Some(item) = heads.next() else {
                 break;
             };
-            let (encoded, head) = item.map_err(|e| read_failed(&scan.prefix, e))?;
+            let (encoded, head) = item.map_err(|e| scan_failed(scan, e))?;
             let Some(key) = key::decode(&encoded) else {
-                return Err(corrupt(&scan.prefix, "a key below it is not of a known form"));
+                return Err(unavailable(
+                    "the store holds a key that is not of a known form: it is damaged, restore a backup",
+                ));
             };
             let finished = match self.finish(&key, &head).await? {
                 None => self.look_up(&key, &encoded).await?,
@@ -274,7 +276,7 @@ impl Store for SledStore {
         Ok(())
     }
 
-    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, Error> {
+    async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error> {
         self.journal.check()?;
         self.journal.watch(prefix, from.as_ref())
     }
@@ -312,6 +314,13 @@ fn join(writer: &Mutex<Option<JoinHandle<()>>>) {
 
 fn corrupt(key: &Key, reason: &str) -> Error {
     Error::Corrupt { key: key.clone(), reason: reason.to_owned() }
+}
+
+fn scan_failed(scan: &Scan, error: ::sled::Error) -> Error {
+    match &scan.prefix {
+        Some(prefix) => read_failed(prefix, error),
+        None => Error::Unavailable(Box::new(error)),
+    }
 }
 
 fn read_failed(key: &Key, error: ::sled::Error) -> Error {

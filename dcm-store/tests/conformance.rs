@@ -1,4 +1,4 @@
-//! Both stores keep what `Store` promises.
+//! All stores keep what `Store` promises.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::sync::Arc;
@@ -55,5 +55,28 @@ mod sled {
 
     dcm_test_utils::store_conformance!(empty);
     dcm_test_utils::forgetful_store_conformance!(forgetful);
+    dcm_test_utils::lasting_store_conformance!(place, open);
+}
+
+#[cfg(feature = "mongodb")]
+mod mongodb {
+    use dcm_test_utils::mongodb::fresh_database;
+
+    use super::*;
+
+    fn place() -> Option<String> {
+        fresh_database("the promises of the MongoDB store")
+    }
+
+    #[expect(clippy::ptr_arg, reason = "the suite gives a reference to what place() answers")]
+    async fn open(place: &String) -> Arc<dyn Store> {
+        dcm_store::open(place.parse().unwrap()).await.unwrap()
+    }
+
+    async fn empty() -> Option<(Arc<dyn Store>, ())> {
+        Some((open(&place()?).await, ()))
+    }
+
+    dcm_test_utils::store_conformance!(empty);
     dcm_test_utils::lasting_store_conformance!(place, open);
 }

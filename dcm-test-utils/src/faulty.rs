@@ -68,7 +68,7 @@ impl Store for FaultyStore {
         self.inner.delete(key, revision).await
     }
 
-    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, Error> {
+    async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error> {
         self.serve()?;
         self.inner.watch(prefix, from).await
     }

@@ -3,6 +3,7 @@
 pub mod builders;
 pub mod clusters;
 pub mod faulty;
+pub mod mongodb;
 pub mod patience;
 pub mod ports;
 pub mod rights;

@@ -21,13 +21,14 @@ pub mod shapes;
 pub mod watching;
 pub mod writing;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dcm_core::store::{Body, Document, Error, Key, Precondition, Revision, Scan, Store};
 
 /// Makes a test of every promise that all stores give.
 ///
-/// `store_conformance!(empty)` takes an async function that answers `(Arc<dyn Store>, impl Any)`.
+/// `store_conformance!(empty)` takes an async function that answers `(Arc<dyn Store>, impl Any)`, or an `Option` of
+/// that: `None`, which it should explain, leaves the suite out.
 #[macro_export]
 macro_rules! store_conformance {
     ($empty:path) => {
@@ -81,7 +82,7 @@ macro_rules! store_conformance {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
-                let (store, _guard) = $empty().await;
+                let Some((store, _guard)) = $crate::store::found($empty().await) else { return };
                 $crate::store::in_time($crate::store::$room::$promise(store)).await;
             }
         )*
@@ -105,7 +106,8 @@ macro_rules! forgetful_store_conformance {
 /// Makes a test of every promise of a store that outlives its process.
 ///
 /// `lasting_store_conformance!(place, open)` takes a function that answers a place for an empty store, and an
-/// async function that opens the store in a place (`&P`) as `Arc<dyn Store>`, several times one after the other.
+/// async function that opens the store in a place (`&P`) as `Arc<dyn Store>`, several times one after the other. The
+/// first may answer an `Option`: `None`, which it should explain, leaves the suite out.
 #[macro_export]
 macro_rules! lasting_store_conformance {
     ($place:path, $open:path) => {
@@ -121,12 +123,18 @@ macro_rules! lasting_store_conformance {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
-                let place = $place();
+                let Some(place) = $place().into() else { return };
                 let open = async || $open(&place).await;
                 $crate::store::in_time($crate::store::lasting::$promise(open)).await;
             }
         )*
     };
+}
+
+/// What a factory answered, where it could make a store at all.
+#[doc(hidden)]
+pub fn found<G>(made: impl Into<Option<(Arc<dyn Store>, G)>>) -> Option<(Arc<dyn Store>, G)> {
+    made.into()
 }
 
 /// Ends a test of a store that does not answer.
@@ -163,7 +171,7 @@ async fn get(store: &dyn Store, at: &str) -> Option<Document> {
 }
 
 async fn scan(store: &dyn Store, prefix: &str, after: Option<&str>, limit: usize) -> Vec<Document> {
-    let scan = Scan { prefix: key(prefix), after: after.map(key), limit };
+    let scan = Scan::below(key(prefix), limit).after(after.map(key));
     store.scan(scan).await.expect("scan")
 }
 

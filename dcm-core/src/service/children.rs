@@ -102,7 +102,7 @@ impl Dcm {
             Error::Invalid(faults)
         })?;
         let limit = page.limit.clamp(1, Page::LARGEST_LIMIT);
-        Ok(self.store().list_page(Scan { prefix, after, limit }).await?)
+        Ok(self.store().list_page(Scan::below(prefix, limit).after(after)).await?)
     }
 
     /// Creates a child of a logical cloud, at most so many.
@@ -136,7 +136,7 @@ impl Dcm {
 
     /// How many documents are below a prefix, as far as a limit.
     async fn count(&self, prefix: &Key, limit: usize) -> Result<usize, Error> {
-        let scan = Scan { prefix: prefix.clone(), after: None, limit };
+        let scan = Scan::below(prefix.clone(), limit);
         Ok(self.store().scan(scan).await?.len())
     }
 

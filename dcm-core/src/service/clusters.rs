@@ -242,7 +242,7 @@ impl Dcm {
     async fn view(&self, entry: Entry<Cluster>) -> Result<ClusterView, Error> {
         let health = self.health(&entry.value.uid).await?;
         let prefix = keys::cluster_uses(&entry.value.uid)?;
-        let page = Scan { prefix, after: None, limit: Page::LARGEST_LIMIT };
+        let page = Scan::below(prefix, Page::LARGEST_LIMIT);
         let uses = self.store().list_page::<ClusterUse>(page).await?;
         Ok(ClusterView {
             cluster: entry.value,

@@ -103,7 +103,7 @@ impl Dcm {
     /// # Errors
     /// [`Error::Store`].
     pub async fn waiting_orders(&self, after: Option<Key>, limit: usize) -> Result<Vec<Key>, Error> {
-        let scan = Scan { prefix: keys::orders()?, after, limit };
+        let scan = Scan::below(keys::orders()?, limit).after(after);
         Ok(self.store().scan(scan).await?.into_iter().map(|document| document.key).collect())
     }
 

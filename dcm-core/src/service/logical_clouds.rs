@@ -130,7 +130,7 @@ impl Dcm {
         let project = self.project(project).await?;
         let prefix = keys::logical_clouds(&project.value.uid)?;
         let after = page.after.as_deref().map(|name| prefix.child(name)).transpose()?;
-        let documents = self.store().scan(Scan { prefix, after, limit: page.limit }).await?;
+        let documents = self.store().scan(Scan::below(prefix, page.limit).after(after)).await?;
         let full = documents.len() == page.limit;
         let next = documents.last().filter(|_| full).map(|last| last.key.last().to_owned());
         let mut applied = Vec::new();
@@ -192,7 +192,7 @@ impl Dcm {
         let mut all: Vec<Document> = Vec::new();
         loop {
             let after = all.last().map(|document| document.key.clone());
-            let page = self.store().scan(Scan { prefix: prefix.clone(), after, limit: Page::LARGEST_LIMIT }).await?;
+            let page = self.store().scan(Scan::below(prefix.clone(), Page::LARGEST_LIMIT).after(after)).await?;
             let last = page.len() < Page::LARGEST_LIMIT;
             if all.is_empty() {
                 all = page;

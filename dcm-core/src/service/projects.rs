@@ -60,7 +60,7 @@ impl Dcm {
         let label = (WHAT, name.as_str());
         let held_by = async |uid: Uid| {
             let prefix = keys::logical_clouds(&uid)?;
-            let found = self.store().scan(Scan { prefix, after: None, limit: 11 }).await?;
+            let found = self.store().scan(Scan::below(prefix, 11)).await?;
             let names = found.iter().map(|cloud| cloud.key.last());
             Ok((!found.is_empty()).then(|| still_has(label, "logical clouds", names)))
         };

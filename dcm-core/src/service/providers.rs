@@ -60,7 +60,7 @@ impl Dcm {
         let label = (WHAT, name.as_str());
         let held_by = async |uid: Uid| {
             let prefix = keys::clusters(&uid)?;
-            let found = self.store().scan(Scan { prefix, after: None, limit: 11 }).await?;
+            let found = self.store().scan(Scan::below(prefix, 11)).await?;
             let names = found.iter().map(|cluster| cluster.key.last());
             Ok((!found.is_empty()).then(|| still_has(label, "clusters", names)))
         };

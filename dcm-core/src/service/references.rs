@@ -126,7 +126,7 @@ impl Dcm {
         }
         let (prefix, mut after, mut only) = (keys::references(&cloud.uid)?, None, None);
         loop {
-            let scan = Scan { prefix: prefix.clone(), after, limit: Page::LARGEST_LIMIT };
+            let scan = Scan::below(prefix.clone(), Page::LARGEST_LIMIT).after(after);
             let page = self.store().list_page::<ClusterReference>(scan).await?;
             after = page.last().map(|entry| entry.key.clone());
             let last = page.len() < Page::LARGEST_LIMIT;

@@ -28,7 +28,7 @@ impl Dcm {
     pub async fn renew_due(&self) -> Result<Option<Timestamp>, Error> {
         let mut after: Option<Key> = None;
         loop {
-            let scan = Scan { prefix: keys::renewals()?, after: after.take(), limit: PAGE };
+            let scan = Scan::below(keys::renewals()?, PAGE).after(after.take());
             let page = self.store().scan(scan).await?;
             let full = page.len() == PAGE;
             after = page.last().map(|last| last.key.clone());

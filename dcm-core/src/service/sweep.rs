@@ -32,7 +32,7 @@ impl Dcm {
     /// Removes all documents below a prefix.
     pub(super) async fn remove_below(&self, prefix: Key) -> Result<(), Error> {
         loop {
-            let scan = Scan { prefix: prefix.clone(), after: None, limit: Page::LARGEST_LIMIT };
+            let scan = Scan::below(prefix.clone(), Page::LARGEST_LIMIT);
             let page = self.store().scan(scan).await?;
             for document in &page {
                 self.store().remove(&document.key).await?;

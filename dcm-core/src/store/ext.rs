@@ -52,7 +52,7 @@ pub trait StoreExt: Store {
             let mut all: Vec<Entry<T>> = Vec::new();
             loop {
                 let after = all.last().map(|entry| entry.key.clone());
-                let page = Scan { prefix: prefix.clone(), after, limit: PAGE };
+                let page = Scan::below(prefix.clone(), PAGE).after(after);
                 let entries = self.list_page(page).await?;
                 let last = entries.len() < PAGE;
                 all.extend(entries);

@@ -110,7 +110,7 @@ impl Store for HookStore {
         self.fire(key, Call::Delete).await;
         self.inner.delete(key, revision).await
     }
-    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, StoreError> {
+    async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, StoreError> {
         self.inner.watch(prefix, from).await
     }
     async fn position(&self) -> Result<Position, StoreError> {
@@ -271,7 +271,7 @@ impl Store for CountingStore {
     async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), StoreError> {
         self.0.delete(key, revision).await
     }
-    async fn watch(&self, prefix: &Key, from: Option<Position>) -> Result<Changes, StoreError> {
+    async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, StoreError> {
         self.0.watch(prefix, from).await
     }
     async fn position(&self) -> Result<Position, StoreError> {

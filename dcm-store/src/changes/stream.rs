@@ -21,7 +21,7 @@ pub(super) struct Cursor {
     pub(super) ring: Arc<Mutex<Ring>>,
     pub(super) tip: watch::Receiver<Tip>,
     pub(super) tag: Arc<str>,
-    pub(super) prefix: Key,
+    pub(super) prefix: Option<Key>,
     pub(super) at: u64,
     pub(super) taken: VecDeque<Recorded>,
     pub(super) over: bool,
@@ -68,7 +68,7 @@ impl Cursor {
                 return Ok(true);
             }
             self.at = change.number;
-            if change.key.is_below(&self.prefix) {
+            if self.prefix.as_ref().is_none_or(|prefix| change.key.is_below(prefix)) {
                 self.taken.push_back(change.clone());
             }
         }

@@ -24,7 +24,7 @@ async fn put(store: &SledStore, at: &str, body: Body, precondition: Precondition
 }
 
 fn all(prefix: &str) -> Scan {
-    Scan { prefix: key(prefix), after: None, limit: 10 }
+    Scan::below(key(prefix), 10)
 }
 
 async fn waits<T>(future: impl Future<Output = T>) -> bool {
@@ -78,7 +78,7 @@ fn changes_of(at: &str, number: u64) -> crate::changes::Recorded {
 async fn a_dead_writer_makes_the_store_unavailable_but_not_what_is_durable() {
     let (store, _place) = empty().await;
     let revision = put(&store, "a/b", json("0"), Precondition::Absent).await.unwrap();
-    let mut changes = store.watch(&key("a"), None).await.unwrap();
+    let mut changes = store.watch(Some(&key("a")), None).await.unwrap();
     let orders = store.orders.as_ref().unwrap();
     assert!(orders.send(Order::Panic).await.is_ok());
 
@@ -89,7 +89,7 @@ async fn a_dead_writer_makes_the_store_unavailable_but_not_what_is_durable() {
     let delete = store.delete(&key("a/b"), &revision).await;
     assert!(matches!(delete, Err(Error::Unavailable(_))), "{delete:?}");
     assert!(matches!(store.ready().await, Err(Error::Unavailable(_))));
-    assert!(matches!(store.watch(&key("a"), None).await, Err(Error::Unavailable(_))));
+    assert!(matches!(store.watch(Some(&key("a")), None).await, Err(Error::Unavailable(_))));
     assert!(store.get(&key("a/b")).await.unwrap().is_some());
 }
 

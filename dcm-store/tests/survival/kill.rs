@@ -88,7 +88,7 @@ fn run_and_kill(round: u64, place: &Path) -> BTreeMap<u64, u64> {
 }
 
 async fn everything(store: &dyn Store, prefix: &str) -> BTreeMap<Key, Body> {
-    let scan = Scan { prefix: key(prefix), after: None, limit: usize::MAX };
+    let scan = Scan::below(key(prefix), usize::MAX);
     let found = store.scan(scan).await.expect("scan");
     found.into_iter().map(|d| (d.key, d.body)).collect()
 }

@@ -82,7 +82,7 @@ pub async fn a_position_from_before_resumes_or_is_expired(open: impl AsyncFn() -
     put(&*store, "a/b", numbered(1), Precondition::Absent).await.expect("put");
     drop(store);
     let store = open().await;
-    match store.watch(&key("a"), Some(position)).await {
+    match store.watch(Some(&key("a")), Some(position)).await {
         Err(Error::Expired) => {}
         Ok(mut changes) => {
             let first = changes.next().await.expect("a change");

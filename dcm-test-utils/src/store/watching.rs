@@ -21,7 +21,7 @@ async fn insert(store: &dyn Store, at: &str, n: u64) -> Revision {
 }
 
 async fn watch(store: &dyn Store, prefix: &str, from: Option<Position>) -> Changes {
-    store.watch(&key(prefix), from).await.expect("watch")
+    store.watch(Some(&key(prefix)), from).await.expect("watch")
 }
 
 async fn next(changes: &mut Changes) -> Event {
@@ -195,7 +195,7 @@ pub async fn every_watch_gets_every_change(store: AnyStore) {
 pub async fn a_position_of_another_store_is_expired(store: AnyStore) {
     insert(&*store, "a/b", 1).await;
     for text in ["", "x", "0", "0-0", "1", "-1", "0123456789abcdef-1"] {
-        let watch = store.watch(&key("a"), Some(Position::new(text))).await;
+        let watch = store.watch(Some(&key("a")), Some(Position::new(text))).await;
         assert!(matches!(watch, Err(Error::Expired)), "{text:?}");
     }
 }
@@ -206,7 +206,7 @@ pub async fn too_old_a_position_is_expired(store: AnyStore) {
     for n in 0..=SHORT_HISTORY as u64 {
         insert(&*store, &format!("a/{n}"), n).await;
     }
-    let watch_old = store.watch(&key("a"), Some(old)).await;
+    let watch_old = store.watch(Some(&key("a")), Some(old)).await;
     assert!(matches!(watch_old, Err(Error::Expired)));
     let young = store.position().await.expect("position");
     insert(&*store, "a/young", 1).await;

@@ -1,0 +1,212 @@
+//! A store that keeps everything in [MongoDB](https://www.mongodb.com/docs/manual/), through the official driver.
+//!
+//! # How it keeps its promises
+//! Every document is one MongoDB document (its form is in `record`), every write one conditional write of one
+//! document: an insert under a unique id, or a replacement or deletion of the document that has the expected revision. A revision is a
+//! random number, so it names the write too: after an answer was lost, the document tells whether that write happened.
+//!
+//! Writes are acknowledged when a majority has them in its journal; reads of one document are linearizable where the
+//! deployment can do that (a replica set or a sharded cluster), scans see what a majority has.
+//!
+//! # Caveats
+//! - A scan during the seconds in which a new primary is elected may come from the old one, and miss the newest writes.
+//! - A write that is repeated after its answer was lost, and that somebody overwrote twice or deleted meanwhile, stays
+//!   [`Error::OutcomeUnknown`].
+
+mod address;
+mod connect;
+mod failure;
+mod record;
+mod write;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use dcm_core::store::{Body, Changes, Document as Stored, Error, Key, Position, Precondition, Revision, Scan, Store};
+use futures_util::TryStreamExt;
+use mongodb::{
+    Client, Collection, Database,
+    bson::{Document, doc},
+    options::{Hint, ReadConcern},
+};
+use tokio::sync::Semaphore;
+
+pub use address::{MongoConfig, WatchMode};
+use connect::{Connected, PATHS, Topology};
+use write::Change;
+
+use crate::{OpenError, key, revision};
+
+/// Documents in MongoDB.
+///
+/// # Guarantees
+/// All of [`Store`]'s. A write goes on when its caller drops the future. A scan is not a snapshot: it sees each document as
+/// it was at some moment during the scan. No call takes longer than [`MongoConfig::deadline`] and [`MongoConfig::wait`] together.
+///
+/// # Caveats
+/// Those of the [module](self). Documents larger than 16 MiB less 8 KiB and keys longer than [`KEY_LIMIT`](key::KEY_LIMIT)
+/// are [`Error::TooLarge`].
+#[derive(Clone)]
+pub struct MongoStore(Arc<Inner>);
+
+struct Inner {
+    config: MongoConfig,
+    client: Client,
+    database: Database,
+    documents: Collection<Document>,
+    topology: Topology,
+    /// One place for each connection: the driver's own queue for them has no bound.
+    places: Semaphore,
+}
+
+impl MongoStore {
+    /// Reaches the server, and makes there what the store needs.
+    ///
+    /// # Errors
+    /// [`OpenError`], each saying what to do.
+    pub async fn open(config: MongoConfig) -> Result<Self, OpenError> {
+        let Connected { client, documents, connections, topology } = connect::connect(&config).await?;
+        let database = client.database(&config.database);
+        let places = Semaphore::new(connections);
+        Ok(Self(Arc::new(Inner { config, client, database, documents, topology, places })))
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.0.client.clone().shutdown().immediate(true).await;
+    }
+
+    /// Runs a call in a task of its own, in its place among the connections, and within its time.
+    ///
+    /// A driver's future that is dropped closes its connection; a task goes on when its caller goes away.
+    async fn run<T, F>(&self, late: Error, call: impl FnOnce(Arc<Inner>) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        let (wait, deadline) = (inner.config.wait, inner.config.deadline);
+        let work = call(Arc::clone(&inner));
+        let task = tokio::spawn(async move {
+            let place = tokio::time::timeout(wait, inner.places.acquire()).await;
+            let Ok(Ok(_place)) = place else {
+                return Err(unavailable("all connections to MongoDB are busy"));
+            };
+            tokio::time::timeout(deadline, work).await.unwrap_or(Err(late))
+        });
+        task.await.unwrap_or_else(|failed| Err(Error::Unavailable(Box::new(failed))))
+    }
+
+    async fn write(&self, key: &Key, change: Change) -> Result<(), Error> {
+        let late = Error::OutcomeUnknown { key: key.clone(), source: "MongoDB did not answer in time".into() };
+        let key = key.clone();
+        self.run(late, |inner| async move { inner.write(&key, change).await }).await
+    }
+}
+
+impl Inner {
+    /// One document as it is: what was acknowledged before is seen, whoever is the primary.
+    async fn read(&self, key: &Key) -> Result<Option<Document>, Error> {
+        let concern = match self.topology {
+            Topology::Standalone => ReadConcern::majority(),
+            Topology::ReplicaSet | Topology::Sharded => ReadConcern::linearizable(),
+        };
+        let find =
+            self.documents.find_one(doc! { "_id": key.as_str() }).read_concern(concern).max_time(self.config.attempt);
+        find.await.map_err(failure::of_read)
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Stored>, Error> {
+        let filter = filter(&scan);
+        let find = self.documents.find(filter).sort(doc! { "path": 1 }).hint(Hint::Name(PATHS.to_owned()));
+        let limit = i64::try_from(scan.limit).unwrap_or(i64::MAX);
+        let cursor = find.limit(limit).max_time(self.config.deadline).await.map_err(failure::of_read)?;
+        let records: Vec<Document> = cursor.try_collect().await.map_err(failure::of_read)?;
+        records.iter().map(record::read).collect()
+    }
+}
+
+/// Which documents a scan is about. The bounds of `_id` say nothing new, but tell a sharded cluster whom to ask.
+fn filter(scan: &Scan) -> Document {
+    let mut paths = Document::new();
+    let mut filter = Document::new();
+    if let Some(prefix) = &scan.prefix {
+        let (from, to) = record::paths(prefix);
+        paths.extend(doc! { "$gte": from, "$lt": to });
+        let (from, to) = record::ids(prefix);
+        filter.insert("_id", doc! { "$gte": from, "$lt": to });
+    }
+    if let Some(after) = &scan.after {
+        paths.insert("$gt", record::path(after));
+    }
+    if !paths.is_empty() {
+        filter.insert("path", paths);
+    }
+    filter
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
+        let key = key.clone();
+        let found = self.run(Error::Timeout, |inner| async move { inner.read(&key).await }).await?;
+        found.as_ref().map(record::read).transpose()
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Stored>, Error> {
+        self.run(Error::Timeout, |inner| async move { inner.scan(scan).await }).await
+    }
+
+    async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, Error> {
+        key::check_size(key, body.as_bytes().len())?;
+        let revision = revision::random();
+        let expected = match precondition {
+            Precondition::Absent => None,
+            Precondition::AtRevision(revision) => Some(revision),
+        };
+        let record = record::write(key, &body, revision.as_str(), expected.as_ref())?;
+        let change = match expected {
+            None => Change::Insert { record, revision: revision.clone() },
+            Some(expected) => Change::Replace { record, revision: revision.clone(), expected },
+        };
+        self.write(key, change).await?;
+        Ok(revision)
+    }
+
+    async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), Error> {
+        self.write(key, Change::Delete { expected: revision.clone() }).await
+    }
+
+    async fn watch(&self, _prefix: Option<&Key>, _from: Option<Position>) -> Result<Changes, Error> {
+        Err(unavailable("not yet"))
+    }
+
+    async fn position(&self) -> Result<Position, Error> {
+        Err(unavailable("not yet"))
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        let ping = |inner: Arc<Inner>| async move {
+            let ping = inner.database.run_command(doc! { "ping": 1 });
+            let answer = tokio::time::timeout(READY, ping).await.map_err(|_| Error::Timeout)?;
+            answer.map(drop).map_err(failure::of_read)
+        };
+        self.run(Error::Timeout, ping).await
+    }
+}
+
+/// How long a readiness probe waits for an answer.
+const READY: Duration = Duration::from_secs(2);
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoStore")
+            .field("config", &self.0.config)
+            .field("topology", &self.0.topology)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unavailable(reason: &str) -> Error {
+    Error::Unavailable(reason.into())
+}

@@ -1,0 +1,156 @@
+//! Servers of MongoDB's protocol for tests: one that is given, or one of a test's own, which it may stop, freeze and break.
+//!
+//! `testbed/mongodb start` prints the two variables that name them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what a test needs and cannot have ends it"
+)]
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::patience::until_so;
+
+/// The connection string of a server that tests may use, each with a database of its own.
+const URI: &str = "DCM_TEST_MONGODB_URI";
+
+/// The program of a server that tests may start.
+const SERVER: &str = "DCM_TEST_MONGODB_SERVER";
+
+#[allow(clippy::disallowed_methods, reason = "where the servers are comes from outside")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Says that a suite is left out, and fails where the environment demands that none is.
+fn skip(name: &str, what: &str) {
+    println!("SKIPPED ({name} is not set; eval \"$(testbed/mongodb start)\" sets it): {what}");
+    let demanded = variable("DCM_TEST_REQUIRE_REAL").is_some_and(|value| value == "1");
+    assert!(!demanded, "DCM_TEST_REQUIRE_REAL=1, but {name} is not set");
+}
+
+/// A connection string with a new database on the server that is given, or `None` where none is.
+///
+/// `what` is what is left out then.
+#[must_use]
+pub fn fresh_database(what: &str) -> Option<String> {
+    match variable(URI) {
+        Some(uri) => Some(with_database(&uri, &random_name())),
+        None => {
+            skip(URI, what);
+            None
+        }
+    }
+}
+
+/// A name for a database that no other test has.
+#[must_use]
+pub fn random_name() -> String {
+    format!("dcm-test-{:016x}", RandomState::new().hash_one(std::process::id()))
+}
+
+/// The same connection string with another database.
+#[must_use]
+pub fn with_database(uri: &str, database: &str) -> String {
+    let (scheme, rest) = uri.split_once("://").expect("a connection string");
+    let (place, options) = rest.split_once('?').map_or((rest, String::new()), |(p, o)| (p, format!("?{o}")));
+    let authority = place.split('/').next().unwrap_or_default();
+    format!("{scheme}://{authority}/{database}{options}")
+}
+
+/// A server of a test's own, in a process of its own. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    program: PathBuf,
+    options: Vec<String>,
+    data: PathBuf,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts one with these options and its data in a folder, or answers `None` where there is no program.
+    ///
+    /// `what` is what is left out then.
+    #[must_use]
+    pub async fn start(data: &Path, options: &[&str], what: &str) -> Option<Self> {
+        let Some(program) = variable(SERVER) else {
+            skip(SERVER, what);
+            return None;
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        drop(listener);
+        let options = options.iter().map(ToString::to_string).collect();
+        let mut server = Self { program: program.into(), options, data: data.to_owned(), port, child: None };
+        server.restart().await;
+        Some(server)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A connection string without user and options.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/", self.port)
+    }
+
+    /// Starts it again, with its data and at its address, and waits until it listens.
+    pub async fn restart(&mut self) {
+        self.kill();
+        let log = std::fs::File::create(self.data.with_extension("log")).expect("a log");
+        let child = Command::new(&self.program)
+            .args(["--port", &self.port.to_string(), "--storage-path"])
+            .arg(&self.data)
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.expect("the server starts"));
+        let listens = async || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+        until_so(Duration::from_secs(60), "listening", listens).await;
+    }
+
+    /// Ends it with SIGKILL; its data stay.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("kill");
+            child.wait().expect("its end");
+        }
+    }
+
+    /// Freezes it: it takes connections and answers nothing.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id();
+        let sent = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
