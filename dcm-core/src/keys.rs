@@ -3,6 +3,7 @@
 //! | key | document |
 //! |---|---|
 //! | `installation/this` | [`Installation`] |
+//! | `encryption/this` | [`Encryption`] |
 //! | `project/<project>` | [`Project`] |
 //! | `cluster-provider/<provider>` | [`ClusterProvider`] |
 //! | `cluster/<provider uid>/<cluster>` | [`Cluster`] |
@@ -24,6 +25,7 @@
 //! to a parent that no longer exists, is never seen, and is swept.
 //!
 //! [`Installation`]: crate::model::Installation
+//! [`Encryption`]: crate::model::Encryption
 //! [`Project`]: crate::model::Project
 //! [`ClusterProvider`]: crate::model::ClusterProvider
 //! [`Cluster`]: crate::model::Cluster
@@ -74,6 +76,8 @@ macro_rules! keys {
 keys! {
     /// This installation.
     installation(this: &str) = ["installation", this];
+    /// With which keys documents are encrypted.
+    encryption(this: &str) = ["encryption", this];
     /// All projects.
     projects() = ["project"];
     /// A project.

@@ -10,6 +10,7 @@ mod applied;
 mod cluster;
 mod cluster_reference;
 mod credential;
+mod encryption;
 pub mod kubeconfig;
 mod kv_pair;
 mod logical_cloud;
@@ -26,6 +27,7 @@ pub use applied::{Applied, AppliedReference, ReferencePage};
 pub use cluster::{CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, Connectivity};
 pub use cluster_reference::{ClusterReference, ClusterReferenceInput};
 pub use credential::{Credential, Proof, Renewal, renew_after};
+pub use encryption::{Encryption, Pass, PassPhase, SecretKind, Unreadable};
 pub use kubeconfig::{Kubeconfig, KubeconfigRules};
 pub use kv_pair::{KvPair, KvPairInput};
 pub use logical_cloud::{

@@ -80,6 +80,12 @@ mod base64 {
 /// Authenticated encryption with a random nonce, the document's key as associated data: a sealed value
 /// that is moved to another document does not open there.
 pub trait Sealer: Send + Sync + fmt::Debug {
+    /// The id of the key that seals.
+    fn current_key(&self) -> &str;
+
+    /// The ids of all keys that open, the one that seals among them and first.
+    fn key_ids(&self) -> Vec<&str>;
+
     /// Encrypts a secret for the document under `key`.
     ///
     /// # Errors
@@ -101,6 +107,15 @@ pub enum Error {
     UnknownKey {
         /// The missing key's id.
         key_id: String,
+    },
+    /// Stored documents may be sealed with keys that this process does not have.
+    #[error(
+        "stored documents may still be encrypted with {}, which the key file lacks: put the lines back until \
+         re-encryption has finished", key_ids.join(", ")
+    )]
+    KeysMissing {
+        /// The missing keys' ids.
+        key_ids: Vec<String>,
     },
     /// It was changed, or belongs to another document.
     #[error("the encrypted value of {key} is damaged or belongs to another document")]

@@ -16,6 +16,7 @@ mod previews;
 mod projects;
 mod providers;
 mod quotas;
+mod reencryption;
 mod references;
 mod renewals;
 mod reservations;
@@ -33,6 +34,7 @@ pub use kubeconfigs::IssuedKubeconfig;
 pub use logical_clouds::LogicalCloudView;
 pub use orders::Ordered;
 pub use previews::{Preview, Selection};
+pub use reencryption::{EncryptionView, Step as ReencryptionStep};
 pub use references::Deletion;
 pub use status::{CloudStatus, Overall};
 
@@ -205,10 +207,11 @@ impl Default for Page {
 pub type Expected<'a> = Option<&'a Revision>;
 
 impl Dcm {
-    /// Opens DCM on its ports: reads, or makes, the installation's id.
+    /// Opens DCM on its ports: reads, or makes, the installation's id, and records that the current encryption key
+    /// may be in use from here on.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Store`]; [`Error::Secret`] where an encryption key is missing that stored documents may need.
     pub async fn open(ports: Ports, settings: Settings) -> Result<Self, Error> {
         let installation = installation::read_or_make(&ports).await?;
         Ok(Self { ports, settings: Arc::new(settings), installation, looks: Arc::default() })

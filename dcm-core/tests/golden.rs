@@ -9,9 +9,10 @@ use dcm_core::{
     lifecycle::{AppliedPointer, Lifecycle, Phase},
     model::{
         AdoptionPolicy, Applied, AppliedReference, Cluster, ClusterHealth, ClusterProvider, ClusterReference,
-        ClusterStatus, ClusterUse, Connectivity, Credential, DeletePolicy, Drift, Goal, Installation, KvPair, Level,
-        LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, PermissionScope, Project, Proof, Quota,
-        ReferencePage, Renewal, Reservation, Uid, User, UserPermission, UserType,
+        ClusterStatus, ClusterUse, Connectivity, Credential, DeletePolicy, Drift, Encryption, Goal, Installation,
+        KvPair, Level, LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, Pass, PassPhase, PermissionScope,
+        Project, Proof, Quota, ReferencePage, Renewal, Reservation, SecretKind, Uid, Unreadable, User, UserPermission,
+        UserType,
     },
     secret::Sealed,
     store::{Body, Key, Stored},
@@ -106,6 +107,30 @@ fn object() -> ObjectId {
 #[test]
 fn installation_keeps_its_shape() {
     holds(&Installation { id: uid(1), created_at: time(), canary: sealed() });
+}
+
+#[test]
+fn encryption_keeps_its_shape() {
+    let in_use = ["0123456789abcdef".to_owned(), "fedcba9876543210".to_owned()];
+    let record = Encryption { in_use: in_use[..1].iter().cloned().collect(), pass: None };
+    holds(&record);
+    let pass = Pass {
+        target: in_use[1].clone(),
+        phase: PassPhase::ReEncrypting,
+        position: Some("credential/u/lc-cl-1".parse().unwrap()),
+        clean: false,
+        looked_at: 100,
+        total: Some(5000),
+        reencrypted: 99,
+        failed: 1,
+        failures: vec![Unreadable {
+            document: "cluster/u/c1".parse().unwrap(),
+            reason: "it cannot be read".to_owned(),
+        }],
+        started_at: time(),
+        touched_at: time(),
+    };
+    holds_as(&Encryption { in_use: in_use.into(), pass: Some(pass) }, ".pass");
 }
 
 #[test]
@@ -385,4 +410,39 @@ fn what_only_the_next_release_knows_does_not_stop_this_one() {
     let status: ClusterStatus = Body::from_json(next.into_bytes()).read(&key).unwrap();
     assert_eq!(status.reason(), Some(Reason::Other));
     assert!(status.parts.contains_key(&Part::Other));
+}
+
+/// Where in a document a sealed value lies, as JSON pointers.
+fn sealed_values(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    let serde_json::Value::Object(fields) = value else {
+        if let serde_json::Value::Array(items) = value {
+            items.iter().enumerate().for_each(|(i, item)| sealed_values(item, &format!("{at}/{i}"), found));
+        }
+        return;
+    };
+    if ["key-id", "nonce", "ciphertext"].iter().all(|field| fields.contains_key(*field)) {
+        found.push(at.to_owned());
+    }
+    fields.iter().for_each(|(name, field)| sealed_values(field, &format!("{at}/{name}"), found));
+}
+
+/// A sealed value that a pass does not know would be lost with the key that it was sealed with.
+#[test]
+fn every_sealed_value_is_one_that_a_new_key_finds() {
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")).unwrap() {
+        let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
+        let kind = golden["kind"].as_str().unwrap().to_owned();
+        let mut found = Vec::new();
+        sealed_values(&golden["document"], "", &mut found);
+        seen.extend(found.into_iter().map(|pointer| (kind.clone(), pointer)));
+    }
+    seen.sort();
+    seen.dedup();
+    let mut known: Vec<(String, String)> = SecretKind::all()
+        .iter()
+        .flat_map(|kind| kind.sealed.iter().map(|pointer| (kind.kind.to_owned(), (*pointer).to_owned())))
+        .collect();
+    known.sort();
+    assert_eq!(seen, known, "the golden files hold sealed values that SecretKind does not name, or fewer");
 }

@@ -2,7 +2,8 @@
 //!
 //! [`AeadSealer`] implements the port [`Sealer`] with AES-256-GCM. Its keys come from a [`Keyring`]: one
 //! current key, which seals, and older ones, which open what they once sealed. To replace a key, put a new
-//! line at the top of the key file; once every document has been written again, the old line can go.
+//! line at the top of the key file ([`rotate`]); the server then encrypts every document with it, says when that is
+//! done, and refuses to start where a line went too early.
 
 mod keyring;
 
@@ -42,7 +43,8 @@ const NONCE_LEN: usize = 12;
 /// # Caveats
 /// Random nonces allow some four billion seals with one key before a repetition becomes thinkable.
 pub struct AeadSealer {
-    current: String,
+    /// The keys' ids, the current one first.
+    ids: Vec<String>,
     keys: HashMap<String, LessSafeKey>,
 }
 
@@ -52,12 +54,13 @@ impl AeadSealer {
     /// # Errors
     /// [`Error::Crypto`] where the cryptography fails.
     pub fn new(keyring: Keyring) -> Result<Self, Error> {
-        let mut keys = HashMap::new();
+        let (mut ids, mut keys) = (Vec::new(), HashMap::new());
         for (id, bytes) in keyring.keys() {
             let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(crypto)?;
+            ids.push(id.to_owned());
             keys.insert(id.to_owned(), LessSafeKey::new(key));
         }
-        Ok(Self { current: keyring.current_id().to_owned(), keys })
+        Ok(Self { ids, keys })
     }
 
     fn key(&self, id: &str) -> Result<&LessSafeKey, Error> {
@@ -66,6 +69,14 @@ impl AeadSealer {
 }
 
 impl Sealer for AeadSealer {
+    fn current_key(&self) -> &str {
+        self.ids.first().map_or("", String::as_str)
+    }
+
+    fn key_ids(&self) -> Vec<&str> {
+        self.ids.iter().map(String::as_str).collect()
+    }
+
     fn seal(&self, key: &Key, secret: &Secret) -> Result<Sealed, Error> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).map_err(crypto)?;
@@ -73,10 +84,11 @@ impl Sealer for AeadSealer {
         // before, so that the buffer does not move and leave plaintext behind.
         let mut ciphertext = Vec::with_capacity(secret.expose().len() + AES_256_GCM.tag_len());
         ciphertext.extend_from_slice(secret.expose());
-        self.key(&self.current)?
+        let current = self.current_key();
+        self.key(current)?
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated_data(key), &mut ciphertext)
             .map_err(crypto)?;
-        Ok(Sealed { key_id: self.current.clone(), nonce: nonce.to_vec(), ciphertext })
+        Ok(Sealed { key_id: current.to_owned(), nonce: nonce.to_vec(), ciphertext })
     }
 
     fn open(&self, key: &Key, sealed: &Sealed) -> Result<Secret, Error> {
@@ -94,7 +106,7 @@ impl Sealer for AeadSealer {
 
 impl fmt::Debug for AeadSealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AeadSealer").field("current", &self.current).field("keys", &self.keys.len()).finish()
+        f.debug_struct("AeadSealer").field("keys", &self.ids).finish()
     }
 }
 

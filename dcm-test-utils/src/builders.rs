@@ -9,6 +9,7 @@ use dcm_core::{
         ClusterInput, ClusterReferenceInput, LogicalCloudInput, MetadataInput, PermissionInput, QuotaInput, UserInput,
     },
     name::{LogicalCloudName, ProjectName, ProviderName},
+    secret::Sealer,
     service::{Attempt, CloudId, Conclusion, Dcm, Ports, Settings, Work},
     store::Store,
 };
@@ -47,11 +48,19 @@ impl Fixture {
     /// # Errors
     /// The store's.
     pub async fn with_settings(store: Arc<dyn Store>, settings: Settings) -> Result<Self, Error> {
+        Self::sealing(store, Arc::new(TransparentSealer), settings).await
+    }
+
+    /// A DCM on a store, with a sealer of the test's own.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sealing(store: Arc<dyn Store>, sealer: Arc<dyn Sealer>, settings: Settings) -> Result<Self, Error> {
         let (clusters, clock, wake) =
             (Arc::<FakeClusters>::default(), Arc::<ManualClock>::default(), Arc::<RecordingWake>::default());
         let ports = Ports {
             store,
-            sealer: Arc::new(TransparentSealer),
+            sealer,
             credentials: Arc::new(FakeCredentials),
             synchronizer: Arc::clone(&clusters) as _,
             clock: Arc::clone(&clock) as _,
@@ -69,6 +78,14 @@ impl Fixture {
     /// The store's.
     pub async fn restarted(&self) -> Result<Dcm, Error> {
         Dcm::open(self.ports.clone(), self.dcm.settings().clone()).await
+    }
+
+    /// The same installation after a restart with other encryption keys.
+    ///
+    /// # Errors
+    /// The store's, and those of keys that are missing.
+    pub async fn restarted_with(&self, sealer: Arc<dyn Sealer>) -> Result<Dcm, Error> {
+        Dcm::open(Ports { sealer, ..self.ports.clone() }, self.dcm.settings().clone()).await
     }
 
     /// Registers clusters with the default provider.

@@ -88,10 +88,21 @@ impl Entropy for CountingEntropy {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TransparentSealer;
 
+/// The id of the one key that [`TransparentSealer`] has.
+const TRANSPARENT: &str = "transparent";
+
 impl Sealer for TransparentSealer {
+    fn current_key(&self) -> &str {
+        TRANSPARENT
+    }
+
+    fn key_ids(&self) -> Vec<&str> {
+        vec![TRANSPARENT]
+    }
+
     fn seal(&self, key: &Key, secret: &Secret) -> Result<Sealed, SecretError> {
         Ok(Sealed {
-            key_id: "transparent".to_owned(),
+            key_id: TRANSPARENT.to_owned(),
             nonce: key.as_str().as_bytes().to_vec(),
             ciphertext: secret.expose().iter().map(|byte| !byte).collect(),
         })

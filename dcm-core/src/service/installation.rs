@@ -1,4 +1,4 @@
-use super::Ports;
+use super::{Ports, reencryption};
 use crate::{
     error::Error,
     keys,
@@ -10,12 +10,14 @@ use crate::{
 /// The installation's id, made on first use. Of several processes that start at once, one wins.
 ///
 /// # Errors
-/// [`Error::Secret`] where the encryption key is not the one that the data was written with: better now than
+/// [`Error::Secret`] where an encryption key is missing that the data may have been written with: better now than
 /// at the first secret.
 pub(super) async fn read_or_make(ports: &Ports) -> Result<Uid, Error> {
     let key = keys::installation("this")?;
     loop {
-        if let Some(found) = ports.store.load::<Installation>(&key).await? {
+        let found = ports.store.load::<Installation>(&key).await?;
+        reencryption::admit(ports, found.as_ref().map(|entry| &entry.value)).await?;
+        if let Some(found) = found {
             ports.sealer.open(&key, &found.value.canary)?;
             return Ok(found.value.id);
         }

@@ -180,6 +180,12 @@ impl Synchronizer for HookClusters {
 pub(crate) struct LosingSealer(pub(crate) std::sync::atomic::AtomicBool);
 
 impl Sealer for LosingSealer {
+    fn current_key(&self) -> &str {
+        TransparentSealer.current_key()
+    }
+    fn key_ids(&self) -> Vec<&str> {
+        TransparentSealer.key_ids()
+    }
     fn seal(&self, key: &Key, secret: &Secret) -> Result<Sealed, SecretError> {
         TransparentSealer.seal(key, secret)
     }
