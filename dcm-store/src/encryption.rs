@@ -6,6 +6,7 @@
 //! done, and refuses to start where a line went too early.
 
 mod keyring;
+mod rotation;
 
 use std::{collections::HashMap, fmt};
 
@@ -20,6 +21,7 @@ use dcm_core::{
 };
 
 pub use keyring::{Keyring, KeyringError};
+pub use rotation::{Change, rotate};
 
 /// Keeps these associated data apart from all others that the same key may ever authenticate.
 const DOMAIN: &[u8] = b"dcm-sealed-v1\0";

@@ -49,6 +49,17 @@ pub enum KeyringError {
         /// The key's id.
         id: String,
     },
+    /// There is no key of that id.
+    #[error("there is no encryption key {id}; there are {known}")]
+    NoSuchKey {
+        /// The id that was asked for.
+        id: String,
+        /// The ids that there are.
+        known: String,
+    },
+    /// There are more keys than are ever read.
+    #[error("a key file has at most {FILE_LIMIT} bytes: remove lines of keys that are not in use any more")]
+    TooLong,
     /// Others could read the file.
     #[error(
         "the key file {} can be used by its group or by others (mode {mode:03o}): run chmod 600 on it, and replace the key if somebody may have read it", path.display()
@@ -74,7 +85,7 @@ pub enum KeyringError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried: "read" or "created".
+        /// What was tried: "read", "created", "locked" or "replaced".
         doing: &'static str,
         /// The system's own error.
         source: io::Error,
@@ -125,8 +136,9 @@ impl Keyring {
         let file = File::open(path).map_err(failed)?;
         check_mode(path, &file)?;
         let mut text = Zeroizing::new(String::new());
-        file.take(FILE_LIMIT).read_to_string(&mut text).map_err(failed)?;
-        text.parse().map_err(|source| KeyringError::Content { path: path.to_owned(), source: Box::new(source) })
+        file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
+        let keyring = if text.len() as u64 > FILE_LIMIT { Err(KeyringError::TooLong) } else { text.parse() };
+        keyring.map_err(|source| KeyringError::Content { path: path.to_owned(), source: Box::new(source) })
     }
 
     /// The id of the key that seals.
@@ -135,11 +147,41 @@ impl Keyring {
         self.0.first().map_or("", |key| &key.id)
     }
 
+    /// The ids of all keys, the current one first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.id.as_str())
+    }
+
+    /// Puts a new random key at a place.
+    pub(super) fn add_random(&mut self, at: usize) -> Result<(), KeyringError> {
+        let Self(new) = Self::random()?;
+        self.0.splice(at..at, new);
+        Ok(())
+    }
+
+    /// Puts a key first.
+    pub(super) fn make_current(&mut self, id: &str) -> Result<(), KeyringError> {
+        let Some(at) = self.0.iter().position(|key| key.id == id) else {
+            let known = self.ids().collect::<Vec<_>>().join(", ");
+            return Err(KeyringError::NoSuchKey { id: id.to_owned(), known });
+        };
+        if let Some(first) = self.0.get_mut(..=at) {
+            first.rotate_right(1);
+        }
+        Ok(())
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|key| (key.id.as_str(), &key.bytes[..]))
     }
 
-    fn text(&self) -> Zeroizing<String> {
+    /// The text of a key file, which can be read again.
+    pub(super) fn file_text(&self) -> Result<Zeroizing<String>, KeyringError> {
+        let text = self.text();
+        if text.len() as u64 > FILE_LIMIT { Err(KeyringError::TooLong) } else { Ok(text) }
+    }
+
+    pub(super) fn text(&self) -> Zeroizing<String> {
         // Room for all before, so that no key is left behind where the text would have to move.
         let line = LINE.len() + BASE64.encode_len(KEY_LEN) + 1;
         let mut text = Zeroizing::new(String::with_capacity(line * self.0.len()));
@@ -225,6 +267,17 @@ fn check_mode(_: &Path, _: &File) -> Result<(), KeyringError> {
 
 /// Writes a file beside the path and links it there, which fails where there is something already.
 fn create(path: &Path, text: &str) -> io::Result<()> {
+    let draft = write_draft(path, text)?;
+    let linked = fs::hard_link(&draft, path);
+    let removed = fs::remove_file(&draft);
+    linked?;
+    removed?;
+    sync_directory(path)
+}
+
+/// Writes a file beside the path that only its owner can use, and has it on the disk. Leaves none behind where it
+/// fails.
+pub(super) fn write_draft(path: &Path, text: &str) -> io::Result<PathBuf> {
     let mut salt = [0; 8];
     rand::fill(&mut salt).map_err(io::Error::other)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -237,16 +290,17 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&draft).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::hard_link(&draft, path)
+        file.sync_all()
     });
-    let removed = fs::remove_file(&draft);
-    written?;
-    removed?;
-    sync_directory(path)
+    if let Err(error) = written {
+        // The first failure is the one to tell of.
+        drop(fs::remove_file(&draft));
+        return Err(error);
+    }
+    Ok(draft)
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
