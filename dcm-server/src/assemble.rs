@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::{Config, SynchronizerKind},
     http::{Edge, Limits, Server, Shared, Trust},
+    reencryption::Reencryption,
     simulated::SimulatedSynchronizer,
     worker::{Worker, WorkerHandle, WorkerSettings},
 };
@@ -44,6 +45,7 @@ pub struct Running {
     dcm: Dcm,
     http: Server,
     worker: WorkerHandle,
+    reencryption: Reencryption,
     simulation: Option<Simulation>,
 }
 
@@ -82,6 +84,9 @@ pub enum StartError {
          registered kubeconfigs cannot be read"
     )]
     WrongKey(#[source] secret::Error),
+    /// A line of the key file went too early.
+    #[error("--encryption-key-file lacks keys that the data may still need")]
+    KeysMissing(#[source] secret::Error),
     /// The store does not serve.
     #[error("the first records cannot be read or written")]
     Records(#[from] Error),
@@ -110,6 +115,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let process = system::process_id(&*ports.entropy);
     let dcm = Dcm::open(ports, config.settings()).await.map_err(|error| match error {
+        Error::Secret(error @ secret::Error::KeysMissing { .. }) => StartError::KeysMissing(error),
         Error::Secret(error) => StartError::WrongKey(error),
         other => StartError::Records(other),
     })?;
@@ -118,7 +124,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let edge = Edge::new(shared, Trust::new(&config.allowed_host), process);
     let http = Server::start(listener, edge).map_err(failed)?;
     let worker = worker.start(dcm.clone());
-    Ok(Running { dcm, http, worker, simulation })
+    let reencryption = Reencryption::start(dcm.clone(), config.key_file());
+    Ok(Running { dcm, http, worker, reencryption, simulation })
 }
 
 impl Running {
@@ -144,6 +151,7 @@ impl Running {
     /// store. What was ordered and is not done goes on at the next start.
     pub async fn stop(self) {
         self.http.stop().await;
+        self.reencryption.stop().await;
         self.worker.stop().await;
         if let Some(simulation) = self.simulation {
             simulation.shutdown().await;

@@ -6,6 +6,7 @@ mod clusters;
 mod condition;
 mod dto;
 mod edge;
+mod encryption;
 mod health;
 mod kubeconfigs;
 mod kv_pairs;

@@ -12,8 +12,14 @@
 //! ```
 
 mod assemble;
+pub mod cli {
+    //! What the command line can do beside serving.
+
+    pub mod rotate_key;
+}
 pub mod config;
 mod http;
+mod reencryption;
 pub mod shutdown;
 pub mod simulated;
 mod status;

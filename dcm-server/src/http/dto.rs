@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod encryption;
 mod kv_pair;
 mod logical_cloud;
 mod metadata;
@@ -20,6 +21,7 @@ use dcm_core::fault::Faults;
 
 pub(crate) use access::RevokedAnswer;
 pub(crate) use cluster::{ClusterAnswer, from_multipart};
+pub(crate) use encryption::EncryptionAnswer;
 pub(crate) use kv_pair::KvPairAnswer;
 pub(crate) use logical_cloud::{LogicalCloudAnswer, UserKey};
 pub(crate) use metadata::RecordAnswer;

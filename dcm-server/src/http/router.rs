@@ -6,8 +6,8 @@ use axum::{
 };
 
 use super::{
-    App, cloud_status, clusters, health, kubeconfigs, kv_pairs, logical_clouds, orders, permissions, previews,
-    problem::Problem, projects, providers, quotas, references,
+    App, cloud_status, clusters, encryption, health, kubeconfigs, kv_pairs, logical_clouds, orders, permissions,
+    previews, problem::Problem, projects, providers, quotas, references,
 };
 use crate::status::Kind;
 
@@ -16,6 +16,7 @@ pub(super) fn router(app: App) -> Router {
     clouds(registry(Router::new()))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/v2/encryption", get(encryption::read))
         .fallback(async || Problem::new(Kind::NoSuchPath, "no resource has this path; all of them lie below /v2"))
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::Method, "the header field Allow says which methods are possible here")
