@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::telemetry::chain;
 
 /// How many documents a step looks at: so many writes, one after the other, at most.
-const PAGE: usize = 100;
+const PAGE: usize = 500;
 
 /// How often the progress is logged.
 const TELL_EVERY: Duration = Duration::from_secs(10);

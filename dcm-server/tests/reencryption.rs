@@ -245,6 +245,10 @@ async fn a_new_key_takes_the_place_of_the_old_one_while_the_server_works() {
     assert!(pass["started"].as_str() <= pass["finished"].as_str() && pass["finished"].is_string());
     let advice = format!("the lines of keys {old} can be removed from {}", place.key_file().display());
     until_so(PATIENCE, "the advice in the log", async || place.log().contains(&advice)).await;
+    for line in std::fs::read_to_string(place.key_file()).unwrap().lines() {
+        let key = line.strip_prefix("dcm-key-v1:").unwrap();
+        assert!(!place.log().contains(key) && !answer.to_string().contains(key), "a key was shown");
+    }
     server.terminate();
 
     place.remove_older_lines();
@@ -261,7 +265,7 @@ async fn a_new_key_takes_the_place_of_the_old_one_while_the_server_works() {
 
 #[expect(clippy::disallowed_methods, reason = "a test's own knob")]
 fn documents() -> u32 {
-    std::env::var("DCM_TEST_DOCUMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000)
+    std::env::var("DCM_TEST_DOCUMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(2000)
 }
 
 /// Credentials as a server would have written them, of logical clouds that nobody works on.
@@ -304,7 +308,7 @@ async fn a_server_that_is_killed_half_way_goes_on_and_needs_the_old_key_until_th
     let server = place.start().await;
     let half_way = until(PATIENCE, "half way", async || {
         let answer = server.encryption().await;
-        let some = answer["pass"]["state"] == "re-encrypting" && answer["pass"]["looked-at"].as_u64() > Some(500);
+        let some = answer["pass"]["state"] == "re-encrypting" && answer["pass"]["looked-at"].as_u64() > Some(1);
         if some { Ok(answer) } else { Err(answer) }
     })
     .await;
