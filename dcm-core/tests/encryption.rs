@@ -290,7 +290,11 @@ async fn what_is_written_with_the_old_key_behind_the_pass_is_found_before_the_ke
     let store = Arc::new(MemoryStore::new());
     let f = fixture(Arc::clone(&store) as _).await;
     let dcm = f.restarted_with(ring(&[K2, K1])).await.unwrap();
-    while !matches!(dcm.reencrypt(100).await.unwrap(), Step::Working(pass) if pass.phase == PassPhase::Checking) {}
+    let mut steps = 0;
+    while !matches!(dcm.reencrypt(100).await.unwrap(), Step::Working(pass) if pass.phase == PassPhase::Checking) {
+        steps += 1;
+        assert!(steps < MOST_STEPS, "nothing is ever checked");
+    }
     // All is encrypted with the new key, and about to be checked.
     assert_eq!(used(&*store).await, ids(&[K2]));
     f.dcm.create_cluster(&provider("default"), cluster_input("c3").into()).await.unwrap();
@@ -374,6 +378,7 @@ async fn data_of_a_release_that_recorded_no_keys_counts_as_encrypted_with_any() 
     assert_eq!(finish(&dcm, 2).await.unwrap().reencrypted, 5);
     // And so does the record where somebody deletes it under a server at work.
     store.remove(&"encryption/this".parse().unwrap()).await.unwrap();
+    assert!(dcm.encryption().await.unwrap().unused().is_empty());
     finish(&dcm, 2).await;
     assert_eq!(record(&*store).await.in_use, ids(&[K1, K2]));
     finish(&dcm, 2).await.unwrap();
