@@ -138,19 +138,16 @@ impl Record {
         Some(outcome)
     }
 
-    /// Whether this is the acknowledged state with the mark that a delete leaves.
+    /// Whether this is the acknowledged state with the mark that a delete leaves, the first one or another.
     fn is_marked(&self, found: &State) -> bool {
-        let Some(state) = &self.state else { return false };
-        let mut body = found.body.clone();
-        match self.kind {
-            // The mark is not shown.
-            Kind::Project | Kind::Cloud => {}
-            Kind::Reference => {
-                body.as_object_mut().and_then(|body| body.remove("deleting"));
-            }
-            Kind::Pair | Kind::Quota => return false,
-        }
-        body == state.body
+        let unmarked = |state: &State| {
+            let mut body = state.body.clone();
+            // That of other kinds is not shown.
+            body.as_object_mut().and_then(|body| body.remove("deleting"));
+            body
+        };
+        let has_marks = matches!(self.kind, Kind::Project | Kind::Cloud | Kind::Reference);
+        has_marks && self.state.as_ref().is_some_and(|state| unmarked(state) == unmarked(found))
     }
 }
 
