@@ -31,7 +31,7 @@ pub mod sled;
 
 #[cfg(feature = "mongodb")]
 pub use mongodb::{MongoConfig, WatchMode};
-pub use open::{Config, InvalidUrl, OpenError, SledConfig, open};
+pub use open::{Config, Holder, InvalidUrl, OpenError, SledConfig, open};
 
 /// The largest document that the stores of this crate take, in bytes of JSON.
 pub const DOCUMENT_LIMIT: usize = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-use std::{io, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc};
 
 use dcm_core::store::{BoxError, Store};
 
@@ -107,11 +107,14 @@ impl FromStr for Config {
 pub enum OpenError {
     /// Another process has it open.
     #[error(
-        "the store in {} is in use by another process: another dcm-server may have it open; stop that one, or choose another directory", path.display()
+        "the store in {} is in use by another process: {}; stop that one, or choose another directory",
+        path.display(), has_it_open(holder.as_ref())
     )]
     Locked {
         /// The store's directory.
         path: PathBuf,
+        /// Who has it open, where the system tells.
+        holder: Option<Holder>,
     },
     /// The files are there and may not be used.
     #[error(
@@ -165,6 +168,28 @@ pub enum OpenError {
         /// The backend's and the feature's name.
         backend: &'static str,
     },
+}
+
+/// A process that has a store open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its id.
+    pub process: u32,
+    /// Its program's name, as far as the system keeps it.
+    pub program: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.program, self.process)
+    }
+}
+
+fn has_it_open(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) => format!("{holder} has it open"),
+        None => "another dcm-server may have it open".to_owned(),
+    }
 }
 
 /// Opens the store that a configuration names.

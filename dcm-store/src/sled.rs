@@ -23,6 +23,8 @@
 //! - Only one process at a time can have the directory open.
 
 mod files;
+mod guard;
+mod holder;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,7 @@ use crate::{
     key,
     revision::{self, Expected},
 };
+use guard::guarded;
 use record::{Content, Head};
 use writer::{Order, Write, Writer};
 
@@ -95,7 +98,10 @@ impl SledStore {
         match tokio::task::spawn_blocking(move || Self::open_blocking(&config)).await {
             Ok(opened) => opened,
             // sled meets some kinds of damage with a panic.
-            Err(panicked) => Err(OpenError::Corrupt { path, source: Box::new(panicked) }),
+            Err(stopped) => {
+                let said = stopped.try_into_panic().map_or_else(|_| "it was stopped".to_owned(), |p| guard::said(&*p));
+                Err(OpenError::Corrupt { path, source: format!("sled gave up over it: {said}").into() })
+            }
         }
     }
 
@@ -179,17 +185,31 @@ impl SledStore {
             Content::Split(split) => match split.read(&self.db, head.number).await {
                 Ok(Some(json)) => Body::from_json(json),
                 Ok(None) => return Ok(None),
-                Err(error) => return Err(read_failed(key, error)),
+                Err(error) => return Err(self.failed(Some(key), error)),
             },
         };
         let document = Document { key: key.clone(), revision: revision::write(head.number), body };
         Ok(Some((head.number, document)))
     }
 
+    /// What a failure of sled's means for a read of a document, or of what lies below a key.
+    ///
+    /// A failure that sled did not foresee leaves it in a state that nobody knows: nobody may write any more.
+    fn failed(&self, key: Option<&Key>, error: ::sled::Error) -> Error {
+        if let ::sled::Error::ReportableBug(said) = &error {
+            tracing::error!(%said, "sled gave up over its files: they are damaged; the store takes no more writes");
+            self.journal.end("the store's files are damaged: stop the server and restore a backup");
+        }
+        match key {
+            Some(key) => read_failed(key, error),
+            None => unavailable(&format!("{error}: the store may be damaged; if this stays so, restore a backup")),
+        }
+    }
+
     /// Reads one document as sled shows it.
     async fn look_up(&self, key: &Key, encoded: &[u8]) -> Result<Option<(u64, Document)>, Error> {
         loop {
-            let found = self.db.get(encoded).map_err(|e| read_failed(key, e))?;
+            let found = guarded(|| self.db.get(encoded)).map_err(|e| self.failed(Some(key), e))?;
             let Some(head) = found else {
                 return Ok(None);
             };
@@ -198,7 +218,7 @@ impl SledStore {
             }
             // The chunks are gone because the document was replaced since its head was read: look again.
             // Where it was not, they are missing for good.
-            let again = self.db.get(encoded).map_err(|e| read_failed(key, e))?;
+            let again = guarded(|| self.db.get(encoded)).map_err(|e| self.failed(Some(key), e))?;
             if again.as_ref() == Some(&head) {
                 return Err(corrupt(key, "a part of it is missing"));
             }
@@ -221,10 +241,10 @@ impl SledStore {
                 more = found.len() < scan.limit;
                 break;
             }
-            let Some(item) = heads.next() else {
+            let item = guarded(|| heads.next().transpose()).map_err(|e| self.failed(scan.prefix.as_ref(), e))?;
+            let Some((encoded, head)) = item else {
                 break;
             };
-            let (encoded, head) = item.map_err(|e| scan_failed(scan, e))?;
             let Some(key) = key::decode(&encoded) else {
                 return Err(unavailable(
                     "the store holds a key that is not of a known form: it is damaged, restore a backup",
@@ -313,19 +333,13 @@ fn join(writer: &Mutex<Option<JoinHandle<()>>>) {
 }
 
 fn corrupt(key: &Key, reason: &str) -> Error {
-    Error::Corrupt { key: key.clone(), reason: reason.to_owned() }
-}
-
-fn scan_failed(scan: &Scan, error: ::sled::Error) -> Error {
-    match &scan.prefix {
-        Some(prefix) => read_failed(prefix, error),
-        None => Error::Unavailable(Box::new(error)),
-    }
+    Error::Corrupt { key: key.clone(), reason: format!("{reason}; the store is damaged, restore a backup") }
 }
 
 fn read_failed(key: &Key, error: ::sled::Error) -> Error {
     match error {
         ::sled::Error::Corruption { .. } => corrupt(key, "sled found its file damaged"),
+        ::sled::Error::ReportableBug(_) => corrupt(key, "sled gave up over its files"),
         error => Error::Unavailable(Box::new(error)),
     }
 }

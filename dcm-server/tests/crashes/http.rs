@@ -14,7 +14,7 @@ pub(crate) struct Http {
     client: reqwest::Client,
     base: String,
     /// Whether the store is a server that may be away: then 503 is no answer.
-    remote_store: bool,
+    pub(crate) remote_store: bool,
 }
 
 /// What the server said.

@@ -10,7 +10,10 @@ use std::{
 
 use ::sled::{Db, Error};
 
-use super::record::{self, META, SEGMENT};
+use super::{
+    holder,
+    record::{self, META, SEGMENT},
+};
 use crate::{OpenError, SledConfig};
 
 /// How often sled looks after its log by itself. It must be set: it is also what frees space.
@@ -24,6 +27,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// A file that says that the directory holds a store, so that a log that holds nothing any more is noticed.
 const MARKER: &str = "dcm-store";
 const MARKER_TEXT: &[u8] = b"This directory is a store of DCM. Do not change anything in it by hand.\n";
+
+/// sled's log.
+const LOG: &str = "db";
 
 pub(super) struct Opened {
     pub(super) db: Db,
@@ -40,7 +46,7 @@ pub(super) fn open(config: &SledConfig) -> Result<Opened, OpenError> {
 
     let missing = path.ancestors().take_while(|p| !exists(p)).count();
     make_directory(path).map_err(io_failed)?;
-    let log = path.join("db");
+    let log = path.join(LOG);
     if exists(&log) {
         // What a killed process left in the system's cache is now taken for stored, so it has to be.
         File::open(&log).and_then(|file| file.sync_all()).map_err(io_failed)?;
@@ -126,9 +132,11 @@ fn is_locked(error: &Error) -> bool {
 
 fn explain(path: &Path, error: Error) -> OpenError {
     let locked = is_locked(&error);
+    // Its log is what sled locks.
+    let holder = if locked { holder::of(&path.join(LOG)) } else { None };
     let path = path.to_owned();
     match error {
-        _ if locked => OpenError::Locked { path },
+        _ if locked => OpenError::Locked { path, holder },
         Error::Io(source) if source.kind() == ErrorKind::PermissionDenied => OpenError::Permission { path, source },
         Error::Io(source) => OpenError::Io { path, source },
         Error::Unsupported(reason) => OpenError::Unsupported { path, source: reason.into() },

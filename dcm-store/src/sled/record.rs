@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use ::sled::{Batch, Db};
 
+use super::guard::guarded;
 use crate::DOCUMENT_LIMIT;
 
 /// sled keeps up to some 20 entries in one leaf, which it writes as one record, and puts records larger than
@@ -80,7 +81,7 @@ impl Split {
     pub(super) async fn read(&self, db: &Db, number: u64) -> Result<Option<Arc<[u8]>>, ::sled::Error> {
         let mut json = Vec::with_capacity(self.length as usize);
         for index in 0..self.chunks {
-            match db.get(chunk_key(number, index))? {
+            match guarded(|| db.get(chunk_key(number, index)))? {
                 Some(chunk) => json.extend_from_slice(&chunk),
                 None => return Ok(None),
             }

@@ -4,7 +4,7 @@ use std::{io::Write, path::Path, process::Command, sync::Arc};
 
 use dcm_core::store::{Error, Precondition, Store};
 
-use super::{document, full, key, kill, open, power, variable};
+use super::{damage, document, full, key, kill, locked, open, power, variable};
 
 const JOB: &str = "DCM_STORE_TEST_JOB";
 const PLACE: &str = "DCM_STORE_TEST_PLACE";
@@ -27,9 +27,16 @@ pub(crate) fn command(job: &str, place: &Path, through: &[&str]) -> Command {
 #[ignore = "it is what the other tests start in a process of its own"]
 async fn work() {
     let place = variable(PLACE).expect("a place");
-    let store = open(Path::new(&place)).await;
-    say("ready");
+    let place = Path::new(&place);
     let job = variable(JOB).expect("a job");
+    if job == "try" {
+        return say(&locked::attempt(place).await);
+    }
+    if job == "damage" {
+        return damage::look(place).await;
+    }
+    let store = open(place).await;
+    say("ready");
     match job.split_once(' ') {
         Some(("kill", round)) => {
             let round = round.parse().expect("a round");
@@ -39,12 +46,13 @@ async fn work() {
         }
         None if job == "power" => sizes(&*store).await,
         None if job == "full" => fill(&*store).await,
+        None if job == "hold" => std::future::pending().await,
         _ => panic!("no such job: {job}"),
     }
 }
 
 /// One whole line in one system call, so that it is either there or not.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let line = format!("\n{line}\n");
     std::io::stdout().lock().write_all(line.as_bytes()).expect("somebody listens");
 }

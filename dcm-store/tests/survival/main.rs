@@ -1,4 +1,5 @@
-//! What was acknowledged survives a killed process, a lost page cache and a full disk.
+//! What was acknowledged survives a killed process, a lost page cache and a full disk; a store that is damaged or taken
+//! says so.
 //!
 //! Each test runs its writers in a child process: this program again, with [`child::work`] as its only test.
 #![allow(
@@ -10,17 +11,35 @@
 #![cfg(all(feature = "sled", unix))]
 
 mod child;
+mod damage;
 mod full;
 mod kill;
+mod locked;
 mod power;
 
-use dcm_core::store::{Body, Key};
-use std::{path::Path, sync::Arc};
+use std::{error::Error, path::Path, sync::Arc};
 
-async fn open(place: &Path) -> Arc<dyn dcm_core::store::Store> {
+use dcm_core::store::{Body, Key, Store};
+use dcm_store::OpenError;
+
+async fn open(place: &Path) -> Arc<dyn Store> {
+    try_open(place).await.expect("the store opens")
+}
+
+async fn try_open(place: &Path) -> Result<Arc<dyn Store>, OpenError> {
     let config = dcm_store::SledConfig::new(place);
-    let opened = dcm_store::open(dcm_store::Config::Sled(config)).await;
-    opened.expect("the store opens")
+    dcm_store::open(dcm_store::Config::Sled(config)).await
+}
+
+/// An error with all that it comes from, as it is logged.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text += &format!(": {source}");
+        next = source.source();
+    }
+    text.replace('\n', " ")
 }
 
 fn key(text: &str) -> Key {
