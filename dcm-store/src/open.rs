@@ -146,6 +146,14 @@ pub enum OpenError {
         /// What was found.
         source: BoxError,
     },
+    /// There is no room for the files.
+    #[error("the store in {} cannot be opened: the disk is full; make room on it, then start again", path.display())]
+    Full {
+        /// The store's directory.
+        path: PathBuf,
+        /// The system's own error.
+        source: io::Error,
+    },
     /// Reading or writing the files failed.
     #[error("the store in {} cannot be opened: check the disk and the path", path.display())]
     Io {

@@ -18,8 +18,11 @@
 //! - sled may move data that is synced already to a new place in its log and overwrite the old one; it
 //!   orders the two by `sync_file_range` only, and syncs truly every half second. On a disk with a volatile
 //!   cache, a power loss within that time could hit such a move.
-//! - A log that is damaged in the middle is refused when it is opened. Damage near its end looks to sled like
-//!   a write that a crash cut off: it drops that and what follows without a word. Keep backups.
+//! - A log that is damaged in the middle is refused when it is opened, or the documents there when they are read; none is
+//!   returned that was never written. Damage near its end looks to sled like a write that a crash cut off: it drops that
+//!   and what follows without a word, so that older states come back. So it is with an older log. Keep backups.
+//! - sled meets some damage with a panic, which the standard error shows. Its caller gets an error, and the store takes no
+//!   more writes.
 //! - Only one process at a time can have the directory open.
 
 mod files;
@@ -71,7 +74,8 @@ const PAGE_BYTES: usize = 1024 * 1024;
 ///
 /// After a write to the disk has failed, what sled holds and what the disk holds may differ. From then on
 /// the store refuses all writes, and all reads that could rest on the failed write, with
-/// [`Error::Unavailable`], until it is opened again.
+/// [`Error::Unavailable`], until it is opened again. Other reads go on, but for a few: sled puts some of its tree in
+/// order only when it is read, which then fails too.
 ///
 /// # Caveats
 /// A watch resumes from the last changes of this process only. Documents larger than
@@ -200,9 +204,11 @@ impl SledStore {
             tracing::error!(%said, "sled gave up over its files: they are damaged; the store takes no more writes");
             self.journal.end("the store's files are damaged: stop the server and restore a backup");
         }
-        match key {
-            Some(key) => read_failed(key, error),
-            None => unavailable(&format!("{error}: the store may be damaged; if this stays so, restore a backup")),
+        match (key, self.journal.check()) {
+            // Why it takes no more writes is also why this read failed, and says what to do.
+            (_, Err(ended)) if matches!(error, ::sled::Error::Io(_)) => ended,
+            (Some(key), _) => read_failed(key, error),
+            (None, _) => unavailable(&format!("{error}: the store may be damaged; if this stays so, restore a backup")),
         }
     }
 

@@ -110,7 +110,9 @@ impl Record {
     pub(crate) fn settle(&mut self, found: Option<State>) -> Option<Outcome> {
         let deed = self.in_flight.take();
         let Some(deed) = deed else {
-            assert_eq!(found, self.state, "{} is not as it was acknowledged", self.path);
+            let known = found.as_ref().is_some_and(|found| self.seen.contains(&found.tag));
+            let which = if known { "an earlier state" } else { "a new state" };
+            assert_eq!(found, self.state, "{} is not as it was acknowledged, but in {which}", self.path);
             return None;
         };
         let outcome = match (&deed, found) {

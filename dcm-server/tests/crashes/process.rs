@@ -95,6 +95,14 @@ impl Process {
         .await;
     }
 
+    /// Waits until it has ended by itself, without success, and answers what all starts together wrote to their log.
+    pub(crate) async fn fails(mut self, setup: &Setup) -> String {
+        let ended = async || self.child.try_wait().unwrap().ok_or("it runs");
+        let status = until(Duration::from_secs(60), "ended", ended).await;
+        assert!(!status.success(), "{status}");
+        setup.log()
+    }
+
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -130,6 +130,11 @@ fn is_locked(error: &Error) -> bool {
         || e.to_string().starts_with("could not acquire lock"))
 }
 
+/// No room on the disk, none for its user, or none in a single file.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
 fn explain(path: &Path, error: Error) -> OpenError {
     let locked = is_locked(&error);
     // Its log is what sled locks.
@@ -138,6 +143,7 @@ fn explain(path: &Path, error: Error) -> OpenError {
     match error {
         _ if locked => OpenError::Locked { path, holder },
         Error::Io(source) if source.kind() == ErrorKind::PermissionDenied => OpenError::Permission { path, source },
+        Error::Io(source) if is_full(&source) => OpenError::Full { path, source },
         Error::Io(source) => OpenError::Io { path, source },
         Error::Unsupported(reason) => OpenError::Unsupported { path, source: reason.into() },
         error => OpenError::Corrupt { path, source: Box::new(error) },
@@ -152,11 +158,13 @@ mod tests {
     fn every_failure_to_open_says_what_to_do() {
         let denied = io::Error::from(ErrorKind::PermissionDenied);
         let full = io::Error::from(ErrorKind::StorageFull);
+        let broken = io::Error::other("Input/output error");
         let locked = io::Error::other("could not acquire lock on \"x/db\": WouldBlock");
         let cases = [
             (Error::Io(locked), "another dcm-server may have it open"),
             (Error::Io(denied), "must belong to the user"),
-            (Error::Io(full), "check the disk"),
+            (Error::Io(full), "make room"),
+            (Error::Io(broken), "check the disk"),
             (Error::Unsupported("version 0.12".into()), "export"),
             (Error::Corruption { at: None, bt: () }, "restore a backup"),
         ];

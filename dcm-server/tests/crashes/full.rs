@@ -1,0 +1,146 @@
+//! A file system without room: writes are refused clearly, reads go on, and once there is room again all is there.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::process::{Process, Setup};
+
+/// How large the file system is, and how much of it is kept from the store at first.
+const SIZE: &str = "size=48m";
+const TAKEN: usize = 24 << 20;
+
+/// A small file system of its own, seen by the processes that are sent into it.
+struct Disk {
+    holder: Child,
+    at: PathBuf,
+}
+
+impl Disk {
+    /// Mounts one, or answers `None` where that is not allowed.
+    fn mount(at: &Path) -> Option<Self> {
+        std::fs::create_dir(at).unwrap();
+        let script = format!("mount -t tmpfs -o {SIZE} tmpfs \"$0\" && echo mounted && exec sleep 600");
+        let mut holder = Command::new("unshare");
+        holder.args(["--mount", "sh", "-c", &script]).arg(at).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut holder = holder.spawn().ok()?;
+        let said = BufReader::new(holder.stdout.take().unwrap()).lines().next();
+        let disk = Self { holder, at: at.to_owned() };
+        said.is_some_and(|line| line.is_ok_and(|line| line == "mounted")).then_some(disk)
+    }
+
+    /// A path on it, as it is seen from outside.
+    fn path(&self, name: &str) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
+        root.join(self.at.strip_prefix("/").unwrap()).join(name)
+    }
+
+    /// Takes room away: so many bytes, or all that there is.
+    fn fill(&self, name: &str, bytes: usize) {
+        // Beyond the end it is cut off, which is what is wanted.
+        let _ = std::fs::write(self.path(name), vec![1; bytes]);
+    }
+
+    fn start(&self, setup: &Setup) -> Process {
+        setup.spawn(&["nsenter", "--target", &self.holder.id().to_string(), "--mount", "--"])
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+const PAIRS: &str = "/v2/projects/p/logical-clouds/lc/kv-pairs";
+
+fn pair(n: u32) -> Value {
+    let text = format!("{n};").repeat(20_000);
+    json!({ "metadata": { "name": format!("kv-{n}") }, "spec": { "kv": [{ "text": text }] } })
+}
+
+async fn post(server: &Process, path: &str, body: &Value) -> Response {
+    reqwest::Client::new().post(format!("{}{path}", server.base())).json(body).send().await.unwrap()
+}
+
+async fn get(server: &Process, path: &str) -> Response {
+    reqwest::get(format!("{}{path}", server.base())).await.unwrap()
+}
+
+fn says_when_to_come_back(answer: &Response) {
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
+}
+
+/// How many of those that were acknowledged are there; the others are refused for now.
+async fn held(setup: &Setup, server: &Process, acknowledged: u32) -> u32 {
+    let mut held = 0;
+    for n in 0..acknowledged {
+        let found = get(server, &format!("{PAIRS}/kv-{n}")).await;
+        if found.status() == StatusCode::SERVICE_UNAVAILABLE {
+            says_when_to_come_back(&found);
+            continue;
+        }
+        let (status, text) = (found.status(), found.text().await.unwrap());
+        assert_eq!(status, StatusCode::OK, "kv-{n} of {acknowledged}: {text}\n{}", setup.log());
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), pair(n), "kv-{n}");
+        held += 1;
+    }
+    held
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_loses_nothing_and_heals_once_there_is_room() {
+    dcm_server::install_crypto_provider();
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(&folder.path().join("disk")) else {
+        return super::skip("nothing may be mounted here", "a file system without room");
+    };
+    disk.fill("taken", TAKEN);
+    let setup = Setup::new(format!("sled:{}", disk.at.join("data").display()), folder.path());
+    let mut server = disk.start(&setup);
+    server.ready().await;
+    let cloud = json!({ "metadata": { "name": "lc" }, "spec": { "namespace": "ns", "user": { "user-name": "u", "type": "certificate" } } });
+    assert_eq!(post(&server, "/v2/projects/p/logical-clouds", &cloud).await.status(), StatusCode::CREATED);
+    let mut acknowledged = 0;
+    let refused = loop {
+        let answer = post(&server, PAIRS, &pair(acknowledged)).await;
+        if answer.status() != StatusCode::CREATED {
+            break answer;
+        }
+        acknowledged += 1;
+    };
+    assert!(acknowledged > 10, "there was room for {acknowledged} only");
+    says_when_to_come_back(&refused);
+    says_when_to_come_back(&post(&server, PAIRS, &pair(acknowledged + 1)).await);
+    says_when_to_come_back(&get(&server, "/readyz").await);
+    // sled puts its tree in order when it is read, which fails for some of the newest.
+    let now = held(&setup, &server, acknowledged).await;
+    assert!(now >= acknowledged / 10 * 9, "only {now} of {acknowledged} can be read");
+    println!("{now} of {acknowledged} documents are read while the disk is full");
+    let log = setup.log();
+    assert!(log.contains("No space left on device") && log.contains("start the server again"), "{log}");
+    server.kill();
+
+    // As full as can be: a store that is not there yet cannot be made, and that is what is said.
+    disk.fill("more", 1 << 30);
+    let nowhere = Setup { store: format!("sled:{}", disk.at.join("other").display()), ..setup.clone() };
+    let log = disk.start(&nowhere).fails(&nowhere).await;
+    assert!(log.contains("No space left on device") && log.contains("make room"), "{log}");
+
+    for name in ["taken", "more"] {
+        std::fs::remove_file(disk.path(name)).unwrap();
+    }
+    let mut server = disk.start(&setup);
+    server.ready().await;
+    assert_eq!(held(&setup, &server, acknowledged).await, acknowledged);
+    let again = post(&server, PAIRS, &pair(1000)).await;
+    assert_eq!(again.status(), StatusCode::CREATED);
+    assert!(!setup.log().contains("panicked"), "{}", setup.log());
+}
