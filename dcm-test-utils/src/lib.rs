@@ -8,3 +8,4 @@ pub mod patience;
 pub mod ports;
 pub mod rights;
 pub mod store;
+pub mod trace;

@@ -14,6 +14,8 @@ mod http;
 mod ledger;
 #[allow(dead_code, reason = "shared with other suites")]
 mod process;
+#[cfg(target_os = "linux")]
+mod synced;
 
 use std::{
     hash::{BuildHasher, RandomState},
