@@ -2,54 +2,46 @@
 //! ordered is finished after the restart.
 //!
 //! Simulated clusters live in this process, so they outlive the server; where there is a real one, it has its rounds
-//! too. `DCM_TEST_KILLS` sets how many rounds of two kills there are.
+//! too. `DCM_TEST_KILLS` sets how often each test kills; it does so at least once or, where it kills twice in each round, twice.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
 #![cfg(feature = "sled")]
 
 use std::{
-    net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 #[path = "real/clusters.rs"]
 #[allow(dead_code, reason = "shared with the real suite")]
 mod clusters;
+#[path = "crashes/process.rs"]
+#[allow(dead_code, reason = "shared with the suite of crashes")]
+mod process;
 
 use clusters::{Clusters, KINDS};
 use dcm_core::tenancy::marks;
 use dcm_sim::{Cluster, ClusterOptions};
 use dcm_test_utils::patience::{until, until_so};
+use process::{Process, Setup, kills};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+/// A server and a client for it.
 struct Server {
-    child: Child,
+    process: Process,
     base: String,
     client: reqwest::Client,
 }
 
 impl Server {
-    async fn start(folder: &Path, port: u16) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_dcm-server"))
-            .arg("--http")
-            .arg(format!("127.0.0.1:{port}"))
-            .arg("--store")
-            .arg(format!("sled:{}", folder.join("data").display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { child, base: format!("http://127.0.0.1:{port}"), client: reqwest::Client::new() };
-        let up = async || server.client.get(format!("{}/readyz", server.base)).send().await.is_ok();
-        until_so(Duration::from_secs(30), "up", up).await;
-        server
+    async fn start(setup: &Setup) -> Self {
+        let process = setup.start().await;
+        Self { base: process.base().to_owned(), process, client: reqwest::Client::new() }
     }
 
-    fn kill(self) {
-        drop(self);
+    fn kill(mut self) {
+        self.process.kill();
     }
 
     /// The status, where the server answered.
@@ -72,22 +64,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    /// SIGKILL: no handler runs, nothing is flushed.
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-/// A port that is free now; the same one after each restart.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's own knob")]
-fn rounds() -> u32 {
-    std::env::var("DCM_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
+/// How many rounds there are where each kills so often.
+fn rounds(kills_in_each: u32) -> u32 {
+    kills(4 * kills_in_each).div_ceil(kills_in_each)
 }
 
 /// Different moments in every round, the same in every run.
@@ -99,13 +78,13 @@ fn moment(round: u32) -> Duration {
 async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished() {
     dcm_server::install_crypto_provider();
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
+    let setup = Setup::sled(folder.path());
     let mut clusters = Vec::new();
     for name in ["c1", "c2"] {
         let options = ClusterOptions::named(name).latency(Duration::from_millis(5));
         clusters.push(Cluster::start(options).await.unwrap());
     }
-    let mut server = Server::start(folder.path(), port).await;
+    let mut server = Server::start(&setup).await;
     for cluster in &clusters {
         let spec = json!({ "kubeconfig": cluster.admin_kubeconfig() });
         let body = json!({ "metadata": { "name": cluster.name() }, "spec": spec });
@@ -113,7 +92,7 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
     }
 
     let mut acknowledged: Vec<String> = Vec::new();
-    for round in 0..rounds() {
+    for round in 0..rounds(2) {
         let (name, namespace) = (format!("lc-{round}"), format!("ns-{round}"));
         let cloud = format!("/v2/projects/p/logical-clouds/{name}");
         create(&server, &["c1", "c2"], &name, &namespace).await;
@@ -131,7 +110,7 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
             }
         }
         server.kill();
-        server = Server::start(folder.path(), port).await;
+        server = Server::start(&setup).await;
         for path in &acknowledged {
             assert_eq!(server.get(path).await.0, StatusCode::OK, "round {round}: {path} is lost");
         }
@@ -145,7 +124,7 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
         assert_eq!(server.post(&format!("{cloud}/terminate"), &json!({})).await, Some(StatusCode::ACCEPTED));
         tokio::time::sleep(moment(2 * round + 1)).await;
         server.kill();
-        server = Server::start(folder.path(), port).await;
+        server = Server::start(&setup).await;
         server.wait_for(&cloud, "Deleted").await;
         for cluster in &clusters {
             let held = cluster.objects().get("namespaces", "", &namespace);
@@ -165,8 +144,8 @@ fn real_moment(round: u32) -> Duration {
 }
 
 /// A server with a real cluster registered.
-async fn with_cluster(folder: &Path, port: u16, cluster: &clusters::Cluster) -> Server {
-    let server = Server::start(folder, port).await;
+async fn with_cluster(setup: &Setup, cluster: &clusters::Cluster) -> Server {
+    let server = Server::start(setup).await;
     let body = json!({ "metadata": { "name": cluster.name }, "spec": { "kubeconfig": cluster.kubeconfig } });
     assert_eq!(server.post("/v2/cluster-providers/default/clusters", &body).await, Some(StatusCode::CREATED));
     server
@@ -178,17 +157,17 @@ async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
     dcm_server::install_crypto_provider();
     let cluster = &clusters[0];
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut server = with_cluster(folder.path(), port, cluster).await;
+    let setup = Setup::sled(folder.path());
+    let mut server = with_cluster(&setup, cluster).await;
 
-    for round in 0..rounds() {
+    for round in 0..rounds(2) {
         let (name, namespace) = (format!("lc-{round}"), clusters.namespace(&round.to_string()));
         let cloud = format!("/v2/projects/p/logical-clouds/{name}");
         create(&server, &[&cluster.name], &name, &namespace).await;
         assert_eq!(server.post(&format!("{cloud}/apply"), &json!({})).await, Some(StatusCode::OK));
         tokio::time::sleep(real_moment(2 * round)).await;
         server.kill();
-        server = Server::start(folder.path(), port).await;
+        server = Server::start(&setup).await;
         server.wait_for(&cloud, "Created").await;
         clusters.note(installation(cluster, &namespace));
         for kind in ["role", "rolebinding"] {
@@ -203,7 +182,7 @@ async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
         assert_eq!(server.post(&format!("{cloud}/terminate"), &json!({})).await, Some(StatusCode::ACCEPTED));
         tokio::time::sleep(real_moment(2 * round + 1)).await;
         server.kill();
-        server = Server::start(folder.path(), port).await;
+        server = Server::start(&setup).await;
         server.wait_for(&cloud, "Deleted").await;
         for kind in KINDS {
             let left = cluster.made_by(kind, &clusters.installation());
@@ -232,8 +211,8 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
     dcm_server::install_crypto_provider();
     let cluster = &clusters[0];
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut server = with_cluster(folder.path(), port, cluster).await;
+    let setup = Setup::sled(folder.path());
+    let mut server = with_cluster(&setup, cluster).await;
     let cloud = "/v2/projects/p/logical-clouds/lc";
     let namespace = clusters.namespace("revoked");
     create(&server, &[&cluster.name], "lc", &namespace).await;
@@ -242,14 +221,14 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
     clusters.note(installation(cluster, &namespace));
     let path = format!("{cloud}/kubeconfig?cluster-reference={}", cluster.name);
     let (mut all, mut acknowledged) = (vec![server.get(&path).await.1], 0);
-    for round in 0..rounds() {
+    for round in 0..rounds(1) {
         let request = server.client.post(format!("{}{cloud}/user/revoke", server.base));
         let answer = tokio::spawn(request.send());
         tokio::time::sleep(moment(round)).await;
         server.kill();
         let answered = answer.await.unwrap().is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED);
         acknowledged += u32::from(answered);
-        server = Server::start(folder.path(), port).await;
+        server = Server::start(&setup).await;
         server.wait_for(cloud, "Created").await;
         let (code, now) = server.get(&path).await;
         assert_eq!(code, StatusCode::CREATED, "round {round}");
@@ -266,7 +245,7 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
     // Those from before stay dead.
     let (now, old) = all.split_last().unwrap();
     assert!(may_read(now, folder.path()) && !old.iter().any(|old| may_read(old, folder.path())));
-    println!("{} kills, {acknowledged} revokes acknowledged, {} kubeconfigs", rounds(), all.len());
+    println!("{} kills, {acknowledged} revokes acknowledged, {} kubeconfigs", rounds(1), all.len());
     server.kill();
 }
 
