@@ -1,4 +1,4 @@
-use std::{future::Future, time::Duration};
+use std::{error::Error as _, future::Future, time::Duration};
 
 use futures_util::StreamExt;
 use tempfile::TempDir;
@@ -104,6 +104,21 @@ async fn a_closed_store_has_done_what_it_was_given_and_takes_no_more() {
     assert!(matches!(late, Err(Error::Unavailable(_))), "{late:?}");
     store.close().await;
     assert!(store.get(&at).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_panic_of_sleds_is_told_and_ends_all_writes_but_not_the_reads() {
+    let (store, _place) = empty().await;
+    put(&store, "a/b", json("0"), Precondition::Absent).await.unwrap();
+    let told = store.failed(Some(&key("a/c")), ::sled::Error::ReportableBug("lost its way".to_owned()));
+    assert!(matches!(told, Error::Corrupt { .. }) && told.to_string().contains("restore a backup"), "{told}");
+    let put = put(&store, "a/c", json("0"), Precondition::Absent).await;
+    let advised = |error: &Error| error.source().is_some_and(|source| source.to_string().contains("restore a backup"));
+    assert!(put.is_err_and(|error| matches!(error, Error::Unavailable(_)) && advised(&error)));
+    assert!(store.ready().await.is_err());
+    assert!(store.get(&key("a/b")).await.unwrap().is_some());
+    let below = store.failed(None, ::sled::Error::ReportableBug("lost its way".to_owned()));
+    assert!(matches!(below, Error::Unavailable(_)) && advised(&below), "{below}");
 }
 
 #[tokio::test]

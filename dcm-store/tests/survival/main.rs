@@ -12,6 +12,7 @@
 
 mod child;
 mod damage;
+mod denied;
 mod full;
 mod kill;
 mod locked;
