@@ -120,19 +120,22 @@ async fn a_full_disk_is_told_and_loses_nothing_and_heals_once_there_is_room() {
     says_when_to_come_back(&refused);
     says_when_to_come_back(&post(&server, PAIRS, &pair(acknowledged + 1)).await);
     says_when_to_come_back(&get(&server, "/readyz").await);
-    // sled puts its tree in order when it is read, which fails for some of the newest.
+    // sled puts some of its tree in order when it is read, which fails.
     let now = held(&setup, &server, acknowledged).await;
-    assert!(now >= acknowledged / 10 * 9, "only {now} of {acknowledged} can be read");
+    assert!(now >= acknowledged / 2, "only {now} of {acknowledged} can be read");
     println!("{now} of {acknowledged} documents are read while the disk is full");
     let log = setup.log();
     assert!(log.contains("No space left on device") && log.contains("start the server again"), "{log}");
     server.kill();
 
-    // As full as can be: a store that is not there yet cannot be made, and that is what is said.
+    // As full as can be: neither a new store can be opened nor the old one, and that is what is said.
     disk.fill("more", 1 << 30);
-    let nowhere = Setup { store: format!("sled:{}", disk.at.join("other").display()), ..setup.clone() };
-    let log = disk.start(&nowhere).fails(&nowhere).await;
-    assert!(log.contains("No space left on device") && log.contains("make room"), "{log}");
+    let elsewhere = Setup { store: format!("sled:{}", disk.at.join("other").display()), ..setup.clone() };
+    for (setup, place) in [(&elsewhere, "disk/other"), (&setup, "disk/data")] {
+        let log = disk.start(setup).fails(setup).await;
+        let said = format!("{place} cannot be opened: the disk is full; make room on it, then start again");
+        assert!(log.contains(&said), "{log}");
+    }
 
     for name in ["taken", "more"] {
         std::fs::remove_file(disk.path(name)).unwrap();

@@ -75,7 +75,7 @@ struct LastWords(Arc<Journal>);
 
 impl Drop for LastWords {
     fn drop(&mut self) {
-        self.0.end("the store's writer has stopped: start the server again");
+        self.0.end("the store's writer has stopped: start the server again; if it stops once more, restore a backup");
     }
 }
 
