@@ -38,6 +38,9 @@ const CLIENTS: u64 = 16;
 /// How often a test kills where nothing else is said.
 const KILLS: u32 = 8;
 
+/// After how many rounds it is said how far the test is.
+const PROGRESS: u64 = 50;
+
 /// For how many milliseconds clients write at most before something is killed: a database takes longer for each write.
 const LOAD: u64 = 200;
 const DATABASE_LOAD: u64 = 600;
@@ -116,14 +119,22 @@ async fn run(setup: &Setup, mut database: Option<mongodb::Server>) {
         let verify = worked.into_iter().map(|client| tokio::spawn(client.unwrap().verify(http.clone())));
         let verified = join_all(verify.collect::<Vec<_>>()).await;
         clients = verified.into_iter().map(|client| client.unwrap()).collect();
+        if round.is_multiple_of(PROGRESS) {
+            println!("{}", summary(&clients, killed, began));
+        }
     }
     server.kill();
     let log = setup.log();
     assert!(!log.contains("panicked"), "{log}");
+    println!("{}", summary(&clients, killed, began));
+    let shown = clients.iter().any(|client| client.tally.acknowledged > 0 && client.tally.compared > 0);
+    assert!(shown, "nothing was acknowledged in time");
+}
+
+fn summary(clients: &[Client], kills: u32, began: Instant) -> String {
     let mut tally = Tally::default();
     clients.iter().for_each(|client| tally.add(client.tally));
-    println!("{killed} kills in {:.1} s: {tally:?}", began.elapsed().as_secs_f64());
-    assert!(tally.acknowledged > 0 && tally.compared > 0, "nothing was shown");
+    format!("{kills} kills in {:.1} s: {tally:?}", began.elapsed().as_secs_f64())
 }
 
 /// Waits until a database has done what a killed server asked it for: until then, what was in flight may happen yet.
