@@ -1,7 +1,8 @@
 //! Requests of clients that tell an answer from none.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dcm_test_utils::patience::until;
 use reqwest::{Method, header};
 use serde_json::Value;
 
@@ -59,15 +60,10 @@ impl Http {
         Some(Answer { status, tag, body })
     }
 
-    /// Reads what must be answered.
+    /// Reads what must be answered: at once, or once the database serves again.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(answer) = self.send(Method::GET, path, None, None).await {
-                return answer;
-            }
-            assert!(self.remote_store && Instant::now() < end, "no answer to GET {path}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let within = if self.remote_store { PATIENCE } else { Duration::ZERO };
+        let ask = async || self.send(Method::GET, path, None, None).await.ok_or("no answer");
+        until(within, format_args!("answered: GET {path}"), ask).await
     }
 }

@@ -2,7 +2,14 @@
 //! exactly, what was not answered is there whole or not at all, and no revision comes back.
 //!
 //! `DCM_TEST_KILLS` sets how often each test kills, `DCM_TEST_SEED` the moments and the load, and `DCM_TEST_SERVER` names
-//! another build of the server.
+//! another build of the server. A long run:
+//!
+//! ```sh
+//! cargo build --release --bin dcm-server
+//! eval "$(testbed/mongodb start)"
+//! DCM_TEST_SERVER=$PWD/target/release/dcm-server DCM_TEST_KILLS=1000 \
+//!     cargo test -p dcm-server --test crashes what_was_acknowledged -- --nocapture --test-threads 1
+//! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
 #![cfg(all(feature = "sled", unix))]
@@ -116,9 +123,7 @@ async fn run(setup: &Setup, mut database: Option<mongodb::Server>) {
             server = setup.start().await;
             http = Http::new(server.base(), database.is_some());
         }
-        let verify = worked.into_iter().map(|client| tokio::spawn(client.unwrap().verify(http.clone())));
-        let verified = join_all(verify.collect::<Vec<_>>()).await;
-        clients = verified.into_iter().map(|client| client.unwrap()).collect();
+        clients = join_all(worked.into_iter().map(|client| client.unwrap().verify(http.clone()))).await;
         if round.is_multiple_of(PROGRESS) {
             println!("{}", summary(&clients, killed, began));
         }

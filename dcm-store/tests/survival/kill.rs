@@ -1,4 +1,4 @@
-//! `kill -9` at a random moment, again and again.
+//! `kill -9` at a random moment, again and again: so often as `DCM_TEST_KILLS` says.
 
 use std::{
     collections::BTreeMap,
