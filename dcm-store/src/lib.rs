@@ -30,7 +30,7 @@ mod revision;
 pub mod sled;
 
 #[cfg(feature = "mongodb")]
-pub use mongodb::{MongoConfig, WatchMode};
+pub use mongodb::{MongoConfig, MongoProblem, WatchMode};
 pub use open::{Config, Holder, InvalidUrl, OpenError, SledConfig, open};
 
 /// The largest document that the stores of this crate take, in bytes of JSON.

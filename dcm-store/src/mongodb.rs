@@ -15,7 +15,9 @@
 
 mod address;
 mod connect;
+mod diagnosis;
 mod failure;
+mod problem;
 mod record;
 mod write;
 
@@ -33,6 +35,7 @@ use tokio::sync::Semaphore;
 
 pub use address::{MongoConfig, WatchMode};
 use connect::{Connected, PATHS, Topology};
+pub use problem::MongoProblem;
 use write::Change;
 
 use crate::{OpenError, key, revision};
@@ -55,6 +58,8 @@ struct Inner {
     database: Database,
     documents: Collection<Document>,
     topology: Topology,
+    /// Whether a server takes up no request of a session that is older than the last one.
+    fenced: bool,
     /// One place for each connection: the driver's own queue for them has no bound.
     places: Semaphore,
 }
@@ -65,10 +70,10 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`], each saying what to do.
     pub async fn open(config: MongoConfig) -> Result<Self, OpenError> {
-        let Connected { client, documents, connections, topology } = connect::connect(&config).await?;
+        let Connected { client, documents, connections, topology, fenced } = connect::connect(&config).await?;
         let database = client.database(&config.database);
         let places = Semaphore::new(connections);
-        Ok(Self(Arc::new(Inner { config, client, database, documents, topology, places })))
+        Ok(Self(Arc::new(Inner { config, client, database, documents, topology, fenced, places })))
     }
 
     /// Closes all connections.
@@ -108,12 +113,14 @@ impl Inner {
     /// One document as it is: what was acknowledged before is seen, whoever is the primary.
     async fn read(&self, key: &Key) -> Result<Option<Document>, Error> {
         let concern = match self.topology {
-            Topology::Standalone => ReadConcern::majority(),
-            Topology::ReplicaSet | Topology::Sharded => ReadConcern::linearizable(),
+            Topology::ReplicaSet | Topology::Sharded if self.config.linearizable => ReadConcern::linearizable(),
+            _ => ReadConcern::majority(),
         };
-        let find =
-            self.documents.find_one(doc! { "_id": key.as_str() }).read_concern(concern).max_time(self.config.attempt);
-        find.await.map_err(failure::of_read)
+        let attempt = self.config.attempt;
+        let find = self.documents.find_one(doc! { "_id": key.as_str() }).read_concern(concern);
+        // The server gives up a little before, so that its connection can be used further.
+        let found = tokio::time::timeout(attempt, find.max_time(attempt * 4 / 5).into_future()).await;
+        found.map_err(|_| Error::Timeout)?.map_err(failure::of_read)
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Stored>, Error> {

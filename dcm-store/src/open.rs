@@ -59,6 +59,26 @@ pub enum InvalidUrl {
         /// Why not, and what to do.
         advice: &'static str,
     },
+    /// An option of a connection string that there is not.
+    #[error(
+        "the MongoDB connection string has an unknown option {name}{}",
+        like.map_or_else(|| ": take it out".to_owned(), |like| format!(": did you mean {like}?"))
+    )]
+    UnknownOption {
+        /// What is written there, in small letters.
+        name: String,
+        /// The option that was probably meant.
+        like: Option<&'static str>,
+    },
+    /// A name that no database of the store can have.
+    #[error(
+        "the MongoDB connection string names the database {name:?}: a name has at most 63 bytes, none of / \\ . \" $ * < > : | ? and \
+         blanks, and is not admin, local or config"
+    )]
+    Database {
+        /// The name.
+        name: String,
+    },
     /// This build was made without the backend.
     #[error("this program was built without the {backend} store: build it with the feature {backend}")]
     NotBuilt {
@@ -68,18 +88,6 @@ pub enum InvalidUrl {
     /// Something else. The text is not shown: it may hold a password.
     #[error("the store must be memory: (keeps nothing), sled:<path>, or mongodb://<host>/<database>")]
     Unknown,
-}
-
-#[cfg(feature = "mongodb")]
-impl InvalidUrl {
-    /// What the driver says of a connection string, where that quotes neither user nor password.
-    pub(crate) fn mongodb(uri: &str, reason: &str) -> Self {
-        let authority = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-        let secret = authority.rsplit_once('@').map_or("", |(secret, _)| secret);
-        let quoted = secret.split([':', '@', '/', '%']).any(|part| !part.is_empty() && reason.contains(part));
-        let reason = if quoted { "its user, password or host is not written as it must be" } else { reason };
-        Self::MongoDb { reason: reason.to_owned() }
-    }
 }
 
 impl FromStr for Config {
@@ -162,13 +170,14 @@ pub enum OpenError {
         /// The system's own error.
         source: io::Error,
     },
-    /// A server cannot be reached or used.
+    /// A MongoDB server cannot be reached or used.
+    #[cfg(feature = "mongodb")]
     #[error("{place} cannot be used as the store")]
-    Unreachable {
+    MongoDb {
         /// Hosts and database.
         place: String,
-        /// The driver's own error.
-        source: BoxError,
+        /// Why not, and what to do.
+        source: Box<crate::MongoProblem>,
     },
     /// This build was made without the backend.
     #[error("this program was built without the {backend} store: build it with the feature {backend}")]

@@ -2,6 +2,7 @@
 
 pub mod builders;
 pub mod clusters;
+pub mod cutter;
 pub mod faulty;
 pub mod mongodb;
 pub mod patience;

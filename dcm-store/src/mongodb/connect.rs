@@ -1,16 +1,25 @@
 //! Reaching a server, and making what the store needs there.
 
-use dcm_core::store::BoxError;
+use std::{path::Path, time::Duration};
+
 use mongodb::{
     Client, Collection, IndexModel,
     bson::{Document, doc},
-    error::Error as MongoError,
+    error::{Error as MongoError, ErrorKind, WriteFailure},
     options::{
-        Acknowledgment, ClientOptions, CollectionOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern,
+        Acknowledgment, ClientOptions, CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria,
+        Tls, WriteConcern,
     },
 };
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{Error as PemError, PemObject},
+};
 
-use super::MongoConfig;
+use super::{
+    MongoConfig, MongoProblem,
+    diagnosis::{self, Watcher, short},
+};
 use crate::OpenError;
 
 /// The collection of all documents.
@@ -22,12 +31,19 @@ pub(super) const PATHS: &str = "path_1_revision_1";
 /// How many connections there are where the connection string does not say.
 const CONNECTIONS: u32 = 64;
 
+/// How often servers are asked how they are, where the connection string does not say.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long it may take to reach a server and to make what is needed; finding out what is wrong comes on top.
+const LONGEST: Duration = Duration::from_secs(8);
+
 /// A server that was reached.
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) documents: Collection<Document>,
     pub(super) connections: usize,
     pub(super) topology: Topology,
+    pub(super) fenced: bool,
 }
 
 /// What kind of deployment it is.
@@ -42,38 +58,184 @@ pub(super) enum Topology {
 }
 
 /// What is acknowledged is in the journals of a majority.
+///
+/// The server gives up a little before a request does, so that its connection can be used further.
 pub(super) fn durable(config: &MongoConfig) -> WriteConcern {
-    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(config.attempt).build()
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(config.attempt * 4 / 5).build()
 }
 
 pub(super) async fn connect(config: &MongoConfig) -> Result<Connected, OpenError> {
-    let failed =
-        |error: MongoError| OpenError::Unreachable { place: config.shown.clone(), source: Box::new(error) as BoxError };
-    let mut options = ClientOptions::parse(config.uri.as_str()).await.map_err(failed)?;
-    options.app_name.get_or_insert_with(|| "dcm".to_owned());
-    options.server_selection_timeout.get_or_insert(config.attempt);
-    options.connect_timeout.get_or_insert(config.attempt);
-    let connections = *options.max_pool_size.get_or_insert(CONNECTIONS);
-    let client = Client::with_options(options).map_err(failed)?;
-    let database = client.database(&config.database);
-    let hello = database.run_command(doc! { "hello": 1 }).await.map_err(failed)?;
-    let topology = if hello.contains_key("setName") {
-        Topology::ReplicaSet
-    } else if hello.get_str("msg").is_ok_and(|message| message == "isdbgrid") {
-        Topology::Sharded
-    } else {
-        Topology::Standalone
+    let failed = |problem| OpenError::MongoDb { place: config.shown.clone(), source: Box::new(problem) };
+    let options = options(config).await.map_err(failed)?;
+    let watcher = Watcher::default();
+    let mut watched = options.clone();
+    watcher.watch(&mut watched);
+    let reached = match Client::with_options(watched) {
+        Ok(client) => {
+            let reached = tokio::time::timeout(LONGEST, reach(config, &options, client.clone())).await;
+            if !matches!(reached, Ok(Ok(_))) {
+                client.shutdown().immediate(true).await;
+            }
+            reached.unwrap_or(Err(Failed::Silence))
+        }
+        Err(error) => Err(Failed::Driver(error, "connect")),
     };
+    match reached {
+        Ok(connected) => Ok(connected),
+        Err(Failed::Problem(problem)) => Err(failed(problem)),
+        Err(Failed::Silence) => {
+            let host = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            Err(failed(MongoProblem::Silent { host }))
+        }
+        Err(Failed::Driver(error, what)) => {
+            let problem = match &*error.kind {
+                ErrorKind::ServerSelection { .. } | ErrorKind::IncompatibleServer { .. } | ErrorKind::Io(_) => {
+                    diagnosis::no_server(&watcher, &options, &error).await
+                }
+                _ => refused(config, &options, &error, what),
+            };
+            Err(failed(problem))
+        }
+    }
+}
+
+/// Why a server was not reached.
+enum Failed {
+    Problem(MongoProblem),
+    /// No answer in time.
+    Silence,
+    /// The driver's own failure, and what was being done.
+    Driver(MongoError, &'static str),
+}
+
+/// The connection string as the driver reads it, with our defaults, after a look at the files that it names.
+async fn options(config: &MongoConfig) -> Result<ClientOptions, MongoProblem> {
+    let parsed = tokio::time::timeout(LONGEST, ClientOptions::parse(config.uri.as_str())).await;
+    let parsed = parsed.map_err(|_| MongoProblem::NoRecords { reason: "no answer in time".to_owned() })?;
+    let mut options = parsed.map_err(|error| match &*error.kind {
+        ErrorKind::DnsResolve { .. } => MongoProblem::NoRecords { reason: short(&error) },
+        _ => MongoProblem::Other { reason: short(&error) },
+    })?;
+    if let Some(Tls::Enabled(tls)) = &options.tls {
+        if let Some(path) = &tls.ca_file_path {
+            check_file("tlsCAFile", path, false).await?;
+        }
+        if let Some(path) = &tls.cert_key_file_path {
+            check_file("tlsCertificateKeyFile", path, true).await?;
+        }
+    }
+    options.app_name.get_or_insert_with(|| "dcm".to_owned());
+    // A request that finds no server must say so before it is given up: then it is known that nothing was sent.
+    let most = config.attempt * 4 / 5;
+    options.server_selection_timeout = Some(options.server_selection_timeout.map_or(most, |given| given.min(most)));
+    options.connect_timeout = Some(options.connect_timeout.map_or(most, |given| given.min(most)));
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    // After "not the primary" the driver waits for the next of these before it asks anybody again.
+    options.heartbeat_freq.get_or_insert(HEARTBEAT);
+    Ok(options)
+}
+
+/// The driver passes over what it cannot read in such a file, and says nothing.
+async fn check_file(option: &'static str, path: &Path, with_key: bool) -> Result<(), MongoProblem> {
+    let problem = |reason: String| MongoProblem::File { option, path: path.display().to_string(), reason };
+    let pem = zeroize::Zeroizing::new(tokio::fs::read(path).await.map_err(|error| problem(error.to_string()))?);
+    let certificates: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&pem).collect();
+    match certificates {
+        Ok(some) if !some.is_empty() => {}
+        _ => return Err(problem("it must hold a certificate in PEM form".to_owned())),
+    }
+    if with_key && PrivateKeyDer::from_pem_slice(&pem).is_err() {
+        return Err(problem(
+            "it must hold a private key without a password in PEM form, besides the certificate".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Asks the server who it is, makes the index, and does once what calls will do.
+async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) -> Result<Connected, Failed> {
+    let during = |what| move |error| Failed::Driver(error, what);
+    let database = client.database(&config.database);
+    let hello = database.run_command(doc! { "hello": 1 }).await.map_err(during("connect"))?;
+    let topology = check_hello(&hello, options).map_err(Failed::Problem)?;
     let settings = CollectionOptions::builder()
         .read_concern(ReadConcern::majority())
         .write_concern(durable(config))
-        .selection_criteria(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary))
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .build();
     let documents: Collection<Document> = database.collection_with_options(DOCUMENTS, settings);
     let index = IndexModel::builder()
         .keys(doc! { "path": 1, "revision": 1 })
         .options(IndexOptions::builder().name(PATHS.to_owned()).build())
         .build();
-    documents.create_index(index).await.map_err(failed)?;
-    Ok(Connected { client, documents, connections: connections as usize, topology })
+    documents.create_index(index).await.map_err(during("make indexes"))?;
+    documents.find_one(doc! { "_id": "" }).await.map_err(during("read"))?;
+    // Both change nothing, and are acknowledged as durably as a change.
+    let nothing = doc! { "_id": "", "revision": "" };
+    documents.replace_one(nothing.clone(), doc! { "revision": "" }).await.map_err(during("change documents"))?;
+    documents.delete_one(nothing).await.map_err(during("delete documents"))?;
+    let connections = options.max_pool_size.unwrap_or(CONNECTIONS) as usize;
+    // The driver numbers the writes of a session where it may repeat them; a server that is alone knows no such numbers.
+    let fenced = topology != Topology::Standalone && options.retry_writes != Some(false);
+    Ok(Connected { client, documents, connections, topology, fenced })
+}
+
+fn check_hello(hello: &Document, options: &ClientOptions) -> Result<Topology, MongoProblem> {
+    let hosts = || options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let found = hello.get_str("setName").ok();
+    let writable = hello.get_bool("isWritablePrimary").or_else(|_| hello.get_bool("ismaster")).unwrap_or(true);
+    match (&options.repl_set_name, found) {
+        (Some(wanted), Some(found)) if wanted != found => {
+            let (found, wanted) = (found.to_owned(), wanted.clone());
+            return Err(MongoProblem::OtherReplicaSet { host: hosts(), found, wanted });
+        }
+        (Some(wanted), None) => return Err(MongoProblem::NoReplicaSet { host: hosts(), wanted: wanted.clone() }),
+        _ => {}
+    }
+    if hello.get_bool("isreplicaset").unwrap_or(false) || (!writable && found.is_none()) {
+        return Err(MongoProblem::NotReady { host: hosts() });
+    }
+    if !writable {
+        return Err(MongoProblem::NotPrimary { host: hosts() });
+    }
+    Ok(if found.is_some() {
+        Topology::ReplicaSet
+    } else if hello.get_str("msg").is_ok_and(|message| message == "isdbgrid") {
+        Topology::Sharded
+    } else {
+        Topology::Standalone
+    })
+}
+
+/// What a server means that was reached and refused.
+fn refused(config: &MongoConfig, options: &ClientOptions, error: &MongoError, what: &'static str) -> MongoProblem {
+    let (code, reason) = match &*error.kind {
+        ErrorKind::Authentication { .. } => return MongoProblem::Login,
+        ErrorKind::InvalidTlsConfig { .. } => {
+            let path = match &options.tls {
+                Some(Tls::Enabled(tls)) => tls.cert_key_file_path.as_ref().or(tls.ca_file_path.as_ref()),
+                _ => None,
+            };
+            let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+            return MongoProblem::File { option: "tlsCertificateKeyFile", path, reason: short(error) };
+        }
+        ErrorKind::Command(command) => (command.code, command.message.clone()),
+        ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
+            return MongoProblem::NotDurable { reason: short(&concern.message) };
+        }
+        ErrorKind::Write(WriteFailure::WriteError(write)) => (write.code, write.message.clone()),
+        _ => (0, error.to_string()),
+    };
+    let reason = short(&reason);
+    match code {
+        18 => MongoProblem::Login,
+        13 if options.credential.is_none() => MongoProblem::NoLogin,
+        13 => MongoProblem::Rights { what, database: config.database.clone() },
+        85 | 86 => MongoProblem::Index { collection: DOCUMENTS, index: PATHS, reason },
+        10_107 | 13_435 | 10_058 => MongoProblem::NotPrimary {
+            host: options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        },
+        64 | 79 | 100 => MongoProblem::NotDurable { reason },
+        _ => MongoProblem::Other { reason: format!("the server did not let DCM {what}: {reason}") },
+    }
 }

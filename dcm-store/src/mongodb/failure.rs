@@ -1,5 +1,7 @@
 //! What a failure of the driver means for a call of the store.
 
+use std::io;
+
 use dcm_core::store::{BoxError, Error};
 use mongodb::error::{Error as MongoError, ErrorKind, WriteFailure};
 
@@ -7,7 +9,13 @@ use mongodb::error::{Error as MongoError, ErrorKind, WriteFailure};
 const DUPLICATE: i32 = 11000;
 
 /// Codes with which a server says that it has not even begun: it is not the primary, or the user may not.
-const NOT_BEGUN: [i32; 6] = [10_107, 13_435, 13, 18, 91, 10_058];
+const NOT_BEGUN: [i32; 5] = [10_107, 13_435, 10_058, 13, 18];
+
+/// The server's code for a request that took longer than it may.
+const OUT_OF_TIME: i32 = 50;
+
+/// The server's label for a refusal before which nothing was written, whoever asked how often.
+const NOTHING_WRITTEN: &str = "NoWritesPerformed";
 
 /// What is known of a write that failed.
 #[derive(Debug)]
@@ -21,11 +29,19 @@ pub(super) enum WriteFailed {
 }
 
 /// What is known of a write from the driver's error.
-pub(super) fn of_write(error: MongoError) -> WriteFailed {
+///
+/// Where the driver sends a write a second time, `sent_twice`, a refusal may be the answer to the second one only: older servers
+/// do not say which.
+pub(super) fn of_write(error: MongoError, sent_twice: bool) -> WriteFailed {
+    let refused = !sent_twice || error.contains_label(NOTHING_WRITTEN);
     match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE => WriteFailed::Duplicate,
-        ErrorKind::Write(WriteFailure::WriteError(_)) => WriteFailed::NotDone(Box::new(error)),
-        ErrorKind::Command(command) if NOT_BEGUN.contains(&command.code) => WriteFailed::NotDone(Box::new(error)),
+        ErrorKind::Write(WriteFailure::WriteError(_)) if refused => WriteFailed::NotDone(Box::new(error)),
+        ErrorKind::Command(command) if NOT_BEGUN.contains(&command.code) && refused => {
+            WriteFailed::NotDone(Box::new(error))
+        }
+        // The driver shows a connection that was refused only where no request went before it.
+        ErrorKind::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => WriteFailed::NotDone(Box::new(error)),
         ErrorKind::ServerSelection { .. }
         | ErrorKind::ConnectionPoolCleared { .. }
         | ErrorKind::Authentication { .. }
@@ -33,11 +49,15 @@ pub(super) fn of_write(error: MongoError) -> WriteFailed {
         | ErrorKind::InvalidTlsConfig { .. }
         | ErrorKind::InvalidArgument { .. }
         | ErrorKind::Shutdown => WriteFailed::NotDone(Box::new(error)),
+        // A write concern that is not met says nothing of the write itself: it is on the primary, and may stay there or go.
         _ => WriteFailed::Unknown(Box::new(error)),
     }
 }
 
 /// What a read says that failed.
 pub(super) fn of_read(error: MongoError) -> Error {
-    Error::Unavailable(Box::new(error))
+    match &*error.kind {
+        ErrorKind::Command(command) if command.code == OUT_OF_TIME => Error::Timeout,
+        _ => Error::Unavailable(Box::new(error)),
+    }
 }

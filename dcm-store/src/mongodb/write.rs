@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use dcm_core::store::{BoxError, Error, Key, Revision};
-use mongodb::bson::{Document, doc};
+use mongodb::{
+    ClientSession,
+    bson::{Document, doc},
+};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
     Inner,
+    connect::Topology,
     failure::{self, WriteFailed},
 };
 
@@ -29,12 +34,17 @@ enum Said {
     Failed(WriteFailed),
 }
 
-/// What the document shows of a write that missed.
+/// What the document shows of a write.
+#[derive(Debug, PartialEq, Eq)]
 enum Shown {
     /// The write happened.
     Done,
     /// Somebody else's write is what happened to the expected state.
     Lost,
+    /// The expected state is still there.
+    Stands,
+    /// There is no document: it may have been made and deleted since.
+    Gone,
     /// It cannot be told any more whether this write happened before another one.
     Hidden,
 }
@@ -44,79 +54,174 @@ impl Inner {
     ///
     /// Where a request fails so that it may have happened, it is sent again: it names the state that it expects and
     /// the one that it makes, so it happens once at most, and the document shows whether it did.
+    ///
+    /// A request that was given up may still lie before the server. A replacement or deletion that it takes up later finds its
+    /// state gone for ever. An insert would bring back what was deleted meanwhile: all requests go through one session, and a
+    /// server takes up none in it that is older than the last. Where there are no sessions an insert is sent once only.
     pub(super) async fn write(&self, key: &Key, change: Change) -> Result<(), Error> {
-        let started = tokio::time::Instant::now();
+        let end = Instant::now() + self.config.deadline;
+        let mut session = self.session().await?;
+        let once = session.is_none() && matches!(change, Change::Insert { .. });
         let mut doubt: Option<BoxError> = None;
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.request(key, &change).await {
+            let left = self.left_to_send(end);
+            let said = match (&doubt, once || left.is_zero()) {
+                (Some(_), true) => Said::Missed,
+                _ => self.request(key, &change, session.as_mut(), left).await,
+            };
+            match said {
                 Said::Done => return Ok(()),
-                Said::Missed | Said::Failed(WriteFailed::Duplicate) => match self.look(key, &change).await {
+                Said::Missed | Said::Failed(WriteFailed::Duplicate) => match self.look(key, &change, end).await {
                     Ok(Shown::Done) => return Ok(()),
                     Ok(Shown::Lost) => return Err(Error::Conflict { key: key.clone() }),
-                    Ok(Shown::Hidden) => {
+                    Ok(Shown::Stands) => {}
+                    Ok(Shown::Gone) if doubt.is_some() && once => {}
+                    Ok(Shown::Gone | Shown::Hidden) => {
                         return Err(
                             doubt.map_or_else(|| Error::Conflict { key: key.clone() }, |source| unknown(key, source))
                         );
                     }
-                    Err(error) if doubt.is_none() => return Err(error),
-                    Err(_) => {}
+                    // The driver may have sent it twice, and a server that forgets answer the second one only.
+                    Err(error) => doubt = doubt.or_else(|| Some(Box::new(error))),
                 },
                 Said::Failed(WriteFailed::NotDone(error)) if doubt.is_none() => return Err(Error::Unavailable(error)),
                 Said::Failed(WriteFailed::NotDone(_)) => {}
                 Said::Failed(WriteFailed::Unknown(error)) => doubt = Some(error),
             }
-            if started.elapsed() + pause > self.config.deadline.saturating_sub(FIRST_PAUSE) {
+            if Instant::now() + pause >= end {
                 let source = doubt.unwrap_or_else(|| "MongoDB did not answer in time".into());
                 return Err(unknown(key, source));
             }
-            tokio::time::sleep(pause).await;
+            sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn request(&self, key: &Key, change: &Change) -> Said {
+    /// For how long a request may go on: what is left after it is for looking at what became of it.
+    fn left_to_send(&self, end: Instant) -> Duration {
+        let left = end.saturating_duration_since(Instant::now());
+        left.saturating_sub(self.config.deadline / 6).min(self.config.attempt)
+    }
+
+    async fn session(&self) -> Result<Option<ClientSession>, Error> {
+        if !self.fenced {
+            return Ok(None);
+        }
+        let session = self.client.start_session().causal_consistency(false).await;
+        session.map(Some).map_err(failure::of_read)
+    }
+
+    async fn request(&self, key: &Key, change: &Change, session: Option<&mut ClientSession>, within: Duration) -> Said {
         let at = |expected: &Revision| doc! { "_id": key.as_str(), "revision": expected.as_str() };
         let sent = async {
             match change {
-                Change::Insert { record, .. } => self.documents.insert_one(record).await.map(|_| true),
+                Change::Insert { record, .. } => {
+                    let insert = self.documents.insert_one(record);
+                    let done = match session {
+                        Some(session) => insert.session(session).await,
+                        None => insert.await,
+                    };
+                    done.map(|_| true)
+                }
                 Change::Replace { record, expected, .. } => {
-                    self.documents.replace_one(at(expected), record).await.map(|done| done.matched_count > 0)
+                    let replace = self.documents.replace_one(at(expected), record);
+                    let done = match session {
+                        Some(session) => replace.session(session).await,
+                        None => replace.await,
+                    };
+                    done.map(|done| done.matched_count > 0)
                 }
                 Change::Delete { expected } => {
-                    self.documents.delete_one(at(expected)).await.map(|done| done.deleted_count > 0)
+                    let delete = self.documents.delete_one(at(expected));
+                    let done = match session {
+                        Some(session) => delete.session(session).await,
+                        None => delete.await,
+                    };
+                    done.map(|done| done.deleted_count > 0)
                 }
             }
         };
-        match tokio::time::timeout(self.config.attempt, sent).await {
+        match timeout(within, sent).await {
             Ok(Ok(true)) => Said::Done,
             Ok(Ok(false)) => Said::Missed,
-            Ok(Err(error)) => Said::Failed(failure::of_write(error)),
+            Ok(Err(error)) => Said::Failed(failure::of_write(error, self.fenced)),
             Err(late) => Said::Failed(WriteFailed::Unknown(Box::new(late))),
         }
     }
 
-    /// Looks at the document after a write found it in another state than the expected one.
-    async fn look(&self, key: &Key, change: &Change) -> Result<Shown, Error> {
-        let found = self.read(key).await?;
-        let Some(found) = found else {
-            return Ok(Shown::Hidden);
-        };
-        let is = |name: &str, revision: &Revision| found.get_str(name).is_ok_and(|text| text == revision.as_str());
-        Ok(match change {
-            Change::Insert { revision, .. } | Change::Replace { revision, .. }
-                if is("revision", revision) || is("replaces", revision) =>
-            {
-                Shown::Done
+    /// Looks at the document after a write found it in another state than the expected one, or did not answer.
+    async fn look(&self, key: &Key, change: &Change, end: Instant) -> Result<Shown, Error> {
+        let look = async {
+            let found = self.read(key).await?;
+            let shown = shown(change, found.as_ref());
+            if shown == Shown::Done && self.topology == Topology::Standalone {
+                self.flush(key).await?;
             }
-            // Only one write replaces a state.
-            Change::Replace { expected, .. } | Change::Delete { expected } if is("replaces", expected) => Shown::Lost,
-            Change::Delete { expected } if is("revision", expected) => Shown::Lost,
-            Change::Insert { .. } | Change::Replace { .. } | Change::Delete { .. } => Shown::Hidden,
-        })
+            Ok(shown)
+        };
+        timeout_at(end, look).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// Waits until what was seen is in the journal: a stand-alone server shows what is not there yet.
+    async fn flush(&self, key: &Key) -> Result<(), Error> {
+        let nothing = doc! { "_id": key.as_str(), "revision": "" };
+        self.documents.delete_one(nothing).await.map(drop).map_err(failure::of_read)
+    }
+}
+
+/// What a document, or that there is none, says of a write.
+fn shown(change: &Change, found: Option<&Document>) -> Shown {
+    let Some(found) = found else {
+        return Shown::Gone;
+    };
+    let is = |name: &str, revision: &Revision| found.get_str(name).is_ok_and(|text| text == revision.as_str());
+    match change {
+        Change::Insert { revision, .. } | Change::Replace { revision, .. }
+            if is("revision", revision) || is("replaces", revision) =>
+        {
+            Shown::Done
+        }
+        Change::Replace { expected, .. } | Change::Delete { expected } if is("revision", expected) => Shown::Stands,
+        // Only one write replaces a state.
+        Change::Replace { expected, .. } | Change::Delete { expected } if is("replaces", expected) => Shown::Lost,
+        Change::Insert { .. } | Change::Replace { .. } | Change::Delete { .. } => Shown::Hidden,
     }
 }
 
 fn unknown(key: &Key, source: BoxError) -> Error {
     Error::OutcomeUnknown { key: key.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REVISIONS: [&str; 3] = ["before", "mine", "other"];
+
+    fn changes() -> [Change; 3] {
+        let [expected, revision, _] = REVISIONS.map(Revision::new);
+        let record = Document::new();
+        [
+            Change::Insert { record: record.clone(), revision: revision.clone() },
+            Change::Replace { record, revision, expected: expected.clone() },
+            Change::Delete { expected },
+        ]
+    }
+
+    #[test]
+    fn the_document_tells_what_became_of_a_write() {
+        let seen = |revision: &str, replaces: &str| Some(doc! { "revision": revision, "replaces": replaces });
+        for (found, expected) in [
+            (None, [Shown::Gone, Shown::Gone, Shown::Gone]),
+            (seen("mine", "before"), [Shown::Done, Shown::Done, Shown::Lost]),
+            (seen("other", "mine"), [Shown::Done, Shown::Done, Shown::Hidden]),
+            (seen("other", "before"), [Shown::Hidden, Shown::Lost, Shown::Lost]),
+            (seen("before", "older"), [Shown::Hidden, Shown::Stands, Shown::Stands]),
+            (seen("other", "another"), [Shown::Hidden, Shown::Hidden, Shown::Hidden]),
+        ] {
+            let told = changes().map(|change| shown(&change, found.as_ref()));
+            assert_eq!(told, expected, "{found:?}");
+        }
+    }
 }

@@ -1,0 +1,156 @@
+//! Many clients write while the server is frozen, killed and started again.
+
+use std::time::Duration;
+
+use dcm_core::store::{Error, Precondition, Revision, Store};
+use dcm_store::mongodb::MongoStore;
+use dcm_test_utils::patience::until_so;
+use futures_util::future::join_all;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use crate::support::{BOUND, Bed, body, is_of_the_server, key, open, read};
+
+const WHAT: &str = "a server that is frozen, killed and started again";
+
+/// How many documents there are, each with a client of its own.
+const CLIENTS: usize = 12;
+
+/// What a client did.
+#[derive(Debug, Default)]
+struct Told {
+    done: u64,
+    failed: u64,
+    unknown: u64,
+}
+
+/// Creates, replaces and deletes one document over and over, and checks each time that what it was told is so.
+async fn client(store: MongoStore, n: usize, stop: watch::Receiver<bool>) -> Told {
+    let name = key(&format!("document/{n}"));
+    let (mut told, mut state, mut number): (Told, Option<(u64, Revision)>, u64) = (Told::default(), None, 0);
+    while !*stop.borrow() {
+        number += 1;
+        let deletes = number % 4 == 0 && state.is_some();
+        let started = Instant::now();
+        let said = match &state {
+            Some((_, at)) if deletes => store.delete(&name, at).await.map(|()| None),
+            Some((_, at)) => {
+                let at = Precondition::AtRevision(at.clone());
+                store.put(&name, body(number), at).await.map(|revision| Some((number, revision)))
+            }
+            None => {
+                let made = store.put(&name, body(number), Precondition::Absent).await;
+                made.map(|revision| Some((number, revision)))
+            }
+        };
+        assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
+        match said {
+            Ok(new) => {
+                told.done += 1;
+                state = new;
+            }
+            Err(Error::OutcomeUnknown { .. }) => {
+                told.unknown += 1;
+                // It may happen yet: a replacement or a deletion makes an end of that, an insert waits for its own.
+                let after = |found: Option<(u64, String)>| found.map(|(n, revision)| (n, Revision::new(revision)));
+                let new = after(read(&store, &name).await);
+                let unchanged = new == state;
+                let intended = if deletes { new.is_none() } else { new.as_ref().is_some_and(|(n, _)| *n == number) };
+                assert!(unchanged || intended, "{n}: {new:?} instead of {state:?}, after {number} ({deletes})");
+                if unchanged && state.is_none() {
+                    sleep(Duration::from_secs(2)).await;
+                    state = after(read(&store, &name).await);
+                } else {
+                    state = new;
+                }
+            }
+            Err(error) => {
+                assert!(is_of_the_server(&error), "{n}: {error:?} of {state:?}");
+                told.failed += 1;
+                let now = read(&store, &name).await;
+                assert_eq!(now, state.clone().map(|(n, revision)| (n, revision.as_str().to_owned())), "{n}: {error:?}");
+            }
+        }
+    }
+    let now = read(&store, &name).await;
+    assert_eq!(now, state.map(|(n, revision)| (n, revision.as_str().to_owned())), "{n}: at the end");
+    told
+}
+
+async fn chaos(bed: &mut Bed, faults: impl AsyncFnOnce(&mut Bed, &MongoStore)) {
+    let store = open(&bed.server.uri()).await;
+    let (stop, stopped) = watch::channel(false);
+    let clients = join_all((0..CLIENTS).map(|n| client(store.clone(), n, stopped.clone())));
+    let faults = async {
+        faults(bed, &store).await;
+        stop.send(true).unwrap();
+    };
+    let (clients, ()) = tokio::join!(clients, faults);
+    let mut all = Told::default();
+    for told in clients {
+        assert!(told.done > 0, "{told:?}");
+        all =
+            Told { done: all.done + told.done, failed: all.failed + told.failed, unknown: all.unknown + told.unknown };
+    }
+    println!("{all:?}");
+    assert!(all.failed + all.unknown > 0, "nothing failed: {all:?}");
+}
+
+async fn serves(store: &MongoStore) {
+    until_so(Duration::from_secs(30), "serving", async || store.ready().await.is_ok()).await;
+    sleep(Duration::from_millis(300)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_are_told_is_true_while_the_server_is_frozen_now_and_then() {
+    let Some(mut bed) = Bed::start(&[], WHAT).await else { return };
+    chaos(&mut bed, async |bed, store| {
+        for milliseconds in [300, 1_500, 4_500, 700] {
+            sleep(Duration::from_millis(300)).await;
+            bed.server.pause();
+            sleep(Duration::from_millis(milliseconds)).await;
+            bed.server.resume();
+            serves(store).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_are_told_is_true_while_the_server_is_killed_and_started_again() {
+    let Some(mut bed) = Bed::start(&[], WHAT).await else { return };
+    chaos(&mut bed, async |bed, store| {
+        for away in [0, 2_000, 4_500] {
+            sleep(Duration::from_millis(500)).await;
+            bed.server.kill();
+            sleep(Duration::from_millis(away)).await;
+            bed.server.restart().await;
+            serves(store).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_frozen_server_takes_up_late_brings_nothing_back() {
+    let Some(bed) = Bed::start(&[], WHAT).await else { return };
+    let store = open(&bed.server.uri()).await;
+    for round in 0..6 {
+        let name = key(&format!("document/{round}"));
+        let (put, at) = (store.clone(), name.clone());
+        bed.server.pause();
+        let made = tokio::spawn(async move { put.put(&at, body(1), Precondition::Absent).await });
+        sleep(Duration::from_millis(1_300)).await;
+        bed.server.resume();
+        match made.await.unwrap() {
+            Ok(revision) => {
+                store.delete(&name, &revision).await.unwrap();
+                sleep(Duration::from_millis(300)).await;
+                assert_eq!(read(&store, &name).await, None, "round {round}");
+            }
+            Err(error) => assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}"),
+        }
+    }
+}
