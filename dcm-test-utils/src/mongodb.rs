@@ -124,6 +124,12 @@ impl Server {
         until_so(Duration::from_secs(60), "listening", listens).await;
     }
 
+    /// [`restart`](Self::restart) with other options.
+    pub async fn restart_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(ToString::to_string).collect();
+        self.restart().await;
+    }
+
     /// Ends it with SIGKILL; its data stay.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

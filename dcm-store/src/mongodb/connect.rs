@@ -70,40 +70,33 @@ pub(super) async fn connect(config: &MongoConfig) -> Result<Connected, OpenError
     let watcher = Watcher::default();
     let mut watched = options.clone();
     watcher.watch(&mut watched);
-    let reached = match Client::with_options(watched) {
-        Ok(client) => {
-            let reached = tokio::time::timeout(LONGEST, reach(config, &options, client.clone())).await;
-            if !matches!(reached, Ok(Ok(_))) {
-                client.shutdown().immediate(true).await;
+    let client = Client::with_options(watched);
+    let client = client.map_err(|error| failed(refused(config, &options, &error, "connect")))?;
+    let reached = tokio::time::timeout(LONGEST, reach(config, &options, client.clone())).await;
+    let problem = match reached {
+        Ok(Ok(connected)) => return Ok(connected),
+        Ok(Err(Failed::Problem(problem))) => problem,
+        Ok(Err(Failed::Driver(error, what))) => match &*error.kind {
+            ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) => {
+                diagnosis::no_server(&watcher, &options, &error).await
             }
-            reached.unwrap_or(Err(Failed::Silence))
-        }
-        Err(error) => Err(Failed::Driver(error, "connect")),
+            _ => refused(config, &options, &error, what),
+        },
+        Err(_) => MongoProblem::Silent { host: hosts(&options) },
     };
-    match reached {
-        Ok(connected) => Ok(connected),
-        Err(Failed::Problem(problem)) => Err(failed(problem)),
-        Err(Failed::Silence) => {
-            let host = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            Err(failed(MongoProblem::Silent { host }))
-        }
-        Err(Failed::Driver(error, what)) => {
-            let problem = match &*error.kind {
-                ErrorKind::ServerSelection { .. } | ErrorKind::IncompatibleServer { .. } | ErrorKind::Io(_) => {
-                    diagnosis::no_server(&watcher, &options, &error).await
-                }
-                _ => refused(config, &options, &error, what),
-            };
-            Err(failed(problem))
-        }
-    }
+    client.shutdown().immediate(true).await;
+    Err(failed(problem))
+}
+
+/// All hosts, for messages.
+pub(super) fn hosts(options: &ClientOptions) -> String {
+    options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// Why a server was not reached.
 enum Failed {
+    /// What the server is.
     Problem(MongoProblem),
-    /// No answer in time.
-    Silence,
     /// The driver's own failure, and what was being done.
     Driver(MongoError, &'static str),
 }
@@ -113,8 +106,8 @@ async fn options(config: &MongoConfig) -> Result<ClientOptions, MongoProblem> {
     let parsed = tokio::time::timeout(LONGEST, ClientOptions::parse(config.uri.as_str())).await;
     let parsed = parsed.map_err(|_| MongoProblem::NoRecords { reason: "no answer in time".to_owned() })?;
     let mut options = parsed.map_err(|error| match &*error.kind {
-        ErrorKind::DnsResolve { .. } => MongoProblem::NoRecords { reason: short(&error) },
-        _ => MongoProblem::Other { reason: short(&error) },
+        ErrorKind::DnsResolve { .. } => MongoProblem::NoRecords { reason: short(&error.kind) },
+        _ => MongoProblem::Other { reason: short(&error.kind) },
     })?;
     if let Some(Tls::Enabled(tls)) = &options.tls {
         if let Some(path) = &tls.ca_file_path {
@@ -181,22 +174,23 @@ async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) ->
 }
 
 fn check_hello(hello: &Document, options: &ClientOptions) -> Result<Topology, MongoProblem> {
-    let hosts = || options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let found = hello.get_str("setName").ok();
     let writable = hello.get_bool("isWritablePrimary").or_else(|_| hello.get_bool("ismaster")).unwrap_or(true);
     match (&options.repl_set_name, found) {
         (Some(wanted), Some(found)) if wanted != found => {
             let (found, wanted) = (found.to_owned(), wanted.clone());
-            return Err(MongoProblem::OtherReplicaSet { host: hosts(), found, wanted });
+            return Err(MongoProblem::OtherReplicaSet { host: hosts(options), found, wanted });
         }
-        (Some(wanted), None) => return Err(MongoProblem::NoReplicaSet { host: hosts(), wanted: wanted.clone() }),
+        (Some(wanted), None) => {
+            return Err(MongoProblem::NoReplicaSet { host: hosts(options), wanted: wanted.clone() });
+        }
         _ => {}
     }
     if hello.get_bool("isreplicaset").unwrap_or(false) || (!writable && found.is_none()) {
-        return Err(MongoProblem::NotReady { host: hosts() });
+        return Err(MongoProblem::NotReady { host: hosts(options) });
     }
     if !writable {
-        return Err(MongoProblem::NotPrimary { host: hosts() });
+        return Err(MongoProblem::NotPrimary { host: hosts(options) });
     }
     Ok(if found.is_some() {
         Topology::ReplicaSet
@@ -217,14 +211,14 @@ fn refused(config: &MongoConfig, options: &ClientOptions, error: &MongoError, wh
                 _ => None,
             };
             let path = path.map(|path| path.display().to_string()).unwrap_or_default();
-            return MongoProblem::File { option: "tlsCertificateKeyFile", path, reason: short(error) };
+            return MongoProblem::File { option: "tlsCertificateKeyFile", path, reason: short(&error.kind) };
         }
         ErrorKind::Command(command) => (command.code, command.message.clone()),
         ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
             return MongoProblem::NotDurable { reason: short(&concern.message) };
         }
         ErrorKind::Write(WriteFailure::WriteError(write)) => (write.code, write.message.clone()),
-        _ => (0, error.to_string()),
+        _ => (0, error.kind.to_string()),
     };
     let reason = short(&reason);
     match code {
@@ -232,9 +226,7 @@ fn refused(config: &MongoConfig, options: &ClientOptions, error: &MongoError, wh
         13 if options.credential.is_none() => MongoProblem::NoLogin,
         13 => MongoProblem::Rights { what, database: config.database.clone() },
         85 | 86 => MongoProblem::Index { collection: DOCUMENTS, index: PATHS, reason },
-        10_107 | 13_435 | 10_058 => MongoProblem::NotPrimary {
-            host: options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-        },
+        10_107 | 13_435 | 10_058 => MongoProblem::NotPrimary { host: hosts(options) },
         64 | 79 | 100 => MongoProblem::NotDurable { reason },
         _ => MongoProblem::Other { reason: format!("the server did not let DCM {what}: {reason}") },
     }

@@ -10,6 +10,7 @@ use std::{
 
 use mongodb::{
     ServerType,
+    bson::{Document, doc},
     error::{Error as MongoError, ErrorKind},
     event::{EventHandler, sdam::SdamEvent},
     options::{ClientOptions, ServerAddress, Tls},
@@ -57,16 +58,11 @@ impl Watcher {
             SdamEvent::ServerHeartbeatFailed(event) => {
                 servers.entry(event.server_address).or_default().failure = Some(event.failure);
             }
-            SdamEvent::ServerDescriptionChanged(event) => {
-                let new = &event.new_description;
-                let seen = servers.entry(event.address.clone()).or_default();
-                if new.server_type() != ServerType::Unknown {
-                    seen.kind = new.server_type();
-                    seen.replica_set = new.replica_set_name().map(ToOwned::to_owned);
-                    seen.failure = None;
-                } else if let Some(error) = new.error() {
-                    seen.failure = Some(error.clone());
-                }
+            // What is removed for being of the wrong kind is seen here only.
+            SdamEvent::ServerHeartbeatSucceeded(event) => {
+                let replica_set = event.reply.get_str("setName").ok().map(ToOwned::to_owned);
+                let seen = Seen { failure: None, kind: kind(&event.reply), replica_set };
+                servers.insert(event.server_address, seen);
             }
             _ => {}
         }
@@ -81,12 +77,28 @@ impl Watcher {
     }
 }
 
+/// The part that a server plays, from its answer to `hello`.
+fn kind(hello: &Document) -> ServerType {
+    let says = |name: &str| hello.get_bool(name).unwrap_or(false);
+    let routes = hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
+    match hello.contains_key("setName") {
+        _ if says("isreplicaset") => ServerType::RsGhost,
+        true if says("isWritablePrimary") || says("ismaster") => ServerType::RsPrimary,
+        true if says("hidden") => ServerType::RsOther,
+        true if says("secondary") => ServerType::RsSecondary,
+        true if says("arbiterOnly") => ServerType::RsArbiter,
+        true => ServerType::RsOther,
+        false if routes => ServerType::Mongos,
+        false => ServerType::Standalone,
+    }
+}
+
 /// What is wrong, where the driver found no server to use.
 pub(super) async fn no_server(watcher: &Watcher, options: &ClientOptions, error: &MongoError) -> MongoProblem {
-    let hosts = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let text = error.to_string();
+    let hosts = super::connect::hosts(options);
+    let text = error.kind.to_string();
     if text.contains("wire version") {
-        return MongoProblem::Version { host: hosts, reason: text };
+        return MongoProblem::Version { host: hosts, reason: short(&text) };
     }
     let seen = watcher.seen();
     for (address, seen) in &seen {
@@ -151,10 +163,11 @@ async fn of_host(address: &ServerAddress, failure: Option<&MongoError>, tls: boo
     match (speaks_tls(stream, name).await, tls) {
         (Some(true), false) => MongoProblem::WantsTls { host },
         (Some(true), true) => match failure {
-            Some(failure) => MongoProblem::TlsRefused { host, reason: short(failure) },
+            Some(failure) => MongoProblem::TlsRefused { host, reason: short(&failure.kind) },
             None => MongoProblem::Silent { host },
         },
         (Some(false), true) => MongoProblem::NoTls { host },
+        (None, true) if speaks_mongodb(place).await => MongoProblem::NoTls { host },
         (Some(false), false) if failure.is_some() => MongoProblem::NotMongoDb { host },
         _ => MongoProblem::Silent { host },
     }
@@ -194,6 +207,26 @@ async fn speaks_tls(mut stream: TcpStream, name: &str) -> Option<bool> {
         Ok(Err(_)) => Some(false),
         Err(_) => None,
     }
+}
+
+/// Whether a host answers a request in MongoDB's protocol and without TLS.
+async fn speaks_mongodb(place: (&str, u16)) -> bool {
+    /// The operation that all requests and answers are, and how long the header of one is.
+    const MESSAGE: i32 = 2013;
+    const HEADER: usize = 16;
+    let Ok(hello) = (doc! { "hello": 1, "$db": "admin" }).to_vec() else { return false };
+    // No flags, and one section, which is a document.
+    let body: Vec<u8> = [0; 5].into_iter().chain(hello).collect();
+    let length = i32::try_from(HEADER + body.len()).unwrap_or_default();
+    let header = [length, 1, 0, MESSAGE].map(i32::to_le_bytes).concat();
+    let ask = async {
+        let mut stream = TcpStream::connect(place).await?;
+        stream.write_all(&[header, body].concat()).await?;
+        let mut answer = [0; HEADER];
+        stream.read_exact(&mut answer).await?;
+        io::Result::Ok(answer.ends_with(&MESSAGE.to_le_bytes()))
+    };
+    timeout(PATIENCE, ask).await.is_ok_and(|spoke| spoke.unwrap_or(false))
 }
 
 /// What the driver says, in one line and not at length.

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use dcm_core::store::{Body, Error, Key, Store};
 use dcm_store::{MongoConfig, MongoProblem, OpenError, mongodb::MongoStore};
@@ -43,10 +43,6 @@ impl Bed {
 
     pub(crate) async fn heal(&self) {
         self.command(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await;
-    }
-
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 }
 
