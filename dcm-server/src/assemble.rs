@@ -72,6 +72,13 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("--store cannot be opened")]
     Store(#[from] OpenError),
+    /// Several servers may use the store, so no file beside one of them is the obvious place of the key.
+    #[error(
+        "--encryption-key-file is required with MongoDB: name a file outside of the database, the same key for every server that \
+         uses it; it is made where it is missing, or by: \
+         (umask 077; echo \"dcm-key-v1:$(head -c 32 /dev/urandom | base64)\" > FILE)"
+    )]
+    NoKey,
     /// There is no encryption key.
     #[error("--encryption-key-file cannot be used")]
     Key(#[from] KeyringError),
@@ -99,6 +106,10 @@ pub enum StartError {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     if !config.http.ip().is_loopback() && !config.insecure_listen_without_authentication {
         return Err(StartError::BeyondLoopback(config.http));
+    }
+    #[cfg(feature = "mongodb")]
+    if matches!(config.store, dcm_store::Config::MongoDb(_)) && config.encryption_key_file.is_none() {
+        return Err(StartError::NoKey);
     }
     let failed = |source| StartError::Listen { address: config.http, source };
     let listener = TcpListener::bind(config.http).await.map_err(failed)?;

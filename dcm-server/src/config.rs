@@ -21,16 +21,17 @@ pub struct Config {
     #[arg(long, env = "DCM_HTTP", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9077", value_parser = values::address)]
     pub http: SocketAddr,
 
-    /// Where records are kept: sled:DIRECTORY, or memory: (keeps nothing).
-    #[arg(long, env = "DCM_STORE", value_name = "STORE", default_value = "sled:./dcm-data")]
+    /// Where records are kept: sled:DIRECTORY, mongodb://HOST/DATABASE (with a password best as DCM_STORE), or memory:
+    /// (keeps nothing).
+    #[arg(long, env = "DCM_STORE", hide_env_values = true, value_name = "STORE", default_value = "sled:./dcm-data", value_parser = values::Store)]
     pub store: dcm_store::Config,
 
     /// What carries work to clusters: kube (their API servers), or simulated (clusters inside of this process).
     #[arg(long, env = "DCM_SYNCHRONIZER", value_enum, default_value_t)]
     pub synchronizer: SynchronizerKind,
 
-    /// The file with the key that secrets are encrypted with, made where it is missing [default: the
-    /// sled data's directory with .key behind its name; none for memory:].
+    /// The file with the key that secrets are encrypted with, made where it is missing; required with MongoDB [default:
+    /// the sled data's directory with .key behind its name; none for memory:].
     #[arg(long, env = "DCM_ENCRYPTION_KEY_FILE", value_name = "FILE")]
     pub encryption_key_file: Option<PathBuf>,
 
@@ -340,6 +341,16 @@ mod tests {
         assert_eq!(key_file(&["--store", "sled:/var/lib/dcm/"]), Some("/var/lib/dcm.key".into()));
         assert_eq!(key_file(&["--store", "memory:"]), None);
         assert_eq!(key_file(&["--store", "memory:", "--encryption-key-file", "/k"]), Some("/k".into()));
+    }
+
+    #[test]
+    fn a_wrong_connection_string_is_not_quoted() {
+        for store in ["mongodb://user:s3cret@host/?w=1", "redis://user:s3cret@host", "mongodb://user:s3cret/x@host/"] {
+            let error = read(&["--store", store]).unwrap_err();
+            assert!(error.contains("--store") && !error.contains("s3cret") && !error.contains("user:s"), "{error}");
+        }
+        let config = read(&["--store", "mongodb://user:s3cret@host/"]).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
     }
 
     #[test]

@@ -1,8 +1,29 @@
 //! How single values are read. Each error says what is allowed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, time::Duration};
 
+use clap::{Arg, Command, Error, builder::TypedValueParser, error::ErrorKind};
 use dcm_core::name::Namespace;
+
+/// Reads a store, and quotes nothing of it: there may be a password in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Store;
+
+impl TypedValueParser for Store {
+    type Value = dcm_store::Config;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Self::Value, Error> {
+        let failed = |reason: String| {
+            Error::raw(
+                ErrorKind::ValueValidation,
+                format!("the value of --store (or DCM_STORE) cannot be used: {reason}\n"),
+            )
+            .with_cmd(command)
+        };
+        let text = value.to_str().ok_or_else(|| failed("it is not UTF-8".to_owned()))?;
+        text.parse().map_err(|error: dcm_store::InvalidUrl| failed(error.to_string()))
+    }
+}
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
