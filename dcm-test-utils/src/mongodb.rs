@@ -124,8 +124,12 @@ impl Server {
         until_so(Duration::from_secs(60), "listening", listens).await;
     }
 
-    /// [`restart`](Self::restart) with other options.
+    /// [`restart`](Self::restart) with other options, after an end in good order: its own records need not be in a journal.
     pub async fn restart_with(&mut self, options: &[&str]) {
+        self.signal("TERM");
+        let ended =
+            async || self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()));
+        until_so(Duration::from_secs(30), "ended", ended).await;
         self.options = options.iter().map(ToString::to_string).collect();
         self.restart().await;
     }

@@ -170,7 +170,7 @@ pub enum MongoProblem {
         host: String,
     },
     /// The server is too old or too new for the driver.
-    #[error("{host} has a version that this release cannot use ({reason}): use MongoDB 4.2 or newer")]
+    #[error("{host} has a version that this release cannot use ({reason}): use MongoDB 4.4 or newer")]
     Version {
         /// Host and port, or all of them.
         host: String,

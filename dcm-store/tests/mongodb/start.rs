@@ -2,7 +2,11 @@
 
 use dcm_store::{MongoConfig, MongoProblem, OpenError, mongodb::MongoStore};
 use dcm_test_utils::mongodb::{fresh_database, random_name, with_database};
-use mongodb::{Client, IndexModel, bson::doc, options::IndexOptions};
+use mongodb::{
+    Client, IndexModel,
+    bson::{DateTime, Document, doc},
+    options::IndexOptions,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -27,6 +31,65 @@ async fn answers(answer: &'static [u8]) -> String {
         }
     });
     format!("mongodb://user:s3cret@{place}/dcm")
+}
+
+/// A server that says nothing but this of itself, whatever it is asked.
+async fn says_hello(hello: Document) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap().to_string();
+    let mut answer =
+        doc! { "ok": 1.0, "minWireVersion": 0, "maxWireVersion": 21, "localTime": DateTime::from_millis(0) };
+    answer.extend(
+        doc! { "maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000 },
+    );
+    answer.extend(hello);
+    if answer.contains_key("setName") {
+        answer.extend(doc! { "hosts": [&here], "me": &here });
+    }
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.to_vec().unwrap();
+            tokio::spawn(async move {
+                let mut header = [0; 16];
+                while stream.read_exact(&mut header).await.is_ok() {
+                    let (length, id) = (header.first_chunk::<4>().unwrap(), &header[4..8]);
+                    let mut rest = vec![0; u32::from_le_bytes(*length) as usize - header.len()];
+                    stream.read_exact(&mut rest).await.unwrap();
+                    let length = u32::try_from(16 + 5 + answer.len()).unwrap().to_le_bytes();
+                    let head = [&length[..], &[0; 4], id, &2013_u32.to_le_bytes(), &[0; 5]].concat();
+                    stream.write_all(&[&head[..], &answer].concat()).await.unwrap();
+                }
+            });
+        }
+    });
+    format!("mongodb://{here}/dcm")
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_told_by_the_part_that_it_plays() {
+    let member = |more: Document| {
+        let mut hello = doc! { "setName": "rs0", "setVersion": 1, "isWritablePrimary": false };
+        hello.extend(more);
+        hello
+    };
+    for (hello, directly, expected) in [
+        (member(doc! { "secondary": true }), false, "no primary"),
+        (member(doc! { "secondary": true }), true, "is not the primary"),
+        (member(doc! { "arbiterOnly": true }), false, "no primary"),
+        (member(doc! { "arbiterOnly": true }), true, "is not the primary"),
+        (member(doc! { "secondary": true, "hidden": true }), true, "is not the primary"),
+        (member(doc! {}), false, "no primary"),
+        (doc! { "isreplicaset": true, "isWritablePrimary": false }, false, "not a ready member"),
+        (doc! { "isreplicaset": true, "isWritablePrimary": false }, true, "not a ready member"),
+        (doc! { "isWritablePrimary": true, "maxWireVersion": 6 }, false, "use MongoDB 4.4 or newer"),
+        (doc! { "isWritablePrimary": true, "minWireVersion": 900, "maxWireVersion": 901 }, false, "version"),
+    ] {
+        let uri = says_hello(hello.clone()).await;
+        let uri = if directly { format!("{uri}?directConnection=true") } else { uri };
+        let quickly = format!("{uri}{}serverSelectionTimeoutMS=700", if directly { "&" } else { "?" });
+        let found = problem(&quickly).await.to_string();
+        assert!(found.contains(expected), "{hello}: {found}");
+    }
 }
 
 /// Listens, and takes no connection from the queue.
@@ -124,7 +187,7 @@ async fn a_file_that_cannot_be_used_is_named_and_not_shown() {
 async fn another_index_in_place_of_ours_is_named() {
     let Some(uri) = fresh_database(WHAT) else { return };
     let client = Client::with_uri_str(&uri).await.unwrap();
-    let documents = client.default_database().unwrap().collection::<mongodb::bson::Document>("documents");
+    let documents = client.default_database().unwrap().collection::<Document>("documents");
     let other = IndexOptions::builder().name("path_1_revision_1".to_owned()).build();
     let index = IndexModel::builder().keys(doc! { "path": -1 }).options(other).build();
     documents.create_index(index).await.unwrap();
