@@ -43,12 +43,12 @@ pub(super) fn of_write(error: MongoError, sent_twice: bool) -> WriteFailed {
         // The driver shows a connection that was refused only where no request went before it.
         ErrorKind::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => WriteFailed::NotDone(Box::new(error)),
         ErrorKind::ServerSelection { .. }
-        | ErrorKind::ConnectionPoolCleared { .. }
         | ErrorKind::Authentication { .. }
         | ErrorKind::DnsResolve { .. }
         | ErrorKind::InvalidTlsConfig { .. }
         | ErrorKind::InvalidArgument { .. }
         | ErrorKind::Shutdown => WriteFailed::NotDone(Box::new(error)),
+        // A pool that is cleared cuts off requests that are under way, too, and does not say which it was.
         // A write concern that is not met says nothing of the write itself: it is on the primary, and may stay there or go.
         _ => WriteFailed::Unknown(Box::new(error)),
     }

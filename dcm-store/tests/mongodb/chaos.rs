@@ -53,18 +53,18 @@ async fn client(store: MongoStore, n: usize, stop: watch::Receiver<bool>) -> Tol
             }
             Err(Error::OutcomeUnknown { .. }) => {
                 told.unknown += 1;
-                // It may happen yet: a replacement or a deletion makes an end of that, an insert waits for its own.
+                // It may happen yet, as soon as the server goes on.
                 let after = |found: Option<(u64, String)>| found.map(|(n, revision)| (n, Revision::new(revision)));
                 let new = after(read(&store, &name).await);
                 let unchanged = new == state;
                 let intended = if deletes { new.is_none() } else { new.as_ref().is_some_and(|(n, _)| *n == number) };
                 assert!(unchanged || intended, "{n}: {new:?} instead of {state:?}, after {number} ({deletes})");
-                if unchanged && state.is_none() {
+                state = if unchanged {
                     sleep(Duration::from_secs(2)).await;
-                    state = after(read(&store, &name).await);
+                    after(read(&store, &name).await)
                 } else {
-                    state = new;
-                }
+                    new
+                };
             }
             Err(error) => {
                 assert!(is_of_the_server(&error), "{n}: {error:?} of {state:?}");
