@@ -11,8 +11,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// Longer than any answer may take, whatever the store does: 14 seconds for a call of the store, and a busy machine.
-pub(crate) const BOUND: Duration = Duration::from_secs(20);
+/// Longer than any answer may take, whatever the store does: 17 seconds for a call of the store, and a busy machine.
+pub(crate) const BOUND: Duration = Duration::from_secs(22);
 
 /// A server in a process of its own, which is killed when this is dropped.
 pub(crate) struct Dcm {

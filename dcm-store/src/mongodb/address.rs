@@ -33,7 +33,7 @@ pub struct MongoConfig {
     pub deadline: Duration,
     /// For how long one request to the server may go on (default: 5 s); a request to find a server a little less.
     pub attempt: Duration,
-    /// For how long a call may wait for a free connection (default: `waitQueueTimeoutMS`, else 2 s).
+    /// For how long a call may wait for a free connection (default: `waitQueueTimeoutMS`, else 5 s).
     pub wait: Duration,
     /// How changes are watched (default: [`WatchMode::Auto`]).
     pub watch: WatchMode,
@@ -76,7 +76,7 @@ impl MongoConfig {
             linearizable: parsed.read_concern.is_none(),
             deadline: Duration::from_secs(12),
             attempt: Duration::from_secs(5),
-            wait: parsed.wait_queue_timeout().unwrap_or(Duration::from_secs(2)),
+            wait: parsed.wait_queue_timeout().unwrap_or(Duration::from_secs(5)),
             watch: WatchMode::Auto,
             poll_every: Duration::from_secs(1),
             history: crate::HISTORY,
@@ -361,7 +361,7 @@ mod tests {
     fn the_wait_for_a_connection_can_be_set() {
         let wait = |uri| MongoConfig::new(uri).unwrap().wait;
         assert_eq!(wait("mongodb://h/?waitQueueTimeoutMS=700"), Duration::from_millis(700));
-        assert_eq!(wait("mongodb://h"), Duration::from_secs(2));
+        assert_eq!(wait("mongodb://h"), Duration::from_secs(5));
     }
 
     #[test]
