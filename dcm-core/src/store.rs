@@ -139,7 +139,7 @@ pub enum Change {
     Deleted(Key),
 }
 
-/// A stream of changes, in the order in which the store made them.
+/// A stream of changes; [`Store::watch`] says what it promises. An error ends it.
 pub type Changes = BoxStream<'static, Result<Event, Error>>;
 
 /// A backend that keeps documents.
@@ -177,6 +177,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), Error>;
 
     /// Streams the changes below a prefix (of all documents without one): those after a position, or those from now on.
+    ///
+    /// # Guarantees
+    /// - **The last state arrives**: of each document that changes, at least the state that it is left in is told; a document
+    ///   that is left deleted is told as deleted, if an earlier state of it was told or lay before the position.
+    /// - **In order**: what is told of one document is told in the order in which it happened, each state once.
+    /// - **Without a gap**: that holds across a resumption from any event's position too; where it cannot, the watch is
+    ///   [`Error::Expired`].
+    ///
+    /// # Caveats
+    /// States that are replaced shortly after may be left out: two writes are told as one, a deletion and a creation as one
+    /// put, and changes of different documents come in any order. A store may promise every change, in the order in which
+    /// it made them; its documentation says so then, and `every_change_store_conformance!` of `dcm-test-utils` holds it to that.
     ///
     /// # Errors
     /// [`Error::Expired`] where the position is too old (or another store's): scan again, then watch.

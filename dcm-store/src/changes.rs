@@ -1,4 +1,4 @@
-//! What happened lately, for the watches of both stores.
+//! What happened lately, for the watches of stores that have no log of their own.
 //!
 //! A store appends what it has acknowledged (or is about to) in the order of its counter. The last changes
 //! are kept in a ring of bounded size; a watch reads the ring from its own place and then waits for more. A
@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use dcm_core::store::{Body, Changes, Error, Key, Position};
+use dcm_core::store::{Body, Changes, Error, Key, Position, Revision};
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
@@ -23,11 +23,13 @@ use ring::Ring;
 /// How many bytes of documents the ring keeps at most; the last change is kept however large it is.
 const BYTES: usize = 16 * 1024 * 1024;
 
-/// One change: its number, the document's key, and its new body (`None` where it was deleted).
+/// One change: its number, the document's key, and its new body (`None` where it was deleted). The number is the revision,
+/// unless another text is.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) number: u64,
     pub(crate) key: Key,
+    pub(crate) revision: Option<Revision>,
     pub(crate) body: Option<Body>,
 }
 

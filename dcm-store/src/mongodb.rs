@@ -17,8 +17,11 @@ mod address;
 mod connect;
 mod diagnosis;
 mod failure;
+mod meta;
+mod poll;
 mod problem;
 mod record;
+mod watch;
 mod write;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -29,12 +32,14 @@ use futures_util::TryStreamExt;
 use mongodb::{
     Client, Collection, Database,
     bson::{Document, doc},
+    event::{EventHandler, command::CommandEvent},
     options::{Hint, ReadConcern},
 };
 use tokio::sync::Semaphore;
 
 pub use address::{MongoConfig, WatchMode};
 use connect::{Connected, PATHS, Topology};
+use poll::Poller;
 pub use problem::MongoProblem;
 use write::Change;
 
@@ -60,8 +65,13 @@ struct Inner {
     topology: Topology,
     /// Whether a server takes up no request of a session that is older than the last one.
     fenced: bool,
-    /// One place for each connection: the driver's own queue for them has no bound.
+    /// Tells this database from all others.
+    id: String,
+    poller: Poller,
+    /// One place for each connection that calls may hold: the driver's own queue for them has no bound.
     places: Semaphore,
+    /// One place for each connection that watches may hold, so that they leave calls the others.
+    watching: Semaphore,
 }
 
 impl MongoStore {
@@ -70,10 +80,27 @@ impl MongoStore {
     /// # Errors
     /// [`OpenError`], each saying what to do.
     pub async fn open(config: MongoConfig) -> Result<Self, OpenError> {
-        let Connected { client, documents, connections, topology, fenced } = connect::connect(&config).await?;
+        Self::connect(config, None).await
+    }
+
+    /// The same, and tells an observer of each command that is sent and of each answer, contents included.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub async fn open_observed(config: MongoConfig, observer: EventHandler<CommandEvent>) -> Result<Self, OpenError> {
+        Self::connect(config, Some(observer)).await
+    }
+
+    async fn connect(config: MongoConfig, observer: Option<EventHandler<CommandEvent>>) -> Result<Self, OpenError> {
+        let Connected { client, documents, connections, topology, fenced, id } =
+            connect::connect(&config, observer).await?;
         let database = client.database(&config.database);
-        let places = Semaphore::new(connections);
-        Ok(Self(Arc::new(Inner { config, client, database, documents, topology, fenced, places })))
+        let poller = Poller::new(config.history);
+        let watches = (connections / WATCHES).max(1);
+        let places = Semaphore::new(connections.saturating_sub(watches).max(1));
+        let watching = Semaphore::new(watches);
+        let inner = Inner { config, client, database, documents, topology, fenced, id, poller, places, watching };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Closes all connections.
@@ -105,11 +132,21 @@ impl MongoStore {
     async fn write(&self, key: &Key, change: Change) -> Result<(), Error> {
         let late = Error::OutcomeUnknown { key: key.clone(), source: "MongoDB did not answer in time".into() };
         let key = key.clone();
-        self.run(late, |inner| async move { inner.write(&key, change).await }).await
+        let write = |inner: Arc<Inner>| async move {
+            let written = inner.write(&key, change).await;
+            inner.poller.ring();
+            written
+        };
+        self.run(late, write).await
     }
 }
 
 impl Inner {
+    /// Whether changes are found by polling.
+    fn polls(&self) -> bool {
+        self.config.watch == WatchMode::Polling || self.topology == Topology::Standalone
+    }
+
     /// One document as it is: what was acknowledged before is seen, whoever is the primary.
     async fn read(&self, key: &Key) -> Result<Option<Document>, Error> {
         let concern = match self.topology {
@@ -184,12 +221,23 @@ impl Store for MongoStore {
         self.write(key, Change::Delete { expected: revision.clone() }).await
     }
 
-    async fn watch(&self, _prefix: Option<&Key>, _from: Option<Position>) -> Result<Changes, Error> {
-        Err(unavailable("not yet"))
+    async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error> {
+        let prefix = prefix.cloned();
+        self.run(Error::Timeout, |inner| async move {
+            if inner.polls() {
+                inner.poller.watch(Arc::clone(&inner), prefix, from).await
+            } else {
+                watch::open(inner, prefix, from).await
+            }
+        })
+        .await
     }
 
     async fn position(&self) -> Result<Position, Error> {
-        Err(unavailable("not yet"))
+        self.run(Error::Timeout, |inner| async move {
+            if inner.polls() { inner.poller.position(&inner).await } else { watch::position(&inner).await }
+        })
+        .await
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -201,6 +249,9 @@ impl Store for MongoStore {
         self.run(Error::Timeout, ping).await
     }
 }
+
+/// One connection of so many is for watches.
+const WATCHES: usize = 5;
 
 /// How long a readiness probe waits for an answer.
 const READY: Duration = Duration::from_secs(2);

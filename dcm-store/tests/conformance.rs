@@ -21,6 +21,7 @@ mod memory {
     }
 
     dcm_test_utils::store_conformance!(empty);
+    dcm_test_utils::every_change_store_conformance!(empty);
     dcm_test_utils::forgetful_store_conformance!(forgetful);
 }
 
@@ -54,13 +55,22 @@ mod sled {
     }
 
     dcm_test_utils::store_conformance!(empty);
+    dcm_test_utils::every_change_store_conformance!(empty);
     dcm_test_utils::forgetful_store_conformance!(forgetful);
     dcm_test_utils::lasting_store_conformance!(place, open);
 }
 
 #[cfg(feature = "mongodb")]
 mod mongodb {
-    use dcm_test_utils::mongodb::fresh_database;
+    use std::{sync::Weak, time::Duration};
+
+    use dcm_store::{MongoConfig, WatchMode, mongodb::MongoStore};
+    use dcm_test_utils::{
+        mongodb::{Server, fresh_database, random_name, with_database},
+        store::watching::SHORT_HISTORY,
+    };
+    use tempfile::TempDir;
+    use tokio::sync::Mutex;
 
     use super::*;
 
@@ -70,13 +80,79 @@ mod mongodb {
 
     #[expect(clippy::ptr_arg, reason = "the suite gives a reference to what place() answers")]
     async fn open(place: &String) -> Arc<dyn Store> {
-        dcm_store::open(place.parse().unwrap()).await.unwrap()
+        opened(MongoConfig::new(place).unwrap()).await
     }
 
     async fn empty() -> Option<(Arc<dyn Store>, ())> {
         Some((open(&place()?).await, ()))
     }
 
+    async fn opened(mut config: MongoConfig) -> Arc<dyn Store> {
+        // A hundred writes at once may have to wait for a busy machine; the bound itself is tested elsewhere.
+        config.wait = Duration::from_secs(60);
+        Arc::new(MongoStore::open(config).await.unwrap())
+    }
+
+    async fn polled(uri: &str, change: impl FnOnce(&mut MongoConfig)) -> Arc<dyn Store> {
+        let mut config = MongoConfig::new(uri).unwrap();
+        config.poll_every = Duration::from_millis(100);
+        change(&mut config);
+        Arc::new(MongoStore::open(config).await.unwrap())
+    }
+
     dcm_test_utils::store_conformance!(empty);
+    dcm_test_utils::every_change_store_conformance!(empty);
     dcm_test_utils::lasting_store_conformance!(place, open);
+
+    /// A server and its folder; the last test that holds them ends them.
+    type Own = Arc<(Server, TempDir)>;
+
+    /// One server for all tests that run side by side.
+    async fn own(shared: &Mutex<Weak<(Server, TempDir)>>, options: &[&str], what: &str) -> Option<(String, Own)> {
+        let mut shared = shared.lock().await;
+        let own = match shared.upgrade() {
+            Some(own) => own,
+            None => {
+                let folder = tempfile::tempdir().unwrap();
+                let server = Server::start(&folder.path().join("data"), options, what).await?;
+                Arc::new((server, folder))
+            }
+        };
+        *shared = Arc::downgrade(&own);
+        Some((with_database(&own.0.uri(), &random_name()), own))
+    }
+
+    mod polling {
+        use super::*;
+
+        async fn empty() -> Option<(Arc<dyn Store>, ())> {
+            let uri = fresh_database("the promises of polled watches")?;
+            Some((polled(&uri, |config| config.watch = WatchMode::Polling).await, ()))
+        }
+
+        async fn forgetful() -> Option<(Arc<dyn Store>, ())> {
+            let uri = fresh_database("how polled watches forget")?;
+            let change = |config: &mut MongoConfig| {
+                config.watch = WatchMode::Polling;
+                config.history = SHORT_HISTORY;
+            };
+            Some((polled(&uri, change).await, ()))
+        }
+
+        dcm_test_utils::store_conformance!(empty);
+        dcm_test_utils::store_conformance!(@tests forgetful, watching, too_old_a_position_is_expired);
+    }
+
+    mod standalone {
+        use super::*;
+
+        static SERVER: Mutex<Weak<(Server, TempDir)>> = Mutex::const_new(Weak::new());
+
+        async fn empty() -> Option<(Arc<dyn Store>, Own)> {
+            let (uri, own) = own(&SERVER, &["--standalone"], "the promises on a stand-alone server").await?;
+            Some((polled(&uri, |_| ()).await, own))
+        }
+
+        dcm_test_utils::store_conformance!(empty);
+    }
 }

@@ -14,6 +14,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a promise that is not kept ends its test")]
 
+pub mod every_change;
 pub mod lasting;
 pub mod racing;
 pub mod scanning;
@@ -68,13 +69,14 @@ macro_rules! store_conformance {
             what_is_too_large_is_refused_and_changes_nothing
         );
         $crate::store_conformance!(@tests $empty, watching,
-            a_watch_tells_puts_and_deletes_in_order
-            a_watch_tells_only_what_is_below_its_prefix
+            a_watch_comes_to_the_last_state_of_each_document
+            a_watch_tells_that_a_document_goes_and_comes_back
+            a_watch_tells_nothing_from_elsewhere
             a_watch_from_now_on_tells_nothing_old
-            a_watch_resumes_without_a_gap
+            a_watch_that_is_resumed_again_and_again_comes_to_the_last_states
             a_watch_resumes_after_each_of_its_events
             no_change_is_missed_between_a_scan_and_a_watch
-            every_watch_gets_every_change
+            every_watch_comes_to_the_last_states
             a_position_of_another_store_is_expired
         );
     };
@@ -86,6 +88,21 @@ macro_rules! store_conformance {
                 $crate::store::in_time($crate::store::$room::$promise(store)).await;
             }
         )*
+    };
+}
+
+/// Makes a test of every promise of a store whose watches tell every single change, in the order in which it made them.
+///
+/// `every_change_store_conformance!(empty)` takes what [`store_conformance!`] takes, and is run beside it.
+#[macro_export]
+macro_rules! every_change_store_conformance {
+    ($empty:path) => {
+        $crate::store_conformance!(@tests $empty, every_change,
+            a_watch_tells_puts_and_deletes_in_order
+            a_watch_tells_only_what_is_below_its_prefix
+            a_watch_resumes_without_a_gap
+            every_watch_gets_every_change
+        );
     };
 }
 

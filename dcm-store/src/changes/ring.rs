@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn change(number: u64, bytes: usize) -> Recorded {
-        Recorded { number, key: "a/b".parse().unwrap(), body: Some(Body::from_json(vec![b' '; bytes])) }
+        Recorded { number, key: "a/b".parse().unwrap(), revision: None, body: Some(Body::from_json(vec![b' '; bytes])) }
     }
 
     fn numbers(ring: &Ring, after: u64) -> Vec<u64> {

@@ -87,7 +87,10 @@ fn event(tag: &str, change: Recorded) -> Event {
     let position = position(tag, change.number);
     let change = match change.body {
         None => Change::Deleted(change.key),
-        Some(body) => Change::Put(Document { key: change.key, revision: revision::write(change.number), body }),
+        Some(body) => {
+            let revision = change.revision.unwrap_or_else(|| revision::write(change.number));
+            Change::Put(Document { key: change.key, revision, body })
+        }
     };
     Event { position, change }
 }

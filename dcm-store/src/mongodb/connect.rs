@@ -6,6 +6,7 @@ use mongodb::{
     Client, Collection, IndexModel,
     bson::{Document, doc},
     error::{Error as MongoError, ErrorKind, WriteFailure},
+    event::{EventHandler, command::CommandEvent},
     options::{
         Acknowledgment, ClientOptions, CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria,
         Tls, WriteConcern,
@@ -19,6 +20,7 @@ use rustls::pki_types::{
 use super::{
     MongoConfig, MongoProblem,
     diagnosis::{self, Watcher, short},
+    meta,
 };
 use crate::OpenError;
 
@@ -29,7 +31,7 @@ const DOCUMENTS: &str = "documents";
 pub(super) const PATHS: &str = "path_1_revision_1";
 
 /// How many connections there are where the connection string does not say.
-const CONNECTIONS: u32 = 64;
+const CONNECTIONS: u32 = 80;
 
 /// How often servers are asked how they are, where the connection string does not say.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -44,6 +46,8 @@ pub(super) struct Connected {
     pub(super) connections: usize,
     pub(super) topology: Topology,
     pub(super) fenced: bool,
+    /// Tells this database from all others.
+    pub(super) id: String,
 }
 
 /// What kind of deployment it is.
@@ -64,12 +68,16 @@ pub(super) fn durable(config: &MongoConfig) -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(config.attempt * 4 / 5).build()
 }
 
-pub(super) async fn connect(config: &MongoConfig) -> Result<Connected, OpenError> {
+pub(super) async fn connect(
+    config: &MongoConfig,
+    observer: Option<EventHandler<CommandEvent>>,
+) -> Result<Connected, OpenError> {
     let failed = |problem| OpenError::MongoDb { place: config.shown.clone(), source: Box::new(problem) };
     let options = options(config).await.map_err(failed)?;
     let watcher = Watcher::default();
     let mut watched = options.clone();
     watcher.watch(&mut watched);
+    watched.command_event_handler = observer;
     let client = Client::with_options(watched);
     let client = client.map_err(|error| failed(refused(config, &options, &error, "connect")))?;
     let reached = tokio::time::timeout(LONGEST, reach(config, &options, client.clone())).await;
@@ -94,7 +102,7 @@ pub(super) fn hosts(options: &ClientOptions) -> String {
 }
 
 /// Why a server was not reached.
-enum Failed {
+pub(super) enum Failed {
     /// What the server is.
     Problem(MongoProblem),
     /// The driver's own failure, and what was being done.
@@ -167,10 +175,11 @@ async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) ->
     let nothing = doc! { "_id": "", "revision": "" };
     documents.replace_one(nothing.clone(), doc! { "revision": "" }).await.map_err(during("change documents"))?;
     documents.delete_one(nothing).await.map_err(during("delete documents"))?;
+    let id = meta::id(&database, config).await?;
     let connections = options.max_pool_size.unwrap_or(CONNECTIONS) as usize;
     // The driver numbers the writes of a session where it may repeat them; a server that is alone knows no such numbers.
     let fenced = topology != Topology::Standalone && options.retry_writes != Some(false);
-    Ok(Connected { client, documents, connections, topology, fenced })
+    Ok(Connected { client, documents, connections, topology, fenced, id })
 }
 
 fn check_hello(hello: &Document, options: &ClientOptions) -> Result<Topology, MongoProblem> {

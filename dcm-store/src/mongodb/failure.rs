@@ -6,7 +6,7 @@ use dcm_core::store::{BoxError, Error};
 use mongodb::error::{Error as MongoError, ErrorKind, WriteFailure};
 
 /// The server's code for a second document with one id.
-const DUPLICATE: i32 = 11000;
+pub(super) const DUPLICATE: i32 = 11000;
 
 /// Codes with which a server says that it has not even begun: it is not the primary, or the user may not.
 const NOT_BEGUN: [i32; 5] = [10_107, 13_435, 10_058, 13, 18];

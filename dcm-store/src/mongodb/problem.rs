@@ -197,6 +197,26 @@ pub enum MongoProblem {
         /// What the server said.
         reason: String,
     },
+    /// A newer release laid the database out.
+    #[error(
+        "the database {database} holds documents in form {found}, and this release reads form {known}: start the release that wrote it, or choose another database"
+    )]
+    Newer {
+        /// The database.
+        database: String,
+        /// The form that was found.
+        found: i64,
+        /// The newest form that this release reads.
+        known: i64,
+    },
+    /// What the database says of itself cannot be understood.
+    #[error(
+        "the database {database} has a collection meta whose document \"store\" has no form or no id: choose another database, or restore a backup"
+    )]
+    NotAStore {
+        /// The database.
+        database: String,
+    },
     /// Something else.
     #[error("{reason}")]
     Other {

@@ -39,6 +39,11 @@ pub(super) fn path(key: &Key) -> String {
     key.as_str().replace('/', "\t")
 }
 
+/// The key that such a string stands for.
+pub(super) fn key(path: &str) -> Option<Key> {
+    Key::new(path.split(SEPARATOR)).ok()
+}
+
 /// The paths that lie below a prefix: from the first, up to but without the second.
 pub(super) fn paths(prefix: &Key) -> (String, String) {
     bounds(path(prefix), SEPARATOR)

@@ -161,6 +161,7 @@ impl Writer {
     fn acknowledge(&self, accepted: Vec<(u64, Write)>, conflicts: Vec<Write>) {
         // First the journal: whoever has his answer finds his change at or before its position.
         self.journal.append(accepted.iter().map(|(number, write)| Recorded {
+            revision: None,
             number: *number,
             key: write.key.clone(),
             body: write.body.clone(),

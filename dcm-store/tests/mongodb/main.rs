@@ -1,4 +1,5 @@
-//! The MongoDB store on servers that are wrong, fail, or are asked for more than usual.
+//! The MongoDB store on real servers: what it sends, what it makes of changes, and of servers that are wrong, fail, or are
+//! asked for more than usual.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,5 +12,7 @@
 mod auth;
 mod chaos;
 mod outcome;
+mod plans;
 mod start;
 mod support;
+mod watches;
