@@ -9,6 +9,7 @@ use dcm_core::{
     error::Error,
     secret,
     service::{Dcm, Ports},
+    store::Store,
     sync::Synchronizer,
 };
 use dcm_mesh::credential::UserCredentials;
@@ -104,6 +105,25 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]; nothing is left running then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    let store = async |config: &Config| Ok(dcm_store::open(config.store.clone()).await?);
+    assemble(store, config).await
+}
+
+/// [`start`]s a server on a store that the caller has opened; the one that the configuration names is left alone.
+///
+/// Without `--encryption-key-file` the key lies beside the store that the configuration names.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running then.
+pub async fn start_on(store: Arc<dyn Store>, config: Config) -> Result<Running, StartError> {
+    assemble(async move |_: &Config| Ok(store), config).await
+}
+
+/// The store is opened once there is an address to serve it from.
+async fn assemble(
+    open: impl AsyncFnOnce(&Config) -> Result<Arc<dyn Store>, StartError>,
+    config: Config,
+) -> Result<Running, StartError> {
     if !config.http.ip().is_loopback() && !config.insecure_listen_without_authentication {
         return Err(StartError::BeyondLoopback(config.http));
     }
@@ -116,7 +136,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let (wake, worker) = Worker::new(worker_settings(&config));
     let (synchronizer, simulation) = synchronizer(&config);
     let ports = Ports {
-        store: dcm_store::open(config.store.clone()).await?,
+        store: open(&config).await?,
         sealer: Arc::new(AeadSealer::new(keyring(&config)?)?),
         credentials: Arc::new(OffWorkers(UserCredentials)) as Arc<dyn CredentialMaker>,
         synchronizer: worker.watch(synchronizer),

@@ -26,7 +26,7 @@ mod status;
 pub mod telemetry;
 pub mod worker;
 
-pub use assemble::{Running, StartError, start};
+pub use assemble::{Running, StartError, start, start_on};
 pub use config::Config;
 
 /// Makes aws-lc-rs the cryptography of this process, where none is set yet.

@@ -103,6 +103,7 @@ mod mongodb {
     dcm_test_utils::store_conformance!(empty);
     dcm_test_utils::every_change_store_conformance!(empty);
     dcm_test_utils::lasting_store_conformance!(place, open);
+    dcm_test_utils::shared_store_conformance!(place, open);
 
     /// A server and its folder; the last test that holds them ends them.
     type Own = Arc<(Server, TempDir)>;

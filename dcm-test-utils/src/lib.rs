@@ -1,9 +1,11 @@
 //! Fakes, builders and conformance suites for tests of DCM and of what embeds it.
 
+pub mod broken;
 pub mod builders;
 pub mod clusters;
 pub mod cutter;
 pub mod faulty;
+pub mod linearizability;
 pub mod mongodb;
 pub mod patience;
 pub mod ports;

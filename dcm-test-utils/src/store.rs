@@ -19,12 +19,14 @@ pub mod lasting;
 pub mod racing;
 pub mod scanning;
 pub mod shapes;
+pub mod sharing;
 pub mod watching;
 pub mod writing;
 
 use std::{sync::Arc, time::Duration};
 
 use dcm_core::store::{Body, Document, Error, Key, Precondition, Revision, Scan, Store};
+use futures_util::future::BoxFuture;
 
 /// Makes a test of every promise that all stores give.
 ///
@@ -33,52 +35,10 @@ use dcm_core::store::{Body, Document, Error, Key, Precondition, Revision, Scan, 
 #[macro_export]
 macro_rules! store_conformance {
     ($empty:path) => {
-        $crate::store_conformance!(@tests $empty, writing,
-            reads_its_own_writes
-            a_document_that_was_never_written_is_not_there
-            a_second_insert_is_a_conflict
-            a_write_at_an_old_revision_is_a_conflict
-            a_write_at_the_revision_of_another_store_is_a_conflict
-            a_failed_precondition_changes_nothing
-            delete_needs_the_revision
-            what_is_deleted_is_gone_and_can_come_back
-            a_revision_is_never_reused_after_delete_and_create
-            writing_the_same_again_is_a_new_revision
-            a_store_that_works_is_ready
-        );
-        $crate::store_conformance!(@tests $empty, racing,
-            one_winner_per_revision
-            one_winner_where_nothing_was
-            concurrent_increments_lose_nothing
-            readers_never_see_a_document_go_back
-            a_large_document_is_replaced_as_a_whole
-            a_caller_that_goes_away_breaks_nothing
-        );
-        $crate::store_conformance!(@tests $empty, scanning,
-            scan_is_in_byte_order_of_segments
-            a_prefix_is_a_path_segment
-            scan_after_a_key_that_does_not_exist
-            a_scan_answers_no_more_than_its_limit
-            pages_cover_everything_once
-            a_scan_answers_whole_documents
-        );
-        $crate::store_conformance!(@tests $empty, shapes,
-            every_json_shape_survives
-            every_name_survives
-            a_megabyte_survives
-            what_is_too_large_is_refused_and_changes_nothing
-        );
-        $crate::store_conformance!(@tests $empty, watching,
-            a_watch_comes_to_the_last_state_of_each_document
-            a_watch_tells_that_a_document_goes_and_comes_back
-            a_watch_tells_nothing_from_elsewhere
-            a_watch_from_now_on_tells_nothing_old
-            a_watch_that_is_resumed_again_and_again_comes_to_the_last_states
-            a_watch_resumes_after_each_of_its_events
-            no_change_is_missed_between_a_scan_and_a_watch
-            every_watch_comes_to_the_last_states
-            a_position_of_another_store_is_expired
-        );
+        $crate::store_promises!(store_conformance @rooms $empty,);
+    };
+    (@rooms $empty:path, $($room:ident { $($promise:ident)* })*) => {
+        $( $crate::store_conformance!(@tests $empty, $room, $($promise)*); )*
     };
     (@tests $empty:path, $room:ident, $($promise:ident)*) => {
         $(
@@ -97,13 +57,117 @@ macro_rules! store_conformance {
 #[macro_export]
 macro_rules! every_change_store_conformance {
     ($empty:path) => {
-        $crate::store_conformance!(@tests $empty, every_change,
-            a_watch_tells_puts_and_deletes_in_order
-            a_watch_tells_only_what_is_below_its_prefix
-            a_watch_resumes_without_a_gap
-            every_watch_gets_every_change
-        );
+        $crate::every_change_promises!(store_conformance @rooms $empty,);
     };
+}
+
+/// Hands the names of the promises of every single change to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! every_change_promises {
+    ($then:ident $($to:tt)*) => {
+        $crate::$then! {
+            $($to)*
+            every_change {
+                a_watch_tells_puts_and_deletes_in_order
+                a_watch_tells_only_what_is_below_its_prefix
+                a_watch_resumes_without_a_gap
+                every_watch_gets_every_change
+            }
+        }
+    };
+}
+
+/// Hands the names of the promises that all stores give to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_promises {
+    ($then:ident $($to:tt)*) => {
+        $crate::$then! {
+            $($to)*
+            writing {
+                reads_its_own_writes
+                a_document_that_was_never_written_is_not_there
+                a_second_insert_is_a_conflict
+                a_write_at_an_old_revision_is_a_conflict
+                a_write_at_the_revision_of_another_store_is_a_conflict
+                a_failed_precondition_changes_nothing
+                delete_needs_the_revision
+                what_is_deleted_is_gone_and_can_come_back
+                a_revision_is_never_reused_after_delete_and_create
+                writing_the_same_again_is_a_new_revision
+                a_store_that_works_is_ready
+                a_write_touches_its_own_document_only
+            }
+            racing {
+                one_winner_per_revision
+                one_winner_where_nothing_was
+                concurrent_increments_lose_nothing
+                readers_never_see_a_document_go_back
+                a_large_document_is_replaced_as_a_whole
+                a_caller_that_goes_away_breaks_nothing
+                writes_of_different_documents_do_not_meet
+                crud_is_linearizable
+            }
+            scanning {
+                scan_is_in_byte_order_of_segments
+                a_prefix_is_a_path_segment
+                scan_after_a_key_that_does_not_exist
+                a_scan_answers_no_more_than_its_limit
+                pages_cover_everything_once
+                a_scan_answers_whole_documents
+                a_scan_without_a_prefix_sees_everything_in_order
+                a_scan_sees_what_was_written_and_deleted_before_it
+                scans_beside_writes_see_what_is_left_alone_once
+                thousands_of_documents_are_paged
+            }
+            shapes {
+                every_json_shape_survives
+                every_name_survives
+                a_megabyte_survives
+                what_is_too_large_is_refused_and_changes_nothing
+                compact_json_comes_back_byte_by_byte
+            }
+            watching {
+                a_watch_comes_to_the_last_state_of_each_document
+                a_watch_tells_that_a_document_goes_and_comes_back
+                a_watch_tells_nothing_from_elsewhere
+                a_watch_from_now_on_tells_nothing_old
+                a_watch_that_is_resumed_again_and_again_comes_to_the_last_states
+                a_watch_resumes_after_each_of_its_events
+                no_change_is_missed_between_a_scan_and_a_watch
+                every_watch_comes_to_the_last_states
+                a_position_of_another_store_is_expired
+            }
+        }
+    };
+}
+
+/// A promise that all stores give: its room and name, and what holds a store to it.
+pub type Promise = (&'static str, fn(Arc<dyn Store>) -> BoxFuture<'static, ()>);
+
+/// A list of the promises that it is handed.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! list_of_promises {
+    ($($room:ident { $($promise:ident)* })*) => {
+        vec![$($((
+            concat!(stringify!($room), "::", stringify!($promise)),
+            |store| Box::pin($crate::store::$room::$promise(store)),
+        ),)*)*]
+    };
+}
+
+/// All promises that all stores give, for whoever wants to run them otherwise than as tests.
+#[must_use]
+pub fn promises() -> Vec<Promise> {
+    crate::store_promises!(list_of_promises)
+}
+
+/// All promises of a store whose watches tell every single change.
+#[must_use]
+pub fn every_change_promises() -> Vec<Promise> {
+    crate::every_change_promises!(list_of_promises)
 }
 
 /// Makes a test of every promise of a store that forgets old changes and can be told how soon.
@@ -128,23 +192,40 @@ macro_rules! forgetful_store_conformance {
 #[macro_export]
 macro_rules! lasting_store_conformance {
     ($place:path, $open:path) => {
-        $crate::lasting_store_conformance!(@tests $place, $open,
+        $crate::lasting_store_conformance!(@tests $place, $open, lasting,
             acknowledged_writes_survive_reopening
+            documents_are_what_they_were_after_reopening
             deletions_survive_reopening
             revisions_go_on_after_reopening
             a_revision_from_before_is_still_the_precondition
             a_position_from_before_resumes_or_is_expired
         );
     };
-    (@tests $place:path, $open:path, $($promise:ident)*) => {
+    (@tests $place:path, $open:path, $room:ident, $($promise:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
                 let Some(place) = $place().into() else { return };
                 let open = async || $open(&place).await;
-                $crate::store::in_time($crate::store::lasting::$promise(open)).await;
+                $crate::store::in_time($crate::store::$room::$promise(open)).await;
             }
         )*
+    };
+}
+
+/// Makes a test of every promise of a store that can be opened several times at once.
+///
+/// `shared_store_conformance!(place, open)` takes what [`lasting_store_conformance!`](crate::lasting_store_conformance)
+/// does; the second is called again while what it answered before is in use.
+#[macro_export]
+macro_rules! shared_store_conformance {
+    ($place:path, $open:path) => {
+        $crate::lasting_store_conformance!(@tests $place, $open, sharing,
+            what_one_handle_wrote_every_other_reads
+            one_winner_among_handles
+            handles_never_use_a_revision_twice
+            crud_through_several_handles_is_linearizable
+        );
     };
 }
 
@@ -161,7 +242,7 @@ pub async fn in_time(promise: impl Future<Output = ()>) {
     kept.expect("the store answers in time");
 }
 
-fn key(text: &str) -> Key {
+pub(crate) fn key(text: &str) -> Key {
     text.parse().expect("a key")
 }
 
@@ -170,11 +251,11 @@ fn json(value: &serde_json::Value) -> Body {
 }
 
 /// A small body that differs from that of every other number.
-fn numbered(number: u64) -> Body {
+pub(crate) fn numbered(number: u64) -> Body {
     json(&serde_json::json!({ "number": number }))
 }
 
-fn number(body: &Body) -> u64 {
+pub(crate) fn number(body: &Body) -> u64 {
     let value: serde_json::Value = serde_json::from_slice(body.as_bytes()).expect("JSON");
     value["number"].as_u64().expect("a number")
 }

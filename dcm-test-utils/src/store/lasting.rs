@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dcm_core::store::{Error, Precondition, Store};
 use futures_util::{StreamExt, future::join_all};
 
-use super::{get, key, names, numbered, put, scan};
+use super::{assert_conflict, get, key, names, numbered, put, scan, sized};
 
 type AnyStore = Arc<dyn Store>;
 
@@ -29,6 +29,28 @@ pub async fn acknowledged_writes_survive_reopening(open: impl AsyncFn() -> AnySt
         let found = scan(&*store, "a", None, 1000).await;
         let found: Vec<_> = found.into_iter().map(|d| d.key).collect();
         assert_eq!(found, expected);
+    }
+}
+
+/// Bodies and revisions are the same after the store was closed and opened, and a write that was refused left no trace.
+pub async fn documents_are_what_they_were_after_reopening(open: impl AsyncFn() -> AnyStore) {
+    let store = open().await;
+    for n in 0..10 {
+        let body = sized(2 + (1 << n), 'x');
+        let revision = put(&*store, &format!("a/{n}"), body, Precondition::Absent).await.expect("put");
+        let again = put(&*store, &format!("a/{n}"), numbered(n), Precondition::Absent).await;
+        assert_conflict(again, &format!("a/{n}"));
+        if n % 2 == 0 {
+            let at = Precondition::AtRevision(revision);
+            put(&*store, &format!("a/{n}"), numbered(n), at).await.expect("put");
+        }
+    }
+    let before = scan(&*store, "a", None, 100).await;
+    drop(store);
+    let store = open().await;
+    assert_eq!(scan(&*store, "a", None, 100).await, before);
+    for document in before {
+        assert_eq!(store.get(&document.key).await.expect("get"), Some(document));
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use dcm_core::store::{Body, Precondition, Revision, Store};
 use futures_util::future::join_all;
 
+use crate::linearizability::LinearizabilityRun;
+
 use super::{assert_conflict, get, insert, key, number, numbered, put, replace, scan, sized};
 
 type AnyStore = Arc<dyn Store>;
@@ -144,6 +146,33 @@ pub async fn a_large_document_is_replaced_as_a_whole(store: AnyStore) {
     over.send_replace(false);
     for reader in join_all(readers).await {
         assert!(reader.expect("a reader") > 0);
+    }
+}
+
+/// Those who write different documents at once do not hinder each other.
+pub async fn writes_of_different_documents_do_not_meet(store: AnyStore) {
+    let writers = (0..16).map(|writer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let at = format!("a/{writer}");
+            let mut revision = insert(&*store, &at, numbered(0)).await;
+            for n in 1..20 {
+                revision = replace(&*store, &at, numbered(n), &revision).await;
+            }
+            store.delete(&key(&at), &revision).await.expect("delete");
+        })
+    });
+    for writer in join_all(writers).await {
+        writer.expect("a writer");
+    }
+    assert_eq!(scan(&*store, "a", None, 100).await, []);
+}
+
+/// What sixteen clients see who read, write and delete a few documents at once, some of them going away, could have
+/// happened one after the other.
+pub async fn crud_is_linearizable(store: AnyStore) {
+    if let Err(violation) = LinearizabilityRun::default().on(store).await {
+        panic!("{violation}");
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use dcm_core::store::Store;
+use dcm_core::store::{Scan, Store};
 use futures_util::future::join_all;
 use serde_json::json as value;
 
-use super::{get, insert, json, key, names, numbered, scan};
+use super::{get, insert, json, key, names, numbered, replace, scan};
 
 type AnyStore = Arc<dyn Store>;
 
@@ -94,15 +94,7 @@ pub async fn pages_cover_everything_once(store: AnyStore) {
     });
     join_all(writes).await;
     for limit in [1, 7, 100, 300] {
-        let mut seen = Vec::new();
-        loop {
-            let after = seen.last().cloned();
-            let page = scan(&*store, "p", after.as_deref(), limit).await;
-            seen.extend(page.iter().map(|d| d.key.to_string()));
-            if page.len() < limit {
-                break;
-            }
-        }
+        let seen = pages(&*store, limit).await;
         assert_eq!(seen.len(), 300, "pages of {limit}");
         assert!(seen.is_sorted_by(|a, b| key(a) < key(b)), "pages of {limit}");
     }
@@ -116,5 +108,108 @@ pub async fn a_scan_answers_whole_documents(store: AnyStore) {
     }
     for document in scan(&*store, "p", None, 10).await {
         assert_eq!(get(&*store, document.key.as_str()).await, Some(document));
+    }
+}
+
+/// Without a prefix a scan is about every document, in one order.
+pub async fn a_scan_without_a_prefix_sees_everything_in_order(store: AnyStore) {
+    let expected = ["a", "a/b", "a/b/c", "a-b", "a-b/c", "b", "z/y/x/w"];
+    for at in expected.iter().rev() {
+        insert(&*store, at, numbered(1)).await;
+    }
+    let everything = async |after: Option<&str>, limit| {
+        let scan = Scan::everything(limit).after(after.map(key));
+        let found = store.scan(scan).await.expect("scan");
+        found.iter().map(|d| d.key.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(everything(None, 100).await, expected);
+    assert_eq!(everything(None, 3).await, expected[..3]);
+    assert_eq!(everything(Some("a/b/c"), 2).await, expected[3..5]);
+    assert_eq!(everything(Some("a/z"), 100).await, expected[3..]);
+    assert_eq!(everything(Some("z/y/x/w"), 100).await, [] as [&str; 0]);
+}
+
+/// A scan reads the store's own writes, as a read of one document does.
+pub async fn a_scan_sees_what_was_written_and_deleted_before_it(store: AnyStore) {
+    for n in 0..30 {
+        let at = format!("p/{n:02}");
+        let revision = insert(&*store, &at, numbered(n)).await;
+        let last = scan(&*store, "p", None, 100).await.pop().expect("the document");
+        assert_eq!((last.key, &last.revision, last.body), (key(&at), &revision, numbered(n)));
+        if n % 3 == 0 {
+            store.delete(&key(&at), &revision).await.expect("delete");
+            assert_ne!(scan(&*store, "p", None, 100).await.pop().map(|d| d.key), Some(key(&at)));
+        }
+    }
+    assert_eq!(scan(&*store, "p", None, 100).await.len(), 20);
+}
+
+/// While others write, pages answer each document that nobody touches once, and all in order.
+pub async fn scans_beside_writes_see_what_is_left_alone_once(store: AnyStore) {
+    const ALONE: usize = 60;
+    let writes = (0..ALONE).map(|n| {
+        let store = Arc::clone(&store);
+        async move { insert(&*store, &format!("p/{n:02}"), numbered(1)).await }
+    });
+    join_all(writes).await;
+    let (scanning, watched) = tokio::sync::watch::channel(());
+    let writers = (0..4).map(|writer| {
+        let (store, watched) = (Arc::clone(&store), watched.clone());
+        tokio::spawn(async move {
+            for n in (0..ALONE).cycle() {
+                let at = format!("p/{n:02}-{writer}");
+                let revision = insert(&*store, &at, numbered(0)).await;
+                let revision = replace(&*store, &at, numbered(0), &revision).await;
+                store.delete(&key(&at), &revision).await.expect("delete");
+                // Also where the scans ended in a panic.
+                if watched.has_changed().is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let expected: Vec<_> = (0..ALONE).map(|n| format!("p/{n:02}")).collect();
+    for limit in [1000, 7, 31, 7] {
+        let seen = pages(&*store, limit).await;
+        assert!(seen.is_sorted_by(|a, b| key(a) < key(b)), "pages of {limit}");
+        let alone: Vec<_> = seen.into_iter().filter(|at| !at.contains('-')).collect();
+        assert_eq!(alone, expected, "pages of {limit}");
+    }
+    drop(scanning);
+    for writer in join_all(writers).await {
+        writer.expect("a writer");
+    }
+}
+
+/// Many documents are read page by page, and from their middle.
+pub async fn thousands_of_documents_are_paged(store: AnyStore) {
+    const DOCUMENTS: usize = 2_000;
+    let mut keys = (0..DOCUMENTS).map(|n| format!("p/{:02}/{n}", n % 100));
+    loop {
+        let some: Vec<_> = keys.by_ref().take(32).collect();
+        if some.is_empty() {
+            break;
+        }
+        join_all(some.iter().map(|at| insert(&*store, at, numbered(1)))).await;
+    }
+    let seen = pages(&*store, 300).await;
+    assert_eq!(seen.len(), DOCUMENTS);
+    assert!(seen.is_sorted_by(|a, b| key(a) < key(b)));
+    assert_eq!(scan(&*store, "p/42", None, 1_000).await.len(), 20);
+    let page = scan(&*store, "p", Some(&seen[999]), 10).await;
+    assert_eq!(names(&page), seen[1_000..1_010]);
+}
+
+/// The keys of all documents below `p`, page by page.
+async fn pages(store: &dyn Store, limit: usize) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    loop {
+        let page = scan(store, "p", seen.last().map(String::as_str), limit).await;
+        seen.extend(page.iter().map(|d| d.key.to_string()));
+        if page.len() < limit {
+            return seen;
+        }
     }
 }

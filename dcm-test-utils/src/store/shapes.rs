@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dcm_core::store::{Error, Precondition, Store};
+use dcm_core::store::{Body, Error, Precondition, Store};
 use serde_json::{Value, json as value};
 
 use super::{get, insert, json, key, names, number, numbered, put, scan, sized};
@@ -42,6 +42,23 @@ pub async fn every_json_shape_survives(store: AnyStore) {
         let read: Value = serde_json::from_slice(document.body.as_bytes()).expect("JSON");
         let at = document.key.last().parse::<usize>().expect("a number");
         assert_eq!(read, shapes[at], "number {n} of the scan");
+    }
+}
+
+/// JSON without blanks, with names and numbers as `serde_json` writes them, comes back byte by byte, names in their order.
+pub async fn compact_json_comes_back_byte_by_byte(store: AnyStore) {
+    let texts = [
+        r#"{"kind":"Quota","version":1,"document":{"z":1,"a":-2,"m":[3,{"y":null,"b":true}]}}"#,
+        r#"{"big":18446744073709551615,"small":-9223372036854775808,"half":0.5,"one":1,"one-as-a-float":1.0}"#,
+        r#"{"text":"é日本\"\\/\n","":{},"empty":[],"$set":{"a.b":[[]]}}"#,
+        r#"["a",{"b":{"a":{"b":{"a":[]}}}}]"#,
+    ];
+    for (n, text) in texts.iter().enumerate() {
+        insert(&*store, &format!("text/{n}"), Body::from_json(text.as_bytes())).await;
+    }
+    for (document, text) in scan(&*store, "text", None, 10).await.iter().zip(texts) {
+        assert_eq!(String::from_utf8_lossy(document.body.as_bytes()), text);
+        assert_eq!(get(&*store, document.key.as_str()).await.as_ref(), Some(document));
     }
 }
 

@@ -124,6 +124,24 @@ pub async fn writing_the_same_again_is_a_new_revision(store: AnyStore) {
     assert_eq!(read.revision, second);
 }
 
+/// A write of a document leaves those above, below and beside it as they are.
+pub async fn a_write_touches_its_own_document_only(store: AnyStore) {
+    let others = ["a", "a/b/c", "a/bc", "a/b-c", "b", "a/b/c/d"];
+    for (n, at) in (0..).zip(others) {
+        insert(&*store, at, numbered(n)).await;
+    }
+    let mut before = Vec::new();
+    for at in others {
+        before.push(get(&*store, at).await.expect("the document"));
+    }
+    let first = insert(&*store, "a/b", numbered(100)).await;
+    let second = replace(&*store, "a/b", numbered(101), &first).await;
+    store.delete(&key("a/b"), &second).await.expect("delete");
+    for (at, before) in others.into_iter().zip(before) {
+        assert_eq!(get(&*store, at).await, Some(before));
+    }
+}
+
 /// A store that works says so.
 pub async fn a_store_that_works_is_ready(store: AnyStore) {
     store.ready().await.expect("ready");
