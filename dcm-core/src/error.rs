@@ -1,6 +1,6 @@
 //! What a use case can fail with, and the closed list of kinds that every edge maps.
 
-use crate::{credential, fault::Faults, secret, store};
+use crate::{credential, fault::Faults, secret, store, transfer};
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,9 @@ pub enum Error {
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] store::Error),
+    /// The store holds an import that was not finished.
+    #[error("the store cannot be used")]
+    Unfinished(#[source] transfer::Error),
     /// A secret could not be sealed or opened.
     #[error("a stored secret could not be handled")]
     Secret(#[from] secret::Error),
@@ -96,7 +99,7 @@ impl Error {
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
-            Self::Refused(_) => ErrorKind::Refused,
+            Self::Refused(_) | Self::Unfinished(_) => ErrorKind::Refused,
             Self::NotReady { .. } => ErrorKind::NotReady,
             Self::Changed { expected: true, .. } => ErrorKind::PreconditionFailed,
             Self::Changed { expected: false, .. } => ErrorKind::Conflict,

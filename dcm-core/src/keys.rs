@@ -20,6 +20,7 @@
 //! | `renewal/<time>/<cloud uid>/<reference>` | [`Renewal`] |
 //! | `reservation/<cluster identity>/<namespace>` | [`Reservation`] |
 //! | `order/<cloud uid>` | [`Order`] |
+//! | `import/this` | [`Unfinished`], while there is an import |
 //!
 //! Children are keyed by their parent's uid, never by its name: what an unlucky race leaves behind belongs
 //! to a parent that no longer exists, is never seen, and is swept.
@@ -42,6 +43,7 @@
 //! [`Renewal`]: crate::model::Renewal
 //! [`Reservation`]: crate::model::Reservation
 //! [`Order`]: crate::model::Order
+//! [`Unfinished`]: crate::transfer::Unfinished
 
 use jiff::Timestamp;
 
@@ -78,6 +80,8 @@ keys! {
     installation(this: &str) = ["installation", this];
     /// With which keys documents are encrypted.
     encryption(this: &str) = ["encryption", this];
+    /// The import that is not finished.
+    import(this: &str) = ["import", this];
     /// All projects.
     projects() = ["project"];
     /// A project.

@@ -17,6 +17,7 @@ use dcm_core::{
     secret::Sealed,
     store::{Body, Key, Stored},
     sync::{Change, ChangeKind, Failure, InventoryItem, ObjectId, Part, PartState, Reason},
+    transfer::Unfinished,
 };
 use jiff::Timestamp;
 
@@ -396,6 +397,11 @@ fn order_keeps_its_shape() {
     };
     holds(&order);
     holds_as(&Order { cut_off: Some(uid(8)), ..order }, ".cut-off");
+}
+
+#[test]
+fn unfinished_import_keeps_its_shape() {
+    holds(&Unfinished { sha256: "00ff".to_owned(), merge: true, started_at: time() });
 }
 
 #[test]

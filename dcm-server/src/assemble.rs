@@ -31,7 +31,8 @@ use crate::{
     simulated::SimulatedSynchronizer,
     worker::{Worker, WorkerHandle, WorkerSettings},
 };
-use system::{OffWorkers, OsEntropy, SystemClock};
+pub(crate) use system::SystemClock;
+use system::{OffWorkers, OsEntropy};
 
 /// How long one call may work on a cluster: one that answers every request just in time takes no place for ever.
 /// What is cut off goes on at the next attempt.
@@ -95,6 +96,9 @@ pub enum StartError {
     /// A line of the key file went too early.
     #[error("--encryption-key-file lacks keys that the data may still need")]
     KeysMissing(#[source] secret::Error),
+    /// The store holds half of an import.
+    #[error("--store cannot be used")]
+    Unfinished(#[source] dcm_core::transfer::Error),
     /// The store does not serve.
     #[error("the first records cannot be read or written")]
     Records(#[from] Error),
@@ -105,7 +109,7 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]; nothing is left running then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let store = async |config: &Config| Ok(dcm_store::open(config.store.clone()).await?);
+    let store = async |config: &Config| Ok(dcm_store::open(config.storage.store.clone()).await?);
     assemble(store, config).await
 }
 
@@ -128,7 +132,7 @@ async fn assemble(
         return Err(StartError::BeyondLoopback(config.http));
     }
     #[cfg(feature = "mongodb")]
-    if matches!(config.store, dcm_store::Config::MongoDb(_)) && config.encryption_key_file.is_none() {
+    if matches!(config.storage.store, dcm_store::Config::MongoDb(_)) && config.storage.encryption_key_file.is_none() {
         return Err(StartError::NoKey);
     }
     let failed = |source| StartError::Listen { address: config.http, source };
@@ -148,6 +152,7 @@ async fn assemble(
     let dcm = Dcm::open(ports, config.settings()).await.map_err(|error| match error {
         Error::Secret(error @ secret::Error::KeysMissing { .. }) => StartError::KeysMissing(error),
         Error::Secret(error) => StartError::WrongKey(error),
+        Error::Unfinished(error) => StartError::Unfinished(error),
         other => StartError::Records(other),
     })?;
     dcm.ensure_default_provider().await?;

@@ -21,19 +21,13 @@ pub struct Config {
     #[arg(long, env = "DCM_HTTP", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9077", value_parser = values::address)]
     pub http: SocketAddr,
 
-    /// Where records are kept: sled:DIRECTORY, mongodb://HOST/DATABASE (with a password best as DCM_STORE), or memory:
-    /// (keeps nothing).
-    #[arg(long, env = "DCM_STORE", hide_env_values = true, value_name = "STORE", default_value = "sled:./dcm-data", value_parser = values::Store)]
-    pub store: dcm_store::Config,
+    /// Where records are kept.
+    #[command(flatten)]
+    pub storage: StoreOptions,
 
     /// What carries work to clusters: kube (their API servers), or simulated (clusters inside of this process).
     #[arg(long, env = "DCM_SYNCHRONIZER", value_enum, default_value_t)]
     pub synchronizer: SynchronizerKind,
-
-    /// The file with the key that secrets are encrypted with, made where it is missing; required with MongoDB [default:
-    /// the sled data's directory with .key behind its name; none for memory:].
-    #[arg(long, env = "DCM_ENCRYPTION_KEY_FILE", value_name = "FILE")]
-    pub encryption_key_file: Option<PathBuf>,
 
     /// What is logged: error, warn, info, debug or trace, or directives such as info,dcm_server=debug.
     #[arg(long, env = "DCM_LOG", value_name = "FILTER", default_value = "info")]
@@ -62,6 +56,20 @@ pub struct Config {
     /// How much is served at once, and for how long.
     #[command(flatten)]
     pub limits: LimitOptions,
+}
+
+/// Where records are kept, and the key to their secrets: the same for the server and for every command.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Where records are kept: sled:DIRECTORY, mongodb://HOST/DATABASE (with a password best as DCM_STORE), or memory:
+    /// (keeps nothing).
+    #[arg(long, env = "DCM_STORE", hide_env_values = true, value_name = "STORE", default_value = "sled:./dcm-data", value_parser = values::Store)]
+    pub store: dcm_store::Config,
+
+    /// The file with the key that secrets are encrypted with, made where it is missing; required with MongoDB [default:
+    /// the sled data's directory with .key behind its name; none for memory:].
+    #[arg(long, env = "DCM_ENCRYPTION_KEY_FILE", value_name = "FILE")]
+    pub encryption_key_file: Option<PathBuf>,
 }
 
 /// What tenants may do, beyond the defaults that are safe for tenants who do not trust each other.
@@ -249,13 +257,6 @@ impl From<CredentialKey> for KeyAlgorithm {
 }
 
 impl Config {
-    /// Reads the command line and the environment of this process; ends it with a message where that
-    /// cannot be read, or where help was asked for.
-    #[must_use]
-    pub fn read() -> Self {
-        Self::parse()
-    }
-
     /// Reads options, without a program's name before them, and the environment.
     ///
     /// # Errors
@@ -279,6 +280,14 @@ impl Config {
         }
     }
 
+    /// The key file, given or by default; `None` where secrets are kept no longer than this process.
+    #[must_use]
+    pub fn key_file(&self) -> Option<PathBuf> {
+        self.storage.key_file()
+    }
+}
+
+impl StoreOptions {
     /// The key file, given or by default; `None` where secrets are kept no longer than this process.
     #[must_use]
     pub fn key_file(&self) -> Option<PathBuf> {

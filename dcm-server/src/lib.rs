@@ -12,11 +12,7 @@
 //! ```
 
 mod assemble;
-pub mod cli {
-    //! What the command line can do beside serving.
-
-    pub mod rotate_key;
-}
+pub mod cli;
 pub mod config;
 mod http;
 mod reencryption;
@@ -27,6 +23,7 @@ pub mod telemetry;
 pub mod worker;
 
 pub use assemble::{Running, StartError, start, start_on};
+pub use cli::Cli;
 pub use config::Config;
 
 /// Makes aws-lc-rs the cryptography of this process, where none is set yet.

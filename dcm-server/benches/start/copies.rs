@@ -47,7 +47,7 @@ pub(crate) async fn fill(directory: &Path, clouds: usize, clusters: usize) -> Re
     let config = server::config(directory, "kube")?;
     let keyring = Keyring::load_or_create(&config.key_file().context("no key")?)?;
     let sealer: Arc<dyn Sealer> = Arc::new(AeadSealer::new(keyring)?);
-    let store = dcm_store::open(config.store.clone()).await?;
+    let store = dcm_store::open(config.storage.store.clone()).await?;
     let copied = Arc::new(read(&*store, &*sealer).await?);
     let started = Instant::now();
     let (mut count, mut bytes) = (0, 0);

@@ -1,0 +1,181 @@
+use std::{collections::BTreeSet, iter::Peekable, vec};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    About, Error, Exported, Output, Progress, Stage, Tell,
+    line::{self, End},
+    marker::{is_marker, refuse_unfinished},
+};
+use crate::store::{Document, Key, Revision, Scan, Store};
+
+/// How many documents a page has at first, and at most: a backend may read all that follows for each page.
+const FIRST_PAGE: usize = 1_000;
+const LARGEST_PAGE: usize = 10_000;
+
+/// How many bytes a page should have: the next one is made smaller or larger by that.
+const PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How often the store is read again before it counts as too busy.
+const LOOKS: usize = 10;
+
+/// Writes everything that a store holds as lines.
+///
+/// # Guarantees
+/// The export is one state of the store, although others write meanwhile: the store is read again until nothing has changed
+/// between two times, told by the revisions of its documents. What differed is appended, and overrides what stands before.
+///
+/// # Caveats
+/// Keeps the keys and revisions of all documents in memory: some 200 bytes each.
+///
+/// # Errors
+/// [`Error::Busy`] where the store does not come to rest, [`Error::Unfinished`] where an import into it was not finished, and those
+/// of the store and the output.
+pub async fn export(
+    store: &dyn Store,
+    about: &About,
+    output: &mut dyn Output,
+    tell: &mut Tell<'_>,
+) -> Result<Exported, Error> {
+    refuse_unfinished(store).await?;
+    // Not every backend has one.
+    let before = store.position().await.ok();
+    let mut lines = Lines { output, buffer: Vec::new(), digest: Sha256::new(), bytes: 0, key_ids: BTreeSet::new() };
+    lines.add(line::header(about).map_err(|error| Error::Write(Box::new(error)))?);
+    let mut seen = Vec::new();
+    let mut pages = Pages::new(store);
+    while let Some(page) = pages.next().await? {
+        for document in page {
+            lines.document(&document)?;
+            seen.push((document.key, document.revision));
+        }
+        lines.flush().await?;
+        tell(Progress { stage: Stage::Exporting, documents: seen.len() as u64, of: None, bytes: lines.bytes });
+    }
+    let quiet = before.is_some() && store.position().await.ok() == before;
+    if !quiet {
+        seen = settle(store, seen, &mut lines, tell).await?;
+    }
+    refuse_unfinished(store).await?;
+    let documents = seen.len() as u64;
+    let end = End { documents, sha256: line::hex(lines.digest.clone()) };
+    lines.add(line::end(&end).map_err(|error| Error::Write(Box::new(error)))?);
+    lines.flush().await?;
+    Ok(Exported { documents, bytes: lines.bytes, key_ids: lines.key_ids.into_iter().collect() })
+}
+
+/// Where each document lies, and in which state it was.
+type Seen = Vec<(Key, Revision)>;
+
+/// Reads the store again until it is as it was the time before. A revision is never used twice, so each document was then
+/// as it is written during all the time between its two readings, and thus all were at the moment between the two.
+async fn settle(store: &dyn Store, mut seen: Seen, lines: &mut Lines<'_>, tell: &mut Tell<'_>) -> Result<Seen, Error> {
+    let mut said = false;
+    for _ in 0..LOOKS {
+        let (mut old, mut now, mut differs) = (seen.into_iter().peekable(), Seen::new(), false);
+        let mut begin = |lines: &mut Lines<'_>| {
+            differs = true;
+            if !std::mem::replace(&mut said, true) {
+                lines.add(line::changes());
+            }
+        };
+        let mut pages = Pages::new(store);
+        while let Some(page) = pages.next().await? {
+            for document in page {
+                let (gone, before) = passed(&mut old, &document.key);
+                for key in gone {
+                    begin(lines);
+                    lines.deleted(&key)?;
+                }
+                if before.as_ref() != Some(&document.revision) {
+                    begin(lines);
+                    lines.document(&document)?;
+                }
+                now.push((document.key, document.revision));
+            }
+            lines.flush().await?;
+            tell(Progress { stage: Stage::Confirming, documents: now.len() as u64, of: None, bytes: lines.bytes });
+        }
+        for (key, _) in old {
+            begin(lines);
+            lines.deleted(&key)?;
+        }
+        if !differs {
+            return Ok(now);
+        }
+        seen = now;
+    }
+    Err(Error::Busy)
+}
+
+/// Goes on to a key: those that are passed, and the revision at which it was.
+fn passed(old: &mut Peekable<vec::IntoIter<(Key, Revision)>>, key: &Key) -> (Vec<Key>, Option<Revision>) {
+    let mut gone = Vec::new();
+    while let Some((passed, _)) = old.next_if(|(old, _)| old < key) {
+        gone.push(passed);
+    }
+    (gone, old.next_if(|(old, _)| old == key).map(|(_, revision)| revision))
+}
+
+/// All documents but those of imports, page by page.
+struct Pages<'a> {
+    store: &'a dyn Store,
+    after: Option<Key>,
+    limit: usize,
+    over: bool,
+}
+
+impl<'a> Pages<'a> {
+    fn new(store: &'a dyn Store) -> Self {
+        Self { store, after: None, limit: FIRST_PAGE, over: false }
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<Document>>, Error> {
+        if self.over {
+            return Ok(None);
+        }
+        let mut page = self.store.scan(Scan::everything(self.limit).after(self.after.take())).await?;
+        self.over = page.len() < self.limit;
+        self.after = page.last().map(|document| document.key.clone());
+        let bytes: usize = page.iter().map(|document| document.body.as_bytes().len()).sum();
+        self.limit = if bytes < PAGE_BYTES / 2 { self.limit * 2 } else { self.limit.div_ceil(2) };
+        self.limit = self.limit.min(LARGEST_PAGE);
+        page.retain(|document| !is_marker(&document.key));
+        Ok(Some(page))
+    }
+}
+
+struct Lines<'a> {
+    output: &'a mut dyn Output,
+    buffer: Vec<u8>,
+    digest: Sha256,
+    bytes: u64,
+    key_ids: BTreeSet<String>,
+}
+
+impl Lines<'_> {
+    fn add(&mut self, line: Vec<u8>) {
+        self.digest.update(&line);
+        self.bytes += line.len() as u64;
+        if self.buffer.is_empty() { self.buffer = line } else { self.buffer.extend_from_slice(&line) }
+    }
+
+    fn document(&mut self, document: &Document) -> Result<(), Error> {
+        let text = std::str::from_utf8(document.body.as_bytes()).unwrap_or_default();
+        line::note_key_ids(text, &mut self.key_ids);
+        self.add(line::document(document)?);
+        Ok(())
+    }
+
+    fn deleted(&mut self, key: &Key) -> Result<(), Error> {
+        self.add(line::deleted(key).map_err(|error| Error::Write(Box::new(error)))?);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.output.write(std::mem::take(&mut self.buffer)).await.map_err(Error::Write)
+    }
+}

@@ -1,0 +1,61 @@
+//! Takes back what an import wrote.
+
+use super::{
+    Error, Stage, Tell,
+    check::Checked,
+    line::same,
+    write::{Outcome, each},
+};
+use crate::store::{Body, Document, Key, Precondition, Revision, Scan, Store};
+
+/// What a merge wrote, in order; what is needed to take it back.
+#[derive(Default)]
+pub(super) struct Log(Vec<(Key, Revision, Option<Body>)>);
+
+impl Log {
+    pub(super) fn added(&mut self, key: Key, revision: Revision) {
+        self.0.push((key, revision, None));
+    }
+
+    pub(super) fn overwritten(&mut self, before: Document, revision: Revision) {
+        self.0.push((before.key, revision, Some(before.body)));
+    }
+
+    /// Takes all of it back.
+    pub(super) async fn undo(self, store: &dyn Store) -> Result<(), Error> {
+        for (key, revision, before) in self.0.into_iter().rev() {
+            match before {
+                None => store.delete(&key, &revision).await?,
+                Some(body) => drop(store.put(&key, body, Precondition::AtRevision(revision)).await?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Deletes what the file holds from a store that was empty before. Fails where anything but the marker is left.
+pub(super) async fn empty(store: &dyn Store, checked: &Checked<'_>, tell: &mut Tell<'_>) -> Result<(), Error> {
+    let mut batches = checked.batches();
+    loop {
+        let batch = batches.next().await?;
+        if batch.is_empty() {
+            break;
+        }
+        for deleted in each(batch, |key, body| remove(store, key, body)).await {
+            deleted?;
+        }
+        tell(batches.progress(Stage::Undoing));
+    }
+    match store.scan(Scan::everything(2)).await?.into_iter().find(|left| !super::marker::is_marker(&left.key)) {
+        Some(left) => Err(Error::Raced { key: left.key }),
+        None => Ok(()),
+    }
+}
+
+async fn remove(store: &dyn Store, key: Key, body: Body) -> Result<Outcome, Error> {
+    match store.get(&key).await? {
+        Some(found) if same(&found.body, &body) => store.delete(&key, &found.revision).await?,
+        _ => {}
+    }
+    Ok(Outcome::Same)
+}

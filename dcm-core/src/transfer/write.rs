@@ -1,0 +1,76 @@
+//! One document of an import.
+
+use futures_util::{StreamExt as _, stream};
+
+use super::{Error, Mode, line::same};
+use crate::store::{self, Body, Document, Key, Precondition, Revision, Store};
+
+/// How many documents are worked on at once: a store's writers share a sync.
+const AT_ONCE: usize = 128;
+
+/// What became of a document.
+pub(super) enum Outcome {
+    /// It was not there, and is at this revision now.
+    Added(Key, Revision),
+    /// It was there, the same.
+    Same,
+    /// Another one was there, and stays.
+    Kept(Key),
+    /// Another one was there; this one is at this revision now.
+    Overwritten(Document, Revision),
+}
+
+/// Works on all documents of a batch, each to its end, and answers what became of each.
+pub(super) async fn each<'a, F>(batch: Vec<(Key, Body)>, work: impl Fn(Key, Body) -> F) -> Vec<Result<Outcome, Error>>
+where
+    F: Future<Output = Result<Outcome, Error>> + 'a,
+{
+    stream::iter(batch).map(|(key, body)| work(key, body)).buffer_unordered(AT_ONCE).collect().await
+}
+
+/// Compares a document with the store's, and writes nothing.
+pub(super) async fn compare(store: &dyn Store, key: Key, body: Body) -> Result<Outcome, Error> {
+    Ok(match store.get(&key).await? {
+        None => Outcome::Added(key, Revision::new("")),
+        Some(found) if same(&found.body, &body) => Outcome::Same,
+        Some(found) => Outcome::Kept(found.key),
+    })
+}
+
+/// Writes a document.
+pub(super) async fn write(store: &dyn Store, mode: Mode, key: Key, body: Body) -> Result<Outcome, Error> {
+    if mode == Mode::IntoEmpty {
+        match put(store, &key, &body, Precondition::Absent).await {
+            Err(Error::Raced { .. }) => {}
+            other => return other.map(|revision| Outcome::Added(key, revision)),
+        }
+    }
+    let Some(found) = store.get(&key).await? else {
+        let revision = put(store, &key, &body, Precondition::Absent).await?;
+        return Ok(Outcome::Added(key, revision));
+    };
+    if same(&found.body, &body) {
+        return Ok(Outcome::Same);
+    }
+    match mode {
+        Mode::MergeKeeping => Ok(Outcome::Kept(key)),
+        Mode::MergeOverwriting => {
+            let revision = put(store, &key, &body, Precondition::AtRevision(found.revision.clone())).await?;
+            Ok(Outcome::Overwritten(found, revision))
+        }
+        Mode::IntoEmpty | Mode::Merge => Err(Error::Raced { key }),
+    }
+}
+
+/// Writes, and finds out what happened where the answer was lost.
+async fn put(store: &dyn Store, key: &Key, body: &Body, precondition: Precondition) -> Result<Revision, Error> {
+    match store.put(key, body.clone(), precondition).await {
+        Ok(revision) => Ok(revision),
+        Err(store::Error::Conflict { key }) => Err(Error::Raced { key }),
+        Err(unknown @ store::Error::OutcomeUnknown { .. }) => match store.get(key).await {
+            Ok(Some(found)) if same(&found.body, body) => Ok(found.revision),
+            _ => Err(Error::Store(unknown)),
+        },
+        Err(error) => Err(Error::Store(error)),
+    }
+}
