@@ -38,8 +38,6 @@ pub async fn export(
     tell: &mut Tell<'_>,
 ) -> Result<Exported, Error> {
     refuse_unfinished(store).await?;
-    // Not every backend has one.
-    let before = store.position().await.ok();
     let mut lines = Lines { output, buffer: Vec::new(), digest: Sha256::new(), bytes: 0, key_ids: BTreeSet::new() };
     lines.add(line::header(about).map_err(|error| Error::Write(Box::new(error)))?);
     let mut seen = Vec::new();
@@ -52,10 +50,7 @@ pub async fn export(
         lines.flush().await?;
         tell(Progress { stage: Stage::Exporting, documents: seen.len() as u64, of: None, bytes: lines.bytes });
     }
-    let quiet = before.is_some() && store.position().await.ok() == before;
-    if !quiet {
-        seen = settle(store, seen, &mut lines, tell).await?;
-    }
+    seen = settle(store, seen, &mut lines, tell).await?;
     refuse_unfinished(store).await?;
     let documents = seen.len() as u64;
     let end = End { documents, sha256: line::hex(lines.digest.clone()) };
