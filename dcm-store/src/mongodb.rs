@@ -24,7 +24,11 @@ mod record;
 mod watch;
 mod write;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use dcm_core::store::{Body, Changes, Document as Stored, Error, Key, Position, Precondition, Revision, Scan, Store};
@@ -63,8 +67,12 @@ struct Inner {
     database: Database,
     documents: Collection<Document>,
     topology: Topology,
-    /// Whether a server takes up no request of a session that is older than the last one.
+    /// Whether a server knows a write by a session and a number in it, and carries it out once only.
     fenced: bool,
+    /// The number of the next write.
+    writes: AtomicI64,
+    /// When a write is acknowledged, as a command says it.
+    concern: Document,
     /// Tells this database from all others.
     id: String,
     poller: Poller,
@@ -99,7 +107,22 @@ impl MongoStore {
         let watches = (connections / WATCHES).max(1);
         let places = Semaphore::new(connections.saturating_sub(watches).max(1));
         let watching = Semaphore::new(watches);
-        let inner = Inner { config, client, database, documents, topology, fenced, id, poller, places, watching };
+        let writes = AtomicI64::new(1);
+        let concern = connect::durable_document(&config);
+        let inner = Inner {
+            config,
+            client,
+            database,
+            documents,
+            topology,
+            fenced,
+            writes,
+            concern,
+            id,
+            poller,
+            places,
+            watching,
+        };
         Ok(Self(Arc::new(inner)))
     }
 

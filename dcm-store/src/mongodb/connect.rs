@@ -68,6 +68,12 @@ pub(super) fn durable(config: &MongoConfig) -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(config.attempt * 4 / 5).build()
 }
 
+/// The same, as a command says it.
+pub(super) fn durable_document(config: &MongoConfig) -> Document {
+    let most = i64::try_from((config.attempt * 4 / 5).as_millis()).unwrap_or(i64::MAX);
+    doc! { "w": "majority", "j": true, "wtimeout": most }
+}
+
 pub(super) async fn connect(
     config: &MongoConfig,
     observer: Option<EventHandler<CommandEvent>>,
@@ -131,6 +137,8 @@ async fn options(config: &MongoConfig) -> Result<ClientOptions, MongoProblem> {
     options.server_selection_timeout = Some(options.server_selection_timeout.map_or(most, |given| given.min(most)));
     options.connect_timeout = Some(options.connect_timeout.map_or(most, |given| given.min(most)));
     options.max_pool_size.get_or_insert(CONNECTIONS);
+    // The store repeats its writes itself: only so it knows that it did.
+    options.retry_writes = Some(false);
     // After "not the primary" the driver waits for the next of these before it asks anybody again.
     options.heartbeat_freq.get_or_insert(HEARTBEAT);
     Ok(options)
@@ -177,8 +185,8 @@ async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) ->
     documents.delete_one(nothing).await.map_err(during("delete documents"))?;
     let id = meta::id(&database, config).await?;
     let connections = options.max_pool_size.unwrap_or(CONNECTIONS) as usize;
-    // The driver numbers the writes of a session where it may repeat them; a server that is alone knows no such numbers.
-    let fenced = topology != Topology::Standalone && options.retry_writes != Some(false);
+    // A server that is alone has sessions, and knows no numbers of writes in them.
+    let fenced = topology != Topology::Standalone && hello.contains_key("logicalSessionTimeoutMinutes");
     Ok(Connected { client, documents, connections, topology, fenced, id })
 }
 

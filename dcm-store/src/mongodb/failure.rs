@@ -8,14 +8,14 @@ use mongodb::error::{Error as MongoError, ErrorKind, WriteFailure};
 /// The server's code for a second document with one id.
 pub(super) const DUPLICATE: i32 = 11000;
 
-/// Codes with which a server says that it has not even begun: it is not the primary, or the user may not.
-const NOT_BEGUN: [i32; 5] = [10_107, 13_435, 10_058, 13, 18];
+/// Codes with which a server says that the user may not, or is not who he says.
+const FORBIDDEN: [i32; 2] = [13, 18];
+
+/// Codes with which a server says that it has not even begun, because it is not the primary.
+const NOT_PRIMARY: [i32; 3] = [10_107, 13_435, 10_058];
 
 /// The server's code for a request that took longer than it may.
 const OUT_OF_TIME: i32 = 50;
-
-/// The server's label for a refusal before which nothing was written, whoever asked how often.
-const NOTHING_WRITTEN: &str = "NoWritesPerformed";
 
 /// What is known of a write that failed.
 #[derive(Debug)]
@@ -24,22 +24,19 @@ pub(super) enum WriteFailed {
     Duplicate,
     /// Nothing has happened and nothing will.
     NotDone(BoxError),
+    /// Nothing has happened, and another server may be the one to ask.
+    Elsewhere(BoxError),
     /// It may have happened, or happen yet.
     Unknown(BoxError),
 }
 
 /// What is known of a write from the driver's error.
-///
-/// Where the driver sends a write a second time, `sent_twice`, a refusal may be the answer to the second one only: older servers
-/// do not say which.
-pub(super) fn of_write(error: MongoError, sent_twice: bool) -> WriteFailed {
-    let refused = !sent_twice || error.contains_label(NOTHING_WRITTEN);
+pub(super) fn of_write(error: MongoError) -> WriteFailed {
     match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE => WriteFailed::Duplicate,
-        ErrorKind::Write(WriteFailure::WriteError(_)) if refused => WriteFailed::NotDone(Box::new(error)),
-        ErrorKind::Command(command) if NOT_BEGUN.contains(&command.code) && refused => {
-            WriteFailed::NotDone(Box::new(error))
-        }
+        ErrorKind::Write(WriteFailure::WriteError(_)) => WriteFailed::NotDone(Box::new(error)),
+        ErrorKind::Command(command) if FORBIDDEN.contains(&command.code) => WriteFailed::NotDone(Box::new(error)),
+        ErrorKind::Command(command) if NOT_PRIMARY.contains(&command.code) => WriteFailed::Elsewhere(Box::new(error)),
         // The driver shows a connection that was refused only where no request went before it.
         ErrorKind::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => WriteFailed::NotDone(Box::new(error)),
         ErrorKind::ServerSelection { .. }

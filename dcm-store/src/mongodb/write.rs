@@ -1,11 +1,11 @@
 //! Writing one document, and finding out what became of a write whose answer was lost.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use dcm_core::store::{BoxError, Error, Key, Revision};
 use mongodb::{
     ClientSession,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -55,20 +55,24 @@ impl Inner {
     /// Where a request fails so that it may have happened, it is sent again: it names the state that it expects and
     /// the one that it makes, so it happens once at most, and the document shows whether it did.
     ///
+    /// All its requests have one name, a session and a number in it: a server that carried one out answers the others as
+    /// it answered that one, whoever is the primary by then. Where that is not known, the document tells.
+    ///
     /// A request that was given up may still lie before the server. A replacement or deletion that it takes up later finds its
-    /// state gone for ever. An insert would bring back what was deleted meanwhile: all requests go through one session, and a
-    /// server takes up none in it that is older than the last. Where there are no sessions an insert is sent once only.
+    /// state gone for ever. An insert would bring back what was deleted meanwhile: its name has been used, so that it is not
+    /// carried out again. Where there are no such names an insert is sent once only.
     pub(super) async fn write(&self, key: &Key, change: Change) -> Result<(), Error> {
         let end = Instant::now() + self.config.deadline;
-        let mut session = self.session().await?;
-        let once = session.is_none() && matches!(change, Change::Insert { .. });
+        let mut name = self.name().await?;
+        let once = name.is_none() && matches!(change, Change::Insert { .. });
         let mut doubt: Option<BoxError> = None;
+        let mut refused: Option<BoxError> = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let left = self.left_to_send(end);
             let said = match (&doubt, once || left.is_zero()) {
                 (Some(_), true) => Said::Missed,
-                _ => self.request(key, &change, session.as_mut(), left).await,
+                _ => self.request(key, &change, name.as_mut(), left).await,
             };
             match said {
                 Said::Done => return Ok(()),
@@ -82,16 +86,20 @@ impl Inner {
                             doubt.map_or_else(|| Error::Conflict { key: key.clone() }, |source| unknown(key, source))
                         );
                     }
-                    // The driver may have sent it twice, and a server that forgets answer the second one only.
                     Err(error) => doubt = doubt.or_else(|| Some(Box::new(error))),
                 },
-                Said::Failed(WriteFailed::NotDone(error)) if doubt.is_none() => return Err(Error::Unavailable(error)),
-                Said::Failed(WriteFailed::NotDone(_)) => {}
+                Said::Failed(WriteFailed::NotDone(error)) if doubt.is_none() && refused.is_none() => {
+                    return Err(Error::Unavailable(error));
+                }
+                // A new primary may still be looked for, or what the first request did.
+                Said::Failed(WriteFailed::NotDone(error) | WriteFailed::Elsewhere(error)) => refused = Some(error),
                 Said::Failed(WriteFailed::Unknown(error)) => doubt = Some(error),
             }
             if Instant::now() + pause >= end {
-                let source = doubt.unwrap_or_else(|| "MongoDB did not answer in time".into());
-                return Err(unknown(key, source));
+                return Err(match (doubt, refused) {
+                    (None, Some(refused)) => Error::Unavailable(refused),
+                    (doubt, _) => unknown(key, doubt.unwrap_or_else(|| "MongoDB did not answer in time".into())),
+                });
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -104,48 +112,38 @@ impl Inner {
         left.saturating_sub(self.config.deadline / 6).min(self.config.attempt)
     }
 
-    async fn session(&self) -> Result<Option<ClientSession>, Error> {
+    /// A session and a number in it, which name the write to the server; a server that is alone knows no such names.
+    async fn name(&self) -> Result<Option<(ClientSession, i64)>, Error> {
         if !self.fenced {
             return Ok(None);
         }
-        let session = self.client.start_session().causal_consistency(false).await;
-        session.map(Some).map_err(failure::of_read)
+        let session = self.client.start_session().causal_consistency(false).await.map_err(failure::of_read)?;
+        // Sessions are used again and again, and a number must be above all that went before in its session.
+        let number = self.writes.fetch_add(1, Ordering::Relaxed);
+        Ok(Some((session, number)))
     }
 
-    async fn request(&self, key: &Key, change: &Change, session: Option<&mut ClientSession>, within: Duration) -> Said {
-        let at = |expected: &Revision| doc! { "_id": key.as_str(), "revision": expected.as_str() };
+    async fn request(
+        &self,
+        key: &Key,
+        change: &Change,
+        name: Option<&mut (ClientSession, i64)>,
+        within: Duration,
+    ) -> Said {
+        let mut command = command(self.documents.name(), key, change);
+        command.insert("writeConcern", self.concern.clone());
         let sent = async {
-            match change {
-                Change::Insert { record, .. } => {
-                    let insert = self.documents.insert_one(record);
-                    let done = match session {
-                        Some(session) => insert.session(session).await,
-                        None => insert.await,
-                    };
-                    done.map(|_| true)
+            match name {
+                Some((session, number)) => {
+                    command.insert("txnNumber", *number);
+                    self.database.run_command(command).session(session).await
                 }
-                Change::Replace { record, expected, .. } => {
-                    let replace = self.documents.replace_one(at(expected), record);
-                    let done = match session {
-                        Some(session) => replace.session(session).await,
-                        None => replace.await,
-                    };
-                    done.map(|done| done.matched_count > 0)
-                }
-                Change::Delete { expected } => {
-                    let delete = self.documents.delete_one(at(expected));
-                    let done = match session {
-                        Some(session) => delete.session(session).await,
-                        None => delete.await,
-                    };
-                    done.map(|done| done.deleted_count > 0)
-                }
+                None => self.database.run_command(command).await,
             }
         };
         match timeout(within, sent).await {
-            Ok(Ok(true)) => Said::Done,
-            Ok(Ok(false)) => Said::Missed,
-            Ok(Err(error)) => Said::Failed(failure::of_write(error, self.fenced)),
+            Ok(Ok(answer)) => said(&answer),
+            Ok(Err(error)) => Said::Failed(failure::of_write(error)),
             Err(late) => Said::Failed(WriteFailed::Unknown(Box::new(late))),
         }
     }
@@ -167,6 +165,52 @@ impl Inner {
     async fn flush(&self, key: &Key) -> Result<(), Error> {
         let nothing = doc! { "_id": key.as_str(), "revision": "" };
         self.documents.delete_one(nothing).await.map(drop).map_err(failure::of_read)
+    }
+}
+
+/// A write as the server takes it.
+///
+/// It is not one of the driver's own writes: those it sends a second time by itself, and does not say so.
+fn command(collection: &str, key: &Key, change: &Change) -> Document {
+    let at = |expected: &Revision| doc! { "_id": key.as_str(), "revision": expected.as_str() };
+    match change {
+        Change::Insert { record, .. } => doc! { "insert": collection, "documents": [record.clone()] },
+        Change::Replace { record, expected, .. } => {
+            doc! { "update": collection, "updates": [{ "q": at(expected), "u": record.clone() }] }
+        }
+        Change::Delete { expected } => {
+            doc! { "delete": collection, "deletes": [{ "q": at(expected), "limit": 1 }] }
+        }
+    }
+}
+
+/// What the answer to a write says.
+fn said(answer: &Document) -> Said {
+    let text = |error: &Document| error.get_str("errmsg").unwrap_or("without a reason").to_owned();
+    let first = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()?.as_document());
+    if let Some(error) = first {
+        let duplicate = number(error, "code") == Some(failure::DUPLICATE.into());
+        let failed = if duplicate { WriteFailed::Duplicate } else { WriteFailed::NotDone(text(error).into()) };
+        return Said::Failed(failed);
+    }
+    // It is on the primary, and may stay there or go.
+    if let Ok(error) = answer.get_document("writeConcernError") {
+        return Said::Failed(WriteFailed::Unknown(text(error).into()));
+    }
+    match number(answer, "n") {
+        Some(0) => Said::Missed,
+        Some(_) => Said::Done,
+        None => Said::Failed(WriteFailed::Unknown("the server did not say how many documents it wrote".into())),
+    }
+}
+
+/// A whole number; servers write the same one in several types.
+fn number(document: &Document, name: &str) -> Option<i64> {
+    match document.get(name)? {
+        Bson::Int32(number) => Some((*number).into()),
+        Bson::Int64(number) => Some(*number),
+        Bson::Double(number) if number.fract() == 0.0 => Some(*number as i64),
+        _ => None,
     }
 }
 

@@ -45,7 +45,7 @@ async fn a_write_whose_answer_was_cut_off_is_known_to_have_happened() {
 }
 
 #[tokio::test]
-async fn a_deletion_whose_answer_was_cut_off_is_known_to_have_happened_or_told_to_be_unknown() {
+async fn a_deletion_whose_answer_was_cut_off_is_known_to_have_happened() {
     let Some(bed) = Bed::start(&[], WHAT).await else { return };
     let cutter = Cutter::before(bed.server.port()).await;
     let store = open(&bed.through(cutter.port())).await;
@@ -53,11 +53,9 @@ async fn a_deletion_whose_answer_was_cut_off_is_known_to_have_happened_or_told_t
         let name = format!("a/{times}");
         let revision = create(&store, &name, 1).await.unwrap();
         cutter.cut(Cut::Answer, DELETE, times);
-        let said = store.delete(&key(&name), &revision).await;
+        // The server answers each repetition as it answered the first time.
+        store.delete(&key(&name), &revision).await.unwrap();
         assert_eq!(cutter.done(), times);
-        // The server answers the driver's own repetition as it answered the first time. After that it could have been anybody.
-        let expected = if times == 1 { said.is_ok() } else { matches!(said, Err(Error::OutcomeUnknown { .. })) };
-        assert!(expected, "{times}: {said:?}");
         assert_eq!(read(&store, &key(&name)).await, None);
     }
 }
@@ -163,7 +161,9 @@ async fn what_a_server_answers_while_it_fails_leads_to_the_truth_within_the_boun
 async fn a_fault_that_passes_is_not_seen_by_who_writes() {
     let Some(bed) = Bed::start(&["--enable-test-commands"], WHAT).await else { return };
     let store = open(&bed.server.uri()).await;
-    for (n, (fault, how)) in faults().into_iter().enumerate() {
+    // That the user may not is told at once.
+    let passing = faults().into_iter().filter(|(fault, _)| *fault != "may not");
+    for (n, (fault, how)) in passing.enumerate() {
         for commands in ["insert", "update"] {
             let name = format!("{commands}/{n}");
             let made = if commands == "update" { Some(create(&store, &name, 1).await.unwrap()) } else { None };
@@ -220,7 +220,8 @@ async fn who_finds_all_connections_busy_is_told_within_the_wait() {
         assert!(said.is_err() && (!busy || took < Duration::from_millis(500 + 1_500)), "{said:?} after {took:?}");
         turned_away += usize::from(busy);
     }
-    assert_eq!(turned_away, 9);
+    // One of three connections is kept for watches.
+    assert_eq!(turned_away, 10);
     bed.server.resume();
     assert_eq!(read(&store, &key("a/b")).await, Some((1, made.as_str().to_owned())));
 }
