@@ -10,6 +10,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -39,14 +40,11 @@ const EACH: usize = 100;
 
 const CLOUD: &str = "/v2/projects/p/logical-clouds/lc-1";
 
-async fn serve(store: &str) -> Running {
-    let config = Config::from_options(options(store)).unwrap();
-    dcm_server::start(config).await.unwrap()
-}
-
-fn options(store: &str) -> [&str; 6] {
+fn config(store: &str, folder: &Path) -> Config {
     dcm_server::install_crypto_provider();
-    ["--http", "127.0.0.1:0", "--synchronizer", "simulated", "--store", store]
+    let key_file = folder.join("key").display().to_string();
+    let options = ["--http", "127.0.0.1:0", "--synchronizer", "simulated", "--store", store];
+    Config::from_options(options.into_iter().chain(["--encryption-key-file", &key_file])).unwrap()
 }
 
 /// Lets the clients loose on a server, and judges what they saw.
@@ -211,7 +209,8 @@ async fn answer(call: &Call, response: Response) -> Option<Answer> {
 }
 
 async fn assert_linearizable(store: &str, operations: usize) {
-    let server = serve(store).await;
+    let folder = tempfile::tempdir().unwrap();
+    let server = dcm_server::start(config(store, folder.path())).await.unwrap();
     match judge(&server, operations).await {
         Ok(figures) => {
             println!("HTTP on {}, {CLIENTS} clients: {figures}", store.split(':').next().unwrap_or_default())
@@ -242,10 +241,11 @@ async fn records_on_mongodb_are_linearizable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_lost_write_in_a_hundred_below_the_api_is_caught() {
+    let folder = tempfile::tempdir().unwrap();
     for _ in 0..10 {
         let memory = dcm_store::open("memory:".parse().unwrap()).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(BrokenStore::new(memory, Fault::LosesWrites, 100));
-        let server = dcm_server::start_on(store, Config::from_options(options("memory:")).unwrap()).await.unwrap();
+        let server = dcm_server::start_on(store, config("memory:", folder.path())).await.unwrap();
         let judged = judge(&server, 3_000).await;
         server.stop().await;
         if let Err(violation) = judged {
