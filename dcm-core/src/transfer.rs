@@ -24,6 +24,7 @@ mod write;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use export::export;
 pub use import::import;
@@ -38,7 +39,7 @@ use crate::{
 /// The version of the form of exports that this release writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
 
-/// How many bytes a line may have: a document and its key fit in several times.
+/// How many bytes a line may have, without its end: a document and its key fit in several times.
 pub const LINE_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Where the lines of an export go.
@@ -108,7 +109,8 @@ pub struct Exported {
 }
 
 /// What an import does where the store is not empty.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// It is refused.
     #[default]
@@ -119,6 +121,18 @@ pub enum Mode {
     MergeKeeping,
     /// What is missing is added; where documents differ, the file's replace them.
     MergeOverwriting,
+}
+
+impl Mode {
+    /// The options that ask for it, as they follow others.
+    const fn options(self) -> &'static str {
+        match self {
+            Self::IntoEmpty => "",
+            Self::Merge => " and --merge",
+            Self::MergeKeeping => " and --merge --keep-existing",
+            Self::MergeOverwriting => " and --merge --overwrite",
+        }
+    }
 }
 
 /// What an import did.
@@ -212,11 +226,11 @@ pub enum Error {
     /// An earlier import was not finished.
     #[error(
         "an import into this store was not finished: run it again with the same file{}, or empty the store",
-        if *.merge { " and options" } else { "" }
+        .mode.options()
     )]
     Unfinished {
-        /// Whether it was a merge.
-        merge: bool,
+        /// What it did where the store was not empty.
+        mode: Mode,
     },
     /// It failed in the middle, and what it had written was taken back.
     #[error("the import failed in the middle, and the store is as it was before")]

@@ -17,7 +17,7 @@ use dcm_core::{
     secret::Sealed,
     store::{Body, Key, Stored},
     sync::{Change, ChangeKind, Failure, InventoryItem, ObjectId, Part, PartState, Reason},
-    transfer::Unfinished,
+    transfer::{Mode, Unfinished},
 };
 use jiff::Timestamp;
 
@@ -401,7 +401,7 @@ fn order_keeps_its_shape() {
 
 #[test]
 fn unfinished_import_keeps_its_shape() {
-    holds(&Unfinished { sha256: "00ff".to_owned(), merge: true, started_at: time() });
+    holds(&Unfinished { sha256: "00ff".to_owned(), mode: Mode::MergeKeeping, started_at: time() });
 }
 
 #[test]

@@ -101,9 +101,13 @@ pub(super) async fn check<'a>(input: &'a dyn Input, tell: &mut Tell<'_>) -> Resu
     if reader.next().await?.is_some() {
         return Err(reader.wrong("there is something after the end: the file was edited"));
     }
-    let installation = installation.transpose()?;
-    let bytes = reader.bytes;
-    Ok(Checked { input, documents: end.documents, bytes, sha256, installation, key_ids, last })
+    let (installation, bytes, line) = (installation.transpose()?, reader.bytes, reader.number);
+    let checked = Checked { input, documents: end.documents, bytes, sha256, installation, key_ids, last };
+    if changes && checked.count().await? != end.documents {
+        let reason = "the number of documents does not match: the file was edited; take the original".to_owned();
+        return Err(Error::Line { line, reason });
+    }
+    Ok(checked)
 }
 
 fn add(digest: &mut Sha256, line: &str) {
@@ -112,6 +116,17 @@ fn add(digest: &mut Sha256, line: &str) {
 }
 
 impl<'a> Checked<'a> {
+    /// How many documents count: where some stand among the changes, only a second reading tells.
+    async fn count(&self) -> Result<u64, Error> {
+        let (mut batches, mut documents) = (self.batches(), 0);
+        loop {
+            match batches.next().await?.len() {
+                0 => return Ok(documents),
+                read => documents += read as u64,
+            }
+        }
+    }
+
     /// Reads the documents again, those only that count.
     pub(super) fn batches(&self) -> Batches<'_> {
         Batches { checked: self, reader: Reader::new(self.input), digest: Some(Sha256::new()), documents: 0 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     keys,
     model::Installation,
-    store::{Key, Scan, Store, StoreExt},
+    store::{self, Key, Scan, Store, StoreExt},
 };
 
 /// How many documents are counted before a store that is not empty is refused.
@@ -36,13 +36,11 @@ pub async fn import(
 ) -> Result<Imported, Error> {
     let checked = check(input, tell).await?;
     let (revision, mode, resumed) = match marker::load(store).await? {
-        Some(found) if found.value.sha256 != checked.sha256 || (found.value.merge && mode == Mode::IntoEmpty) => {
-            return Err(Error::Unfinished { merge: found.value.merge });
+        // What was begun in an empty store goes on with any options: so did the first run.
+        Some(found) if found.value.sha256 == checked.sha256 && [Mode::IntoEmpty, mode].contains(&found.value.mode) => {
+            (found.revision, found.value.mode, true)
         }
-        Some(found) => {
-            let mode = if found.value.merge { mode } else { Mode::IntoEmpty };
-            (found.revision, mode, true)
-        }
+        Some(found) => return Err(Error::Unfinished { mode: found.value.mode }),
         None => {
             let mode = if count(store).await?.0 == 0 { Mode::IntoEmpty } else { mode };
             if mode == Mode::IntoEmpty {
@@ -51,8 +49,7 @@ pub async fn import(
             if mode != Mode::IntoEmpty {
                 compare_all(store, &checked, mode, tell).await?;
             }
-            let unfinished =
-                Unfinished { sha256: checked.sha256.clone(), merge: mode != Mode::IntoEmpty, started_at: now };
+            let unfinished = Unfinished { sha256: checked.sha256.clone(), mode, started_at: now };
             let revision = marker::begin(store, &unfinished).await?;
             // A server that started before it could see the marker has made documents by now.
             if mode == Mode::IntoEmpty
@@ -73,8 +70,9 @@ pub async fn import(
             Ok(imported)
         }
         Err(error) => {
-            // What an earlier run of a merge wrote is not known.
+            // What an earlier run of a merge wrote is not known, nor what a write whose answer was lost may still do.
             let undone = match mode {
+                _ if matches!(error, Error::Store(store::Error::OutcomeUnknown { .. })) => false,
                 Mode::IntoEmpty => undo::empty(store, &checked, tell).await.is_ok(),
                 _ => !resumed && log.undo(store).await.is_ok(),
             };
@@ -133,6 +131,23 @@ async fn compare_all(store: &dyn Store, checked: &Checked<'_>, mode: Mode, tell:
     if differing > 0 { Err(Error::Differs { keys, count: differing }) } else { Ok(()) }
 }
 
+/// Deletes the record of the keys that the store's secrets are sealed with: what is added may be sealed with others. Without
+/// it the next server counts all of its keys as in use, and looks at every document.
+async fn forget_encryption(store: &dyn Store, log: &mut undo::Log) -> Result<(), Error> {
+    if let Some(found) = store.get(&encryption()?).await? {
+        store.delete(&found.key, &found.revision).await.map_err(|error| match error {
+            store::Error::Conflict { key } => Error::Raced { key },
+            other => Error::Store(other),
+        })?;
+        log.deleted(found);
+    }
+    Ok(())
+}
+
+fn encryption() -> Result<Key, Error> {
+    keys::encryption("this").map_err(|error| Error::Read(Box::new(error)))
+}
+
 async fn write_all(
     store: &dyn Store,
     checked: &Checked<'_>,
@@ -141,6 +156,9 @@ async fn write_all(
     log: &mut undo::Log,
     tell: &mut Tell<'_>,
 ) -> Result<(), Error> {
+    if mode != Mode::IntoEmpty {
+        forget_encryption(store, log).await?;
+    }
     let mut batches = checked.batches();
     loop {
         let batch = batches.next().await?;
@@ -162,6 +180,9 @@ async fn write_all(
                     imported.overwritten += 1;
                     log.overwritten(before, revision);
                 }
+                Ok(Outcome::LeftOut) => {}
+                // The one that tells whether all can be taken back counts.
+                Err(error @ Error::Store(store::Error::OutcomeUnknown { .. })) => failed = Some(error),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Mode};
 use crate::{
     keys,
     store::{self, Entry, Key, Store, StoreExt, Stored},
@@ -15,8 +15,8 @@ use crate::{
 pub struct Unfinished {
     /// The checksum of the file.
     pub sha256: String,
-    /// Whether the store held documents before.
-    pub merge: bool,
+    /// What it does with what the store held before.
+    pub mode: Mode,
     /// When it began.
     pub started_at: Timestamp,
 }
@@ -42,7 +42,7 @@ pub(super) async fn load(store: &dyn Store) -> Result<Option<Entry<Unfinished>>,
 /// Fails where an import was not finished.
 pub(crate) async fn refuse_unfinished(store: &dyn Store) -> Result<(), Error> {
     match load(store).await? {
-        Some(found) => Err(Error::Unfinished { merge: found.value.merge }),
+        Some(found) => Err(Error::Unfinished { mode: found.value.mode }),
         None => Ok(()),
     }
 }

@@ -8,25 +8,33 @@ use super::{
 };
 use crate::store::{Body, Document, Key, Precondition, Revision, Scan, Store};
 
-/// What a merge wrote, in order; what is needed to take it back.
+/// What a merge wrote, in order; what is needed to take it back: where each document is now, and what it was before.
 #[derive(Default)]
-pub(super) struct Log(Vec<(Key, Revision, Option<Body>)>);
+pub(super) struct Log(Vec<(Key, Option<Revision>, Option<Body>)>);
 
 impl Log {
     pub(super) fn added(&mut self, key: Key, revision: Revision) {
-        self.0.push((key, revision, None));
+        self.0.push((key, Some(revision), None));
     }
 
     pub(super) fn overwritten(&mut self, before: Document, revision: Revision) {
-        self.0.push((before.key, revision, Some(before.body)));
+        self.0.push((before.key, Some(revision), Some(before.body)));
+    }
+
+    pub(super) fn deleted(&mut self, before: Document) {
+        self.0.push((before.key, None, Some(before.body)));
     }
 
     /// Takes all of it back.
     pub(super) async fn undo(self, store: &dyn Store) -> Result<(), Error> {
         for (key, revision, before) in self.0.into_iter().rev() {
-            match before {
-                None => store.delete(&key, &revision).await?,
-                Some(body) => drop(store.put(&key, body, Precondition::AtRevision(revision)).await?),
+            match (revision, before) {
+                (Some(revision), None) => store.delete(&key, &revision).await?,
+                (revision, Some(body)) => {
+                    let precondition = revision.map_or(Precondition::Absent, Precondition::AtRevision);
+                    store.put(&key, body, precondition).await?;
+                }
+                (None, None) => {}
             }
         }
         Ok(())

@@ -18,6 +18,8 @@ pub(super) enum Outcome {
     Kept(Key),
     /// Another one was there; this one is at this revision now.
     Overwritten(Document, Revision),
+    /// A merge does not take it over.
+    LeftOut,
 }
 
 /// Works on all documents of a batch, each to its end, and answers what became of each.
@@ -28,8 +30,16 @@ where
     stream::iter(batch).map(|(key, body)| work(key, body)).buffer_unordered(AT_ONCE).collect().await
 }
 
+/// Whether a document tells of its own store only: with which keys its secrets are sealed.
+fn is_own(key: &Key) -> bool {
+    key.segments().next() == Some("encryption")
+}
+
 /// Compares a document with the store's, and writes nothing.
 pub(super) async fn compare(store: &dyn Store, key: Key, body: Body) -> Result<Outcome, Error> {
+    if is_own(&key) {
+        return Ok(Outcome::LeftOut);
+    }
     Ok(match store.get(&key).await? {
         None => Outcome::Added(key, Revision::new("")),
         Some(found) if same(&found.body, &body) => Outcome::Same,
@@ -44,6 +54,8 @@ pub(super) async fn write(store: &dyn Store, mode: Mode, key: Key, body: Body) -
             Err(Error::Raced { .. }) => {}
             other => return other.map(|revision| Outcome::Added(key, revision)),
         }
+    } else if is_own(&key) {
+        return Ok(Outcome::LeftOut);
     }
     let Some(found) = store.get(&key).await? else {
         let revision = put(store, &key, &body, Precondition::Absent).await?;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
 
+mod merge;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -74,14 +76,17 @@ async fn numbered(count: u32) -> MemoryStore {
     store
 }
 
-/// A file with these lines between its first and its last.
+/// A file with these lines between its first and its last, each document among them once.
 fn file(lines: &[&str]) -> String {
+    counted(lines, lines.iter().filter(|line| line.contains("\"body\"")).count())
+}
+
+fn counted(lines: &[&str], documents: usize) -> String {
     let mut text = format!("{{\"dcm-export\":1,\"release\":\"t\",\"exported-at\":\"{}\"}}\n", start());
     for line in lines {
         text += line;
         text.push('\n');
     }
-    let documents = lines.iter().filter(|line| line.contains("\"body\"")).count();
     let sha256 = data_encoding::HEXLOWER.encode(&Sha256::digest(&text));
     text + &format!("{{\"end\":{{\"documents\":{documents},\"sha256\":\"{sha256}\"}}}}\n")
 }
@@ -202,6 +207,12 @@ async fn every_bad_file_is_refused_by_line_without_quoting_it_and_nothing_is_wri
         assert!(!error.contains("s3cret"), "{error}");
         assert!(store.scan(Scan::everything(1)).await.unwrap().is_empty(), "{wanted}");
     }
+    let changed = [one, r#"{"changes":true}"#, r#"{"key":"a/1","deleted":true}"#, r#"{"key":"a/3","body":{}}"#];
+    for documents in [0, 2] {
+        let error = imported(&MemoryStore::new(), &counted(&changed, documents), Mode::IntoEmpty).await.unwrap_err();
+        assert!(error.to_string().starts_with("line 6: the number of documents does not match"), "{error}");
+    }
+    assert_eq!(imported(&MemoryStore::new(), &counted(&changed, 1), Mode::IntoEmpty).await.unwrap().added, 1);
     let mut bytes = good.into_bytes();
     let at = bytes.iter().position(|byte| *byte == b'3').unwrap();
     bytes[at] = 0xff;
@@ -220,46 +231,10 @@ async fn a_store_that_is_not_empty_is_refused_and_stays() {
     assert_eq!(store.scan(Scan::everything(10)).await.unwrap().len(), 3);
 }
 
-#[tokio::test]
-async fn a_merge_adds_what_is_missing_and_says_which_side_wins() {
-    let text = exported(&numbered(50).await).await;
-    let store = numbered(20).await;
-    let done = imported(&store, &text, Mode::Merge).await.unwrap();
-    assert_eq!((done.added, done.same), (30, 20));
-    for n in 0..12 {
-        let at = key(&format!("a/{n:06}"));
-        let found = store.get(&at).await.unwrap().unwrap();
-        store.put(&at, Body::from_json(*b"{\"n\":\"other\"}"), Precondition::AtRevision(found.revision)).await.unwrap();
-    }
-    store.remove(&key("a/000049")).await.unwrap();
-    let before = exported(&store).await;
-    let error = imported(&store, &text, Mode::Merge).await.unwrap_err();
-    assert!(matches!(&error, Error::Differs { keys, count: 12 } if keys.len() == 10), "{error}");
-    let said = error.to_string();
-    assert!(said.contains("--keep-existing") && said.contains("a/000009, …"), "{said}");
-    assert_eq!(exported(&store).await, before, "something was written");
-    let done = imported(&store, &text, Mode::MergeKeeping).await.unwrap();
-    assert_eq!((done.added, done.same, done.kept), (1, 37, 12));
-    assert_eq!(body(&store, "a/000003").await.unwrap(), "{\"n\":\"other\"}");
-    let done = imported(&store, &text, Mode::MergeOverwriting).await.unwrap();
-    assert_eq!((done.same, done.overwritten), (38, 12));
-    assert_eq!(exported(&store).await, text);
-}
-
 async fn fixture() -> (Arc<MemoryStore>, Fixture) {
     let store = Arc::new(MemoryStore::new());
     let fixture = Fixture::new(Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
     (store, fixture)
-}
-
-#[tokio::test]
-async fn another_installations_data_are_not_merged() {
-    let (one, _) = fixture().await;
-    let text = exported(&*one).await;
-    let other = text.replace("00000000", "11111111");
-    let body = other.lines().find(|line| line.contains("installation/this")).unwrap();
-    let error = imported(&*one, &file(&[body]), Mode::MergeOverwriting).await.unwrap_err();
-    assert!(matches!(error, Error::OtherInstallation { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -287,7 +262,7 @@ async fn an_import_that_fails_anywhere_is_taken_back_or_keeps_dcm_out_until_it_i
             assert!(!marker.body.as_bytes().is_empty());
             let other = exported(&numbered(1).await).await;
             let refused = imported(&*inner, &other, Mode::IntoEmpty).await.unwrap_err();
-            assert!(matches!(refused, Error::Unfinished { merge: false }), "{refused}");
+            assert!(matches!(refused, Error::Unfinished { mode: Mode::IntoEmpty }), "{refused}");
             assert!(matches!(export_error(&*inner).await, Error::Unfinished { .. }));
             imported(&*inner, &text, Mode::IntoEmpty).await.unwrap();
             assert_eq!(exported(&*inner).await, text);
