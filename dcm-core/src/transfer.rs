@@ -75,7 +75,7 @@ pub enum Stage {
     Checking,
     /// An import compares its file with what the store holds, and writes nothing yet.
     Comparing,
-    /// An import writes.
+    /// An import writes. It is told so before the store is marked, and thus before its first document.
     Writing,
     /// An import takes back what it wrote.
     Undoing,

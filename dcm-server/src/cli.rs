@@ -7,10 +7,10 @@ pub mod rotate_key;
 mod serve;
 mod summary;
 
-use std::{ffi::OsString, future::Future, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, future::Future, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use dcm_core::store::Store;
 
 use crate::{
@@ -18,9 +18,12 @@ use crate::{
     shutdown, telemetry,
 };
 
+/// How long work that was stopped may take to leave.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// The Distributed Cloud Manager: logical clouds over many Kubernetes clusters.
 ///
-/// Without a command it serves. Every option can also be given as an environment variable; the command line wins.
+/// Without a command it serves. Every option of that can also be given as an environment variable; the command line wins.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(name = "dcm-server", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -37,10 +40,20 @@ pub struct Cli {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Write everything that a store holds to a file: the backup, and the way to another store.
+    ///
+    /// Private keys and kubeconfigs stay encrypted in it: keep the key file too, and apart from it. With sled, stop the
+    /// server before; with MongoDB the servers may run.
     Export(export::ExportOptions),
     /// Read everything from such a file into a store: all of it, or nothing.
+    ///
+    /// Stop the servers that use the store before. When it is cut off, the store is marked and no server starts on it: run it
+    /// again with the same file and options, and it goes on; or empty the store.
     Import(import::ImportOptions),
-    /// Give the key file a new key.
+    /// Give the key file a new key. The old ones stay: the server needs them until every document is encrypted anew.
+    ///
+    /// With one server: rotate-key, then restart it. It encrypts everything with the new key while it works, and says which
+    /// lines can be removed when that is done. With several servers: --prepare, copy the file to all and restart them;
+    /// then --make-current with the id that was printed, copy and restart again.
     RotateKey(rotate_key::RotateKey),
 }
 
@@ -77,8 +90,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             None => serve::run(self.serve),
-            Some(Command::Export(options)) => command(export::run(options)),
-            Some(Command::Import(options)) => command(import::run(options)),
+            Some(Command::Export(options)) => export::run(&options),
+            Some(Command::Import(options)) => import::run(&options),
             Some(Command::RotateKey(args)) => args.run(&mut std::io::stdout()).map_err(Into::into),
         };
         match done {
@@ -91,17 +104,37 @@ impl Cli {
     }
 }
 
-/// Runs a command to its end, or until a signal drops it.
-fn command(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    telemetry::init("warn", LogFormat::Text)?;
+/// What a command logs.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// What is logged: error, warn, info, debug or trace, or directives such as info,dcm_store=debug.
+    #[arg(long, env = "DCM_LOG", value_name = "FILTER", default_value = "warn")]
+    pub log: String,
+
+    /// How it is logged.
+    #[arg(long, env = "DCM_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// Runs a command to its end, or until a signal drops it; `state` then says what that leaves behind.
+fn command(
+    log: &LogOptions,
+    work: impl Future<Output = anyhow::Result<()>>,
+    state: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    telemetry::init(&log.log, log.log_format)?;
     crate::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         tokio::select! {
+            biased;
+            signal = shutdown::requested() => anyhow::bail!("stopped by {}: {}", signal?, state()),
             done = work => done,
-            signal = shutdown::requested() => anyhow::bail!("stopped by {}", signal?),
         }
-    })
+    });
+    // What reads standard input may never come to an end.
+    runtime.shutdown_timeout(LEAVE);
+    done
 }
 
 /// Opens the store; `existing` where nothing is to be made in the place of what is missing.
@@ -113,4 +146,54 @@ async fn open(storage: &StoreOptions, existing: bool) -> anyhow::Result<Arc<dyn 
         anyhow::bail!("--store: there is no directory {}", sled.path.display());
     }
     dcm_store::open(storage.store.clone()).await.context("--store cannot be opened")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said for one run, and not for all runs in a place.
+    const ONCE: [&str; 10] =
+        ["help", "version", "output", "force", "quiet", "file", "merge", "keep_existing", "overwrite", "prepare"];
+
+    fn without_variable(command: &clap::Command) -> Vec<String> {
+        let options = command.get_arguments().filter(|option| option.get_env().is_none());
+        options.map(|option| option.get_id().to_string()).collect()
+    }
+
+    #[test]
+    fn every_option_has_an_environment_variable_or_is_about_one_run() {
+        Cli::command().debug_assert();
+        let mut cli = Cli::command();
+        cli.build();
+        assert_eq!(without_variable(&cli), ["help", "version"]);
+        for command in ["export", "import", "rotate-key"] {
+            let found = without_variable(cli.find_subcommand(command).unwrap());
+            let unknown: Vec<_> =
+                found.iter().filter(|id| !ONCE.contains(&id.as_str()) && *id != "make_current").collect();
+            assert!(unknown.is_empty(), "{command}: {unknown:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_variable_names_the_same_option_everywhere() {
+        let cli = Cli::command();
+        for command in cli.get_subcommands() {
+            for option in command.get_arguments().filter(|option| option.get_env().is_some()) {
+                let there = cli.get_arguments().find(|other| other.get_env() == option.get_env()).unwrap();
+                assert_eq!(there.get_long(), option.get_long(), "{}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_help_says_what_is_done_and_what_to_mind() {
+        for command in ["export", "import", "rotate-key"] {
+            let error = Cli::from_options([command, "--help"]).unwrap_err();
+            let text = error.to_string();
+            assert!(error.kind() == ErrorKind::DisplayHelp && text.contains("Usage: dcm-server"), "{text}");
+            let about = text.split("Usage:").next().unwrap_or_default();
+            assert!(about.trim().lines().count() > 2, "{command}: {about}");
+        }
+    }
 }

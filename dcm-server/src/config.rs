@@ -66,8 +66,9 @@ pub struct StoreOptions {
     #[arg(long, env = "DCM_STORE", hide_env_values = true, value_name = "STORE", default_value = "sled:./dcm-data", value_parser = values::Store)]
     pub store: dcm_store::Config,
 
-    /// The file with the key that secrets are encrypted with, made where it is missing; required with MongoDB [default:
-    /// the sled data's directory with .key behind its name; none for memory:].
+    /// The file with the key that secrets are encrypted with. The server makes it where it is missing, and requires it with
+    /// MongoDB; an import warns where it lacks a key; an export does not read it [default: the sled data's directory with
+    /// .key behind its name; none for memory:].
     #[arg(long, env = "DCM_ENCRYPTION_KEY_FILE", value_name = "FILE")]
     pub encryption_key_file: Option<PathBuf>,
 }

@@ -38,6 +38,7 @@ pub async fn import(
     let (revision, mode, resumed) = match marker::load(store).await? {
         // What was begun in an empty store goes on with any options: so did the first run.
         Some(found) if found.value.sha256 == checked.sha256 && [Mode::IntoEmpty, mode].contains(&found.value.mode) => {
+            tell(checked.batches().progress(Stage::Writing));
             (found.revision, found.value.mode, true)
         }
         Some(found) => return Err(Error::Unfinished { mode: found.value.mode }),
@@ -50,6 +51,7 @@ pub async fn import(
                 compare_all(store, &checked, mode, tell).await?;
             }
             let unfinished = Unfinished { sha256: checked.sha256.clone(), mode, started_at: now };
+            tell(checked.batches().progress(Stage::Writing));
             let revision = marker::begin(store, &unfinished).await?;
             // A server that started before it could see the marker has made documents by now.
             if mode == Mode::IntoEmpty

@@ -164,7 +164,7 @@ async fn a_merge_that_fails_is_taken_back_with_the_record_of_encryption_keys() {
         let mut broken = None;
         let faulty = Refusing { inner: Arc::clone(&store), refused: key("a/002999"), unsure: false };
         let tell = &mut |progress: Progress| {
-            if progress.stage == Stage::Writing && broken.is_none() {
+            if progress.stage == Stage::Writing && progress.documents > 0 && broken.is_none() {
                 broken = futures_util::FutureExt::now_or_never(body(&*meddle, RECORD));
             }
         };

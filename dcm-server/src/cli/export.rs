@@ -15,7 +15,7 @@ use dcm_core::{
 };
 use tempfile::NamedTempFile;
 
-use super::{open, progress::Shown, summary};
+use super::{LogOptions, command, open, progress::Shown, summary};
 use crate::{assemble::SystemClock, config::StoreOptions};
 
 /// How an export is made.
@@ -36,9 +36,20 @@ pub struct ExportOptions {
     /// Show no progress and no summary.
     #[arg(long, short)]
     pub quiet: bool,
+
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
 }
 
-pub(super) async fn run(options: ExportOptions) -> anyhow::Result<()> {
+pub(super) fn run(options: &ExportOptions) -> anyhow::Result<()> {
+    command(&options.log, export(options), || match options.output {
+        Some(_) => "nothing was exported".to_owned(),
+        None => "what was written is no whole export, and no import takes it".to_owned(),
+    })
+}
+
+async fn export(options: &ExportOptions) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut target = Target::new(options.output.as_deref(), options.force)?;
     let store = open(&options.storage, true).await?;

@@ -2,6 +2,7 @@ use std::{
     fs::File,
     io::{self, Read as _, Seek as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
@@ -10,14 +11,14 @@ use clap::Args;
 use dcm_core::{
     clock::Clock as _,
     store::BoxError,
-    transfer::{self, Input, Mode},
+    transfer::{self, Input, Mode, Progress, Stage},
 };
 use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
 
-use super::{open, progress::Shown, summary};
+use super::{LogOptions, command, open, progress::Shown, summary};
 use crate::{assemble::SystemClock, config::StoreOptions};
 
 /// How many bytes of the file are read at once.
@@ -38,17 +39,21 @@ pub struct ImportOptions {
     #[arg(long)]
     pub merge: bool,
 
-    /// Where documents differ, the store's stay.
+    /// With --merge: where documents differ, the store's stay.
     #[arg(long, requires = "merge", conflicts_with = "overwrite")]
     pub keep_existing: bool,
 
-    /// Where documents differ, the file's replace them.
+    /// With --merge: where documents differ, the file's replace them.
     #[arg(long, requires = "merge")]
     pub overwrite: bool,
 
     /// Show no progress and no summary.
     #[arg(long, short)]
     pub quiet: bool,
+
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
 }
 
 impl ImportOptions {
@@ -62,14 +67,31 @@ impl ImportOptions {
     }
 }
 
-pub(super) async fn run(options: ImportOptions) -> anyhow::Result<()> {
+pub(super) fn run(options: &ImportOptions) -> anyhow::Result<()> {
+    let writing = AtomicBool::new(false);
+    command(&options.log, import(options, &writing), || {
+        if writing.load(Ordering::SeqCst) {
+            "what was written is still there, and no server starts on the store: run the import again with the same file and \
+             options, and it goes on; or empty the store"
+                .to_owned()
+        } else {
+            "the store is as it was before".to_owned()
+        }
+    })
+}
+
+async fn import(options: &ImportOptions, writing: &AtomicBool) -> anyhow::Result<()> {
     let start = Instant::now();
     let place = options.file.display();
-    let source = tokio::task::block_in_place(|| Source::new(&options.file));
+    let file = options.file.clone();
+    let source = tokio::task::spawn_blocking(move || Source::new(&file)).await?;
     let source = source.with_context(|| format!("{place} cannot be read"))?;
     let store = open(&options.storage, false).await?;
     let mut shown = Shown::new(options.quiet);
-    let tell = &mut |progress| shown.tell(progress);
+    let tell = &mut |progress: Progress| {
+        writing.fetch_or(matches!(progress.stage, Stage::Writing | Stage::Undoing), Ordering::SeqCst);
+        shown.tell(progress);
+    };
     let imported = transfer::import(&*store, &source, options.mode(), SystemClock.now(), tell).await;
     shown.finish();
     let imported = imported.with_context(|| format!("{place} was not imported"))?;
