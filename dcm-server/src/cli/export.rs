@@ -13,6 +13,7 @@ use dcm_core::{
     store::BoxError,
     transfer::{self, About, Output},
 };
+use indicatif::HumanBytes;
 use tempfile::NamedTempFile;
 
 use super::{LogOptions, command, open, progress::Shown, summary};
@@ -60,8 +61,8 @@ async fn export(options: &ExportOptions) -> anyhow::Result<()> {
     let exported = exported.context("nothing was exported")?;
     let place = options.output.as_ref().map_or("standard output".into(), |file| file.display().to_string());
     target.finish(options.output.as_deref(), options.force).with_context(|| format!("{place} cannot be written"))?;
-    let (documents, bytes, seconds) = (exported.documents, exported.bytes, start.elapsed().as_secs_f64());
-    let mut text = format!("exported {documents} documents, {bytes} bytes, in {seconds:.1} s to {place}");
+    let (documents, bytes, seconds) = (exported.documents, HumanBytes(exported.bytes), start.elapsed().as_secs_f64());
+    let mut text = format!("exported {documents} documents, {bytes}, in {seconds:.1} s to {place}");
     if !exported.key_ids.is_empty() {
         let keys = summary::list(&exported.key_ids);
         text += &format!("\nits secrets are sealed with {keys}, which is not in it: keep the key file too");

@@ -17,6 +17,7 @@ use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
+use indicatif::HumanBytes;
 
 use super::{LogOptions, command, open, progress::Shown, summary};
 use crate::{assemble::SystemClock, config::StoreOptions};
@@ -95,9 +96,9 @@ async fn import(options: &ImportOptions, writing: &AtomicBool) -> anyhow::Result
     let imported = transfer::import(&*store, &source, options.mode(), SystemClock.now(), tell).await;
     shown.finish();
     let imported = imported.with_context(|| format!("{place} was not imported"))?;
-    let (documents, bytes, seconds) = (imported.documents, imported.bytes, start.elapsed().as_secs_f64());
+    let (documents, bytes, seconds) = (imported.documents, HumanBytes(imported.bytes), start.elapsed().as_secs_f64());
     let (added, same) = (imported.added, imported.same);
-    let mut text = format!("imported {place}: {documents} documents, {bytes} bytes, in {seconds:.1} s; {added} added");
+    let mut text = format!("imported {place}: {documents} documents, {bytes}, in {seconds:.1} s; {added} added");
     for (count, what) in [(same, "the same"), (imported.kept, "kept"), (imported.overwritten, "overwritten")] {
         if count > 0 {
             text += &format!(", {count} {what}");

@@ -1,12 +1,13 @@
 //! How far it is: a bar for a terminal, a line every few seconds for everything else.
 
 use std::{
+    fmt,
     io::IsTerminal as _,
     time::{Duration, Instant},
 };
 
 use dcm_core::transfer::{Progress, Stage};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanFloatCount, ProgressBar, ProgressState, ProgressStyle};
 
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
@@ -38,9 +39,10 @@ impl Shown {
             How::Not => {}
             How::Bar(bar) => {
                 if new {
-                    bar.reset();
-                    bar.set_style(style(progress.of.is_some()));
-                    bar.set_prefix(verb(progress.stage));
+                    // A bar of its own: the place and the pace of another stage say nothing.
+                    bar.finish_and_clear();
+                    let fresh = ProgressBar::no_length().with_style(style(progress.of.is_some()));
+                    *bar = fresh.with_prefix(verb(progress.stage)).with_position(progress.documents);
                 }
                 if let Some(of) = progress.of {
                     bar.set_length(of);
@@ -74,11 +76,15 @@ fn say(progress: &Progress) {
 
 fn style(bounded: bool) -> ProgressStyle {
     let template = if bounded {
-        "{prefix} {wide_bar} {pos}/{len} documents, {msg}, {per_sec}, {eta} left"
+        "{prefix} {wide_bar} {pos}/{len} documents, {msg}, {pace}, {eta} left"
     } else {
-        "{spinner} {prefix} {pos} documents, {msg}, {per_sec}"
+        "{spinner} {prefix} {pos} documents, {msg}, {pace}"
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("pace", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // What cannot be shown is left out.
+        let _ = write!(out, "{}/s", HumanFloatCount(state.per_sec().round()));
+    })
 }
 
 const fn verb(stage: Stage) -> &'static str {
