@@ -12,6 +12,9 @@ use indicatif::{HumanBytes, HumanFloatCount, ProgressBar, ProgressState, Progres
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// After how long a stage's pace is shown.
+const SETTLED: Duration = Duration::from_millis(500);
+
 pub(super) struct Shown {
     how: How,
     stage: Option<Stage>,
@@ -82,8 +85,10 @@ fn style(bounded: bool) -> ProgressStyle {
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.with_key("pace", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // Of the first moment it would be any number.
+        let pace = if state.elapsed() < SETTLED { 0.0 } else { state.per_sec().round() };
         // What cannot be shown is left out.
-        let _ = write!(out, "{}/s", HumanFloatCount(state.per_sec().round()));
+        let _ = write!(out, "{}/s", HumanFloatCount(pace));
     })
 }
 

@@ -1,6 +1,12 @@
 //! `dcm-server export` and `import`, as an operator runs them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that fails says where"
+)]
 #![cfg(all(feature = "sled", feature = "mongodb"))]
 
 mod cut_off;
