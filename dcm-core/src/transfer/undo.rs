@@ -4,7 +4,7 @@ use super::{
     Error, Stage, Tell,
     check::Checked,
     line::same,
-    write::{Outcome, each},
+    write::{Outcome, each, patiently},
 };
 use crate::store::{Body, Document, Key, Precondition, Revision, Scan, Store};
 
@@ -61,8 +61,10 @@ pub(super) async fn empty(store: &dyn Store, checked: &Checked<'_>, tell: &mut T
 }
 
 async fn remove(store: &dyn Store, key: Key, body: Body) -> Result<Outcome, Error> {
-    match store.get(&key).await? {
-        Some(found) if same(&found.body, &body) => store.delete(&key, &found.revision).await?,
+    match patiently(async || store.get(&key).await).await? {
+        Some(found) if same(&found.body, &body) => {
+            patiently(async || store.delete(&key, &found.revision).await).await?;
+        }
         _ => {}
     }
     Ok(Outcome::Same)

@@ -8,6 +8,9 @@ use crate::store::{self, Body, Document, Key, Precondition, Revision, Store};
 /// How many documents are worked on at once: a store's writers share a sync.
 const AT_ONCE: usize = 128;
 
+/// How often a store is asked that cannot serve now: a database that is busy makes some of so many wait for too long.
+const ATTEMPTS: usize = 3;
+
 /// What became of a document.
 pub(super) enum Outcome {
     /// It was not there, and is at this revision now.
@@ -35,12 +38,23 @@ fn is_own(key: &Key) -> bool {
     key.segments().next() == Some("encryption")
 }
 
+/// Asks a store again that could not serve, and thus changed nothing. A store waits by itself before it says so.
+pub(super) async fn patiently<T>(call: impl AsyncFn() -> Result<T, store::Error>) -> Result<T, store::Error> {
+    for _ in 1..ATTEMPTS {
+        match call().await {
+            Err(store::Error::Unavailable(_)) => {}
+            other => return other,
+        }
+    }
+    call().await
+}
+
 /// Compares a document with the store's, and writes nothing.
 pub(super) async fn compare(store: &dyn Store, key: Key, body: Body) -> Result<Outcome, Error> {
     if is_own(&key) {
         return Ok(Outcome::LeftOut);
     }
-    Ok(match store.get(&key).await? {
+    Ok(match patiently(async || store.get(&key).await).await? {
         None => Outcome::Added(key, Revision::new("")),
         Some(found) if same(&found.body, &body) => Outcome::Same,
         Some(found) => Outcome::Kept(found.key),
@@ -57,7 +71,7 @@ pub(super) async fn write(store: &dyn Store, mode: Mode, key: Key, body: Body) -
     } else if is_own(&key) {
         return Ok(Outcome::LeftOut);
     }
-    let Some(found) = store.get(&key).await? else {
+    let Some(found) = patiently(async || store.get(&key).await).await? else {
         let revision = put(store, &key, &body, Precondition::Absent).await?;
         return Ok(Outcome::Added(key, revision));
     };
@@ -76,10 +90,10 @@ pub(super) async fn write(store: &dyn Store, mode: Mode, key: Key, body: Body) -
 
 /// Writes, and finds out what happened where the answer was lost.
 async fn put(store: &dyn Store, key: &Key, body: &Body, precondition: Precondition) -> Result<Revision, Error> {
-    match store.put(key, body.clone(), precondition).await {
+    match patiently(async || store.put(key, body.clone(), precondition.clone()).await).await {
         Ok(revision) => Ok(revision),
         Err(store::Error::Conflict { key }) => Err(Error::Raced { key }),
-        Err(unknown @ store::Error::OutcomeUnknown { .. }) => match store.get(key).await {
+        Err(unknown @ store::Error::OutcomeUnknown { .. }) => match patiently(async || store.get(key).await).await {
             Ok(Some(found)) if same(&found.body, body) => Ok(found.revision),
             _ => Err(Error::Store(unknown)),
         },

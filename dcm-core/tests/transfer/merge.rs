@@ -1,5 +1,7 @@
 //! Merges: what is added, which side wins, and what becomes of the record of encryption keys.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use dcm_core::store::{self, Changes, Document, Position, Revision};
 
 use super::*;
@@ -162,7 +164,7 @@ async fn a_merge_that_fails_is_taken_back_with_the_record_of_encryption_keys() {
         let meddle = Arc::clone(&store);
         let input = Bytes(text.into_bytes());
         let mut broken = None;
-        let faulty = Refusing { inner: Arc::clone(&store), refused: key("a/002999"), unsure: false };
+        let faulty = Refusing { inner: Arc::clone(&store), refused: key("a/002999"), fault: Fault::TooLarge };
         let tell = &mut |progress: Progress| {
             if progress.stage == Stage::Writing && progress.documents > 0 && broken.is_none() {
                 broken = futures_util::FutureExt::now_or_never(body(&*meddle, RECORD));
@@ -179,7 +181,7 @@ async fn a_merge_that_fails_is_taken_back_with_the_record_of_encryption_keys() {
 async fn a_merge_of_which_a_write_may_still_happen_is_not_called_taken_back() {
     let store = Arc::new(numbered(10).await);
     let text = exported(&numbered(20).await).await;
-    let unsure = Refusing { inner: Arc::clone(&store), refused: key("a/000015"), unsure: true };
+    let unsure = Refusing { inner: Arc::clone(&store), refused: key("a/000015"), fault: Fault::Unsure };
     let error = imported(&unsure, &text, Mode::Merge).await.unwrap_err();
     assert!(matches!(error, Error::Left(_)), "{error}");
     assert!(matches!(export_error(&*store).await, Error::Unfinished { mode: Mode::Merge }));
@@ -187,12 +189,38 @@ async fn a_merge_of_which_a_write_may_still_happen_is_not_called_taken_back() {
     assert_eq!(exported(&*store).await, text);
 }
 
+#[tokio::test]
+async fn a_store_that_is_busy_for_a_moment_is_asked_again() {
+    let text = exported(&numbered(20).await).await;
+    for (times, enough) in [(2, true), (3, false)] {
+        let inner = Arc::new(MemoryStore::new());
+        let fault = Fault::Busy(AtomicU32::new(times));
+        let busy = Refusing { inner: Arc::clone(&inner), refused: key("a/000015"), fault };
+        let result = imported(&busy, &text, Mode::IntoEmpty).await;
+        if enough {
+            result.unwrap();
+            assert_eq!(exported(&*inner).await, text);
+        } else {
+            assert!(matches!(result, Err(Error::Undone(_))), "{result:?}");
+            assert!(inner.scan(Scan::everything(1)).await.unwrap().is_empty());
+        }
+    }
+}
+
 /// A store that does not write one document, or does not say whether it did.
 #[derive(Debug)]
 struct Refusing {
     inner: Arc<MemoryStore>,
     refused: Key,
-    unsure: bool,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+enum Fault {
+    TooLarge,
+    Unsure,
+    /// So many times.
+    Busy(AtomicU32),
 }
 
 #[async_trait]
@@ -206,10 +234,18 @@ impl Store for Refusing {
     }
 
     async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, store::Error> {
-        match (*key == self.refused, self.unsure) {
-            (false, _) => self.inner.put(key, body, precondition).await,
-            (true, false) => Err(store::Error::TooLarge { key: key.clone(), size: 2, limit: 1 }),
-            (true, true) => Err(store::Error::OutcomeUnknown { key: key.clone(), source: "no answer".into() }),
+        if *key != self.refused {
+            return self.inner.put(key, body, precondition).await;
+        }
+        match &self.fault {
+            Fault::TooLarge => Err(store::Error::TooLarge { key: key.clone(), size: 2, limit: 1 }),
+            Fault::Unsure => Err(store::Error::OutcomeUnknown { key: key.clone(), source: "no answer".into() }),
+            Fault::Busy(left) => {
+                match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
+                    Ok(_) => Err(store::Error::Unavailable("busy".into())),
+                    Err(_) => self.inner.put(key, body, precondition).await,
+                }
+            }
         }
     }
 
