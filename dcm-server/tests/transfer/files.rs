@@ -46,6 +46,7 @@ async fn what_cannot_be_done_is_said_and_changes_nothing() {
     fails(1, &["export", "--store", &one, "--output", &file("")], "is a directory");
     fails(1, &["export", "--store", &missing], "there is no directory");
     fails(2, &["export", "--store", "memory:"], "keeps nothing");
+    fails(1, &["export", "--store", &one, "--log", "a=b=c"], "--log must be a level");
     fails(1, &["import", "--store", &two, &file("none")], "cannot be read");
     fails(1, &["import", "--store", &two, &file("")], "it is not a file");
     fails(1, &["import", "--store", &one, &file("1")], "--merge");
