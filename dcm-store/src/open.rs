@@ -23,7 +23,8 @@ pub enum Config {
 pub struct SledConfig {
     /// The directory; made where it is missing.
     pub path: PathBuf,
-    /// How many bytes of documents sled keeps in memory (default: 64 MiB).
+    /// How many bytes of its tree sled keeps in memory (default: 64 MiB). A quarter of it again goes to documents that were
+    /// asked for lately.
     pub cache_bytes: u64,
     /// How many changes a watch can resume from (default: [`HISTORY`]).
     pub history: usize,

@@ -10,6 +10,9 @@
 //! the journal knows up to which number all is durable: a read that finds a higher one waits for it. Thus
 //! no read returns what a power loss could take back.
 //!
+//! Documents that were asked for lately are kept as they are, beside sled's cache of parts of its tree. Only durable ones are,
+//! and the writer drops what it has written before it tells anybody, so that nobody who may know better finds an old one.
+//!
 //! sled puts values above a quarter of a segment into files of their own and never syncs those. Documents
 //! larger than 16 KiB are therefore split over several keys within the same batch.
 //!
@@ -28,6 +31,7 @@
 mod files;
 mod guard;
 mod holder;
+mod lately;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -55,6 +59,7 @@ use crate::{
     revision::{self, Expected},
 };
 use guard::guarded;
+use lately::Lately;
 use record::{Content, Head};
 use writer::{Order, Write, Writer};
 
@@ -64,6 +69,9 @@ const WAITING: usize = 1024;
 /// How many documents, or bytes of them, a scan reads before it lets others run.
 const PAGE: usize = 64;
 const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Which part of sled's cache documents that were asked for lately may take beside it.
+const LATELY: u64 = 4;
 
 /// Documents in sled.
 ///
@@ -85,6 +93,7 @@ pub struct SledStore {
     path: PathBuf,
     db: Db,
     journal: Arc<Journal>,
+    lately: Arc<Lately>,
     /// The number of the last write of a batch that deletes something; see [`SledStore::settle`].
     last_delete: Arc<AtomicU64>,
     orders: Option<mpsc::Sender<Order>>,
@@ -112,6 +121,7 @@ impl SledStore {
     fn open_blocking(config: &SledConfig) -> Result<Self, OpenError> {
         let opened = files::open(config)?;
         let journal = Arc::new(Journal::new(opened.counter, config.history));
+        let lately = Arc::new(Lately::new(config.cache_bytes / LATELY));
         let last_delete = Arc::new(AtomicU64::new(0));
         let (orders, receiver) = mpsc::channel(WAITING);
         let writer = Writer {
@@ -119,6 +129,7 @@ impl SledStore {
             file: opened.file,
             orders: receiver,
             journal: Arc::clone(&journal),
+            lately: Arc::clone(&lately),
             last_delete: Arc::clone(&last_delete),
             counter: opened.counter,
             reserved: opened.counter,
@@ -131,6 +142,7 @@ impl SledStore {
             path: config.path.clone(),
             db: opened.db,
             journal,
+            lately,
             last_delete,
             orders: Some(orders),
             writer: Arc::new(Mutex::new(Some(thread))),
@@ -276,10 +288,18 @@ impl SledStore {
 #[async_trait]
 impl Store for SledStore {
     async fn get(&self, key: &Key) -> Result<Option<Document>, Error> {
+        let ticket = match self.lately.find(key) {
+            Ok(document) => return Ok(Some(document)),
+            Err(ticket) => ticket,
+        };
         let found = self.look_up(key, &key::encode(key)).await?;
         let newest = found.as_ref().map_or(0, |(number, _)| *number);
         self.settle(newest, found.is_some()).await?;
-        Ok(found.map(|(_, document)| document))
+        let document = found.map(|(_, document)| document);
+        if let Some(document) = &document {
+            self.lately.keep(&ticket, document);
+        }
+        Ok(document)
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {

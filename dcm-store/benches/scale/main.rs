@@ -33,6 +33,7 @@ const QUICK: u64 = 100_000;
 const ENOUGH: u64 = 4 * 1024 * 1024 * 1024;
 
 /// A server of MongoDB's protocol writes a thousand or so in a second.
+#[cfg(feature = "mongodb")]
 const LARGE_ON_MONGODB: u64 = 20_000;
 
 fn main() {

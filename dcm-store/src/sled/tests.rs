@@ -56,6 +56,32 @@ async fn a_read_waits_for_a_write_that_is_not_durable_yet() {
 }
 
 #[tokio::test]
+async fn what_was_asked_for_lately_is_never_older_than_what_the_writer_tells() {
+    let (store, _place) = empty().await;
+    let mut revision = put(&store, "a/b", json("0"), Precondition::Absent).await.unwrap();
+    for round in 1..100 {
+        let before = store.get(&key("a/b")).await.unwrap().unwrap();
+        assert_eq!(before.revision, revision);
+        assert!(store.lately.find(&key("a/b")).is_ok(), "in round {round}");
+        let at = Precondition::AtRevision(revision);
+        revision = put(&store, "a/b", json(&round.to_string()), at).await.unwrap();
+        assert!(store.lately.find(&key("a/b")).is_err(), "in round {round}");
+    }
+    store.get(&key("a/b")).await.unwrap();
+    store.delete(&key("a/b"), &revision).await.unwrap();
+    assert!(store.get(&key("a/b")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_durable_is_not_kept_for_later() {
+    let (store, _place) = empty().await;
+    let before: u64 = put(&store, "a/b", json("0"), Precondition::Absent).await.unwrap().as_str().parse().unwrap();
+    show(&store, "a/b", before + 1);
+    assert!(waits(store.get(&key("a/b"))).await);
+    assert!(store.lately.find(&key("a/b")).is_err());
+}
+
+#[tokio::test]
 async fn a_read_of_nothing_waits_for_a_deletion_that_is_not_durable_yet() {
     let (store, _place) = empty().await;
     let before: u64 = put(&store, "a/stays", json("0"), Precondition::Absent).await.unwrap().as_str().parse().unwrap();

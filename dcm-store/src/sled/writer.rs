@@ -14,6 +14,7 @@ use dcm_core::store::{Body, BoxError, Error, Key};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    lately::Lately,
     read_failed,
     record::{self, Head},
 };
@@ -63,6 +64,7 @@ pub(super) struct Writer {
     pub(super) file: File,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) journal: Arc<Journal>,
+    pub(super) lately: Arc<Lately>,
     pub(super) last_delete: Arc<AtomicU64>,
     /// The last number that was given out.
     pub(super) counter: u64,
@@ -159,7 +161,9 @@ impl Writer {
     }
 
     fn acknowledge(&self, accepted: Vec<(u64, Write)>, conflicts: Vec<Write>) {
-        // First the journal: whoever has his answer finds his change at or before its position.
+        // Before all else: whoever knows of a change, from his answer, a watch or another read, must not find what was there before.
+        self.forget(&accepted);
+        // Then the journal: whoever has his answer finds his change at or before its position.
         self.journal.append(accepted.iter().map(|(number, write)| Recorded {
             revision: None,
             number: *number,
@@ -173,10 +177,15 @@ impl Writer {
         conflicts.into_iter().for_each(Write::conflict);
     }
 
+    fn forget(&self, accepted: &[(u64, Write)]) {
+        accepted.iter().for_each(|(_, write)| self.lately.forget(&write.key));
+    }
+
     /// What sled shows and what the disk holds may differ from now on: no more writes, and no reads of what is
     /// not known to be durable.
     fn fail(&self, error: BoxError, accepted: Vec<(u64, Write)>, conflicts: Vec<Write>) {
         tracing::error!(%error, "writing the store failed; it takes no more writes");
+        self.forget(&accepted);
         let reason = format!("writing to the disk failed ({error}): mend that, then start the server again");
         self.journal.end(&reason);
         for (_, write) in accepted {
