@@ -14,7 +14,7 @@ use dcm_core::{
     store::{Body, Document, Key, Precondition, Scan, Store},
 };
 use dcm_store::encryption::{AeadSealer, Keyring};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     server,
@@ -50,25 +50,26 @@ pub(crate) async fn fill(directory: &Path, clouds: usize, clusters: usize) -> Re
     let store = dcm_store::open(config.storage.store.clone()).await?;
     let copied = Arc::new(read(&*store, &*sealer).await?);
     let started = Instant::now();
-    let (mut count, mut bytes) = (0, 0);
     let copies = stream::iter(1..clouds).map(|n| {
         let (copied, sealer) = (Arc::clone(&copied), Arc::clone(&sealer));
-        tokio::task::spawn_blocking(move || copied.copy(n, &*sealer))
+        async move { tokio::task::spawn_blocking(move || copied.copy(n, &*sealer)).await? }
     });
-    let mut copies = copies.buffered(4);
-    while let Some(documents) = copies.next().await {
-        let documents = documents??;
-        count += documents.len();
-        bytes += documents.iter().map(|(_, body)| body.as_bytes().len()).sum::<usize>();
-        let writes = stream::iter(documents)
-            .map(|(key, body)| {
-                let store = Arc::clone(&store);
-                async move { store.put(&key, body, Precondition::Absent).await }
-            })
-            .buffer_unordered(WRITERS);
-        for written in writes.collect::<Vec<_>>().await {
-            written?;
+    // One stream of all writes, so that none of them waits for the last one of a cloud.
+    let writes =
+        copies.buffered(4).map_ok(|documents| stream::iter(documents.into_iter().map(anyhow::Ok))).try_flatten();
+    let written = writes.map_ok(|(key, body)| {
+        let store = Arc::clone(&store);
+        async move {
+            let bytes = body.as_bytes().len();
+            store.put(&key, body, Precondition::Absent).await?;
+            anyhow::Ok(bytes)
         }
+    });
+    let mut written = std::pin::pin!(written.try_buffer_unordered(WRITERS));
+    let (mut count, mut bytes) = (0, 0);
+    while let Some(size) = written.try_next().await? {
+        count += 1;
+        bytes += size;
     }
     println!("{count} documents of {} MiB written in {:.0?}", bytes / 1024 / 1024, started.elapsed());
     Ok(())
@@ -165,9 +166,14 @@ fn other_uid(uid: &str, n: usize) -> String {
     format!("{a:08x}-{b:04x}-4{c:03x}-8{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff)
 }
 
+/// What a copy is called.
+pub(crate) fn name(n: usize) -> String {
+    format!("cloud-{n:05}")
+}
+
 /// A text with the names and ids of a copy.
 fn rename(text: &str, n: usize, uids: &BTreeMap<&str, String>) -> String {
-    let (cloud, namespace) = (format!("cloud-{n:05}"), format!("namespace-{n:05}"));
+    let (cloud, namespace) = (name(n), format!("namespace-{n:05}"));
     let named = text.replace(CLOUD, &cloud).replace(NAMESPACE, &namespace);
     let mut renamed = String::with_capacity(named.len());
     let mut rest = named.as_str();

@@ -4,10 +4,13 @@
 //! What is stored was written by the server itself, for one logical cloud, and then copied with other names and ids;
 //! users' keys and kubeconfigs are sealed anew for each. The server is a process of its own. The full size takes
 //! some 15 GB of disk below the target directory and several minutes to write.
+//!
+//! `-- --many [<clouds>]` asks for logical clouds over HTTP instead: out of 1,000,000 that are not applied, and out of 1,000.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod copies;
+mod many;
 mod server;
 mod template;
 
@@ -20,6 +23,7 @@ use server::Server;
 const CLOUDS: usize = 10_000;
 const CLUSTERS: usize = 100;
 const QUICK: usize = 100;
+const MANY: usize = 1_000_000;
 const ROUNDS: usize = 3;
 const TARGET: Duration = Duration::from_secs(5);
 
@@ -32,9 +36,11 @@ fn main() -> Result<()> {
             runtime.block_on(copies::fill(Path::new(directory), clouds.parse()?, clusters.parse()?))
         }
         [] => compare(CLOUDS, CLUSTERS),
+        ["--many"] => many::compare(MANY),
+        ["--many", clouds] => many::compare(clouds.parse()?),
         ["--quick"] => compare(QUICK, CLUSTERS),
         [clouds, clusters] => compare(clouds.parse()?, clusters.parse()?),
-        _ => bail!("give --quick, or the numbers of logical clouds and of clusters, or nothing"),
+        _ => bail!("give --quick, --many, or the numbers of logical clouds and of clusters, or nothing"),
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) async fn serve(directory: &Path) -> Result<()> {
 pub(crate) struct Server {
     process: Child,
     until: Option<ChildStdin>,
+    pub(crate) address: SocketAddr,
     pub(crate) ready_after: Duration,
 }
 
@@ -64,9 +65,9 @@ impl Server {
         let until = process.stdin.take();
         let mut line = String::new();
         let said = process.stdout.take().context("no output")?;
-        let mut server = Self { process, until, ready_after: Duration::ZERO };
         BufReader::new(said).read_line(&mut line)?;
-        let address: SocketAddr = line.trim().parse().context("the server did not start")?;
+        let address = line.trim().parse().context("the server did not start")?;
+        let mut server = Self { process, until, address, ready_after: Duration::ZERO };
         while !is_ready(address)? {
             std::thread::sleep(Duration::from_millis(5));
         }

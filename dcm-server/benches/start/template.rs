@@ -13,7 +13,7 @@ pub(crate) const NAMESPACE: &str = "namespace-00000";
 
 const PROJECT: &str = "/v2/projects/walmart";
 
-/// Has a server store the logical cloud, on simulated clusters.
+/// Has a server store the logical cloud, on simulated clusters; without any, it is not applied.
 pub(crate) async fn store(directory: &Path, clusters: usize) -> Result<()> {
     dcm_server::install_crypto_provider();
     let server = dcm_server::start(server::config(directory, "simulated")?).await?;
@@ -37,6 +37,10 @@ pub(crate) async fn store(directory: &Path, clusters: usize) -> Result<()> {
         "current-context": "c", "clusters": [{ "name": "k", "cluster": { "server": "https://127.0.0.1:1" } }],
         "users": [{ "name": "u", "user": { "token": "t" } }], "contexts": [{ "name": "c", "context": { "cluster": "k", "user": "u" } }],
     });
+    if clusters == 0 {
+        server.stop().await;
+        return Ok(());
+    }
     for n in 0..clusters {
         let name = format!("cluster-{n:03}");
         let cluster = json!({ "metadata": { "name": name }, "spec": { "kubeconfig": kubeconfig } });
