@@ -126,9 +126,10 @@ fn command(
     crate::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let done = runtime.block_on(async {
+        let requested = shutdown::requested()?;
         tokio::select! {
             biased;
-            signal = shutdown::requested() => anyhow::bail!("stopped by {}: {}", signal?, state()),
+            signal = requested => anyhow::bail!("stopped by {signal}: {}", state()),
             done = work => done,
         }
     });

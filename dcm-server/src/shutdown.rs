@@ -4,14 +4,17 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits for SIGTERM or SIGINT, and says which it was.
+/// Waits for SIGTERM or SIGINT, and says which it was. From the call on, not from its first poll, they do not end the
+/// process any more.
 ///
 /// # Errors
 /// Where signals cannot be listened to.
-pub async fn requested() -> io::Result<&'static str> {
+pub fn requested() -> io::Result<impl Future<Output = &'static str>> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => Ok("SIGTERM"),
-        _ = int.recv() => Ok("SIGINT"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
+    })
 }

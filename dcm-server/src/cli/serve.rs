@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use anyhow::Context as _;
 
 use crate::{Config, shutdown, telemetry};
@@ -7,9 +9,18 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
     crate::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
-        let server = crate::start(config).await?;
+        // Who sees that it serves may stop it at once.
+        let mut requested = pin!(shutdown::requested()?);
+        let server = tokio::select! {
+            biased;
+            signal = &mut requested => {
+                tracing::info!(signal, "stopped while starting");
+                return Ok(());
+            }
+            server = crate::start(config) => server?,
+        };
         tracing::info!(address = %server.http_addr(), "serving HTTP");
-        let signal = shutdown::requested().await?;
+        let signal = requested.await;
         tracing::info!(signal, "stopping");
         server.stop().await;
         Ok(())
