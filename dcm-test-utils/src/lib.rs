@@ -4,6 +4,7 @@ pub mod broken;
 pub mod builders;
 pub mod clusters;
 pub mod cutter;
+pub mod environment;
 pub mod faulty;
 pub mod linearizability;
 pub mod mongodb;

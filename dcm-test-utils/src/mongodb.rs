@@ -2,12 +2,7 @@
 //!
 //! `testbed/mongodb start` prints the two variables that name them.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "what a test needs and cannot have ends it"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "what a test needs and cannot have ends it")]
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -17,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use crate::patience::until_so;
+use crate::{
+    environment::{skip, variable},
+    patience::until_so,
+};
 
 /// The connection string of a server that tests may use, each with a database of its own.
 const URI: &str = "DCM_TEST_MONGODB_URI";
@@ -25,16 +23,9 @@ const URI: &str = "DCM_TEST_MONGODB_URI";
 /// The program of a server that tests may start.
 const SERVER: &str = "DCM_TEST_MONGODB_SERVER";
 
-#[allow(clippy::disallowed_methods, reason = "where the servers are comes from outside")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Says that a suite is left out, and fails where the environment demands that none is.
-fn skip(name: &str, what: &str) {
-    println!("SKIPPED ({name} is not set; eval \"$(testbed/mongodb start)\" sets it): {what}");
-    let demanded = variable("DCM_TEST_REQUIRE_REAL").is_some_and(|value| value == "1");
-    assert!(!demanded, "DCM_TEST_REQUIRE_REAL=1, but {name} is not set");
+/// Says that a suite is left out for want of a variable.
+fn unset(name: &str, what: &str) {
+    skip(&format!("{name} is not set; eval \"$(testbed/mongodb start)\" sets it"), what);
 }
 
 /// A connection string with a new database on the server that is given, or `None` where none is.
@@ -45,7 +36,7 @@ pub fn fresh_database(what: &str) -> Option<String> {
     match variable(URI) {
         Some(uri) => Some(with_database(&uri, &random_name())),
         None => {
-            skip(URI, what);
+            unset(URI, what);
             None
         }
     }
@@ -83,7 +74,7 @@ impl Server {
     #[must_use]
     pub async fn start(data: &Path, options: &[&str], what: &str) -> Option<Self> {
         let Some(program) = variable(SERVER) else {
-            skip(SERVER, what);
+            unset(SERVER, what);
             return None;
         };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -6,6 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use dcm_test_utils::environment::skip;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -100,7 +101,7 @@ async fn a_full_disk_is_told_and_loses_nothing_and_heals_once_there_is_room() {
     dcm_server::install_crypto_provider();
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(&folder.path().join("disk")) else {
-        return super::skip("nothing may be mounted here", "a file system without room");
+        return skip("nothing may be mounted here", "a file system without room");
     };
     disk.fill("taken", TAKEN);
     let setup = Setup::new(format!("sled:{}", disk.at.join("data").display()), folder.path());

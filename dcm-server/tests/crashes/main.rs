@@ -192,11 +192,3 @@ fn seed() -> u64 {
     let given = std::env::var("DCM_TEST_SEED").ok();
     given.map_or_else(|| RandomState::new().hash_one(0), |text| text.parse().expect("DCM_TEST_SEED is a number"))
 }
-
-/// Fails where the environment demands that nothing is left out, and else says what is.
-#[expect(clippy::disallowed_methods, reason = "whether something may be left out comes from outside")]
-fn skip(reason: &str, what: &str) {
-    println!("SKIPPED ({reason}): {what}");
-    let demanded = std::env::var("DCM_TEST_REQUIRE_REAL").is_ok_and(|value| value == "1");
-    assert!(!demanded, "DCM_TEST_REQUIRE_REAL=1, but {reason}");
-}

@@ -3,11 +3,11 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use dcm_test_utils::{patience::until_so, trace};
+use dcm_test_utils::{environment::skip, patience::until_so, trace};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{process::Setup, skip};
+use super::process::Setup;
 
 /// How large the values are; the last one fills the largest body that there is.
 const SIZES: [usize; 7] = [100, 20_000, 10, 300_000, 60_000, 100, (1 << 20) - 200];

@@ -1,5 +1,7 @@
 //! Room on disks: what an export and an import give back, and a disk without room.
 
+use dcm_test_utils::environment::skip;
+
 use super::*;
 
 /// How many bytes the files below a folder have.
@@ -62,11 +64,4 @@ async fn an_export_onto_a_full_disk_is_told_and_leaves_no_file() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(errors.contains("the export cannot be written: No space left on device"), "{errors}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's own knob")]
-fn skip(reason: &str, what: &str) {
-    println!("SKIPPED ({reason}): {what}");
-    let demanded = std::env::var("DCM_TEST_REQUIRE_REAL").is_ok_and(|value| value == "1");
-    assert!(!demanded, "DCM_TEST_REQUIRE_REAL=1, but {reason}");
 }

@@ -22,6 +22,7 @@ use std::{error::Error, path::Path, sync::Arc};
 
 use dcm_core::store::{Body, Key, Store};
 use dcm_store::OpenError;
+use dcm_test_utils::environment::{skip, variable};
 
 async fn open(place: &Path) -> Arc<dyn Store> {
     try_open(place).await.expect("the store opens")
@@ -52,16 +53,4 @@ fn document(writer: u64, n: u64, length: usize) -> Body {
     let piece = format!("{writer}:{n};");
     let text = piece.repeat(length / piece.len() + 1);
     Body::from_json(format!("{{\"writer\":{writer},\"n\":{n},\"text\":\"{text}\"}}").into_bytes())
-}
-
-#[allow(clippy::disallowed_methods, reason = "how often to kill, and what a child is to do, comes from outside")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// Fails where the environment demands that nothing is left out, and else says what is.
-fn skip(reason: &str, what: &str) {
-    println!("SKIPPED ({reason}): {what}");
-    let demanded = variable("DCM_TEST_REQUIRE_REAL").is_some_and(|value| value == "1");
-    assert!(!demanded, "DCM_TEST_REQUIRE_REAL=1, but {reason}");
 }
