@@ -1,7 +1,7 @@
 //! The documents that were asked for lately, so that a read of one costs the same however many others there are.
 //!
-//! sled's own cache holds leaves of some sixteen documents each, and the nodes above them: a thousand documents that are used,
-//! among a million that are not, take sixteen times their size there, and a walk down the tree each time.
+//! sled's own cache holds whole leaves, with what lies beside a document, and a read walks down the tree to its leaf: a
+//! thousand documents that are used, among a million that are not, take more room there than they have bytes.
 //!
 //! Only what is durable comes in. A document goes out when it was written anew or deleted, before anybody is told; what a
 //! reader found before that write and brings in after it is turned away by its [`Ticket`].
