@@ -12,6 +12,9 @@ use std::{
     time::Duration,
 };
 
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, WaitOptions};
+
 use crate::{
     environment::{skip, variable},
     patience::until_so,
@@ -116,8 +119,9 @@ impl Server {
     }
 
     /// [`restart`](Self::restart) with other options, after an end in good order: its own records need not be in a journal.
+    #[cfg(unix)]
     pub async fn restart_with(&mut self, options: &[&str]) {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         let ended =
             async || self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()));
         until_so(Duration::from_secs(30), "ended", ended).await;
@@ -134,19 +138,30 @@ impl Server {
     }
 
     /// Freezes it: it takes connections and answers nothing.
+    ///
+    /// When this returns, the last of its threads has stopped.
+    #[cfg(unix)]
     pub fn pause(&self) {
-        self.signal("STOP");
+        self.signal(Signal::STOP);
+        // The signal alone promises nothing: a thread that runs on another processor may answer one more request.
+        let stopped = rustix::process::waitpid(Some(self.id()), WaitOptions::UNTRACED).expect("its state");
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "{stopped:?}");
     }
 
     /// Lets it go on.
+    #[cfg(unix)]
     pub fn resume(&self) {
-        self.signal("CONT");
+        self.signal(Signal::CONT);
     }
 
-    fn signal(&self, name: &str) {
-        let id = self.child.as_ref().expect("it runs").id();
-        let sent = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+    #[cfg(unix)]
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(self.id(), signal).expect("a signal");
+    }
+
+    #[cfg(unix)]
+    fn id(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it runs"))
     }
 }
 
