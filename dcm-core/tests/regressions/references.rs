@@ -5,6 +5,7 @@ use dcm_core::{
     error::{Error, ErrorKind},
     lifecycle::Event,
     service::{Attempt, Deletion, Overall, Page, Work},
+    store::{Precondition, Scan, Store as _},
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
@@ -87,6 +88,28 @@ async fn a_reference_that_is_deleted_while_terminate_ends_goes() {
     }
     println!("waiting: {:?}", f.dcm.waiting_orders(None, 10).await);
     assert!(matches!(f.dcm.reference(&id, &reference("c2")).await, Err(Error::NotFound { .. })));
+}
+
+/// A scan that left a reference out, though it was there all the time, took its cluster for left behind.
+#[tokio::test]
+async fn a_reference_that_a_scan_left_out_keeps_its_cluster() {
+    let (f, store) = hooked().await;
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
+    let before = f.clusters.holds("default/c1");
+    assert_ne!(before, Vec::<String>::new());
+    f.dcm.apply(&id, Event::Apply, false).await.unwrap();
+    let order = f.dcm.waiting_orders(None, 10).await.unwrap().remove(0);
+    let Work::Cloud(work) = f.dcm.open_order(&order).await.unwrap() else { panic!() };
+    let mut left_out = store.inner.scan(Scan::everything(1_000)).await.unwrap().into_iter();
+    let left_out = left_out.find(|document| document.key.as_str().contains("/cluster-reference/")).unwrap();
+    store.inner.delete(&left_out.key, &left_out.revision).await.unwrap();
+    let tasks = f.dcm.tasks(&work).await.unwrap();
+    store.inner.put(&left_out.key, left_out.body, Precondition::Absent).await.unwrap();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(f.dcm.attempt(&work, &tasks[0]).await.unwrap(), Attempt::Superseded);
+    assert_eq!(f.clusters.holds("default/c1"), before);
+    f.carry_out().await.unwrap();
+    assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created);
 }
 
 /// "the deletes of references act at once", in a stopped cloud too.

@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
-use super::{Attempt, CloudWork, Dcm, Task, credential::Place, retry::record_success};
+use super::{Attempt, CloudWork, Dcm, Leaving, Task, credential::Place, retry::record_success};
 use crate::{
     error::Error,
     keys,
     lifecycle::{Lifecycle, Phase},
-    model::{Applied, Cluster, ClusterStatus, Connectivity, Drift, Goal, Uid},
+    model::{Applied, Cluster, ClusterReference, ClusterStatus, Connectivity, Drift, Goal, Uid},
     service::DriftPolicy,
     store::{self, Entry, StoreExt},
     sync::{ClusterAccess, Desired, Facts, Failure, InventoryItem, Object, Outlook, Owner, Part, PartState, Reason},
@@ -35,8 +35,19 @@ impl Dcm {
         match task.goal {
             Goal::Present if work.cloud.lifecycle.phase == Phase::Stopped => self.make_cut_off(work, task).await,
             Goal::Present => self.make_present(work, task).await,
+            // Not seeing a reference in a scan is no order to delete anything: that it is gone is read from itself.
+            Goal::Absent if matches!(task.leaving, Leaving::Status) && self.is_referred_to(work, task).await? => {
+                Ok(Attempt::Superseded)
+            }
             Goal::Absent => self.make_absent(work, task).await,
         }
+    }
+
+    /// Whether the reference that a task is for is there, and stays.
+    async fn is_referred_to(&self, work: &CloudWork, task: &Task) -> Result<bool, Error> {
+        let key = keys::reference(&work.cloud.uid, &task.reference.name)?;
+        let found = self.store().load::<ClusterReference>(&key).await?;
+        Ok(found.is_some_and(|now| now.value.uid == task.reference.uid && now.value.deleted_at.is_none()))
     }
 
     async fn make_present(&self, work: &CloudWork, task: &Task) -> Result<Attempt, Error> {
