@@ -118,6 +118,11 @@ pub(super) fn insert(batch: &mut Batch, encoded: &[u8], number: u64, json: &[u8]
     chunks
 }
 
+/// Reads a document's chunks, as far as they are there.
+pub(super) fn look_at_chunks(db: &Db, number: u64, chunks: u32) -> Result<(), ::sled::Error> {
+    (0..chunks).try_for_each(|index| db.get(chunk_key(number, index)).map(drop))
+}
+
 /// Adds the removal of a document's chunks to a batch.
 pub(super) fn remove_chunks(batch: &mut Batch, number: u64, chunks: u32) {
     for index in 0..chunks {

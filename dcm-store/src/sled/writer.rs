@@ -222,10 +222,14 @@ impl Draft {
         let Some(bytes) = db.get(encoded)? else {
             return Ok(None);
         };
-        match Head::parse(&bytes) {
-            Some(head) => Ok(Some(At { number: head.number, chunks: head.chunks() })),
-            None => Err(::sled::Error::Corruption { at: None, bt: () }),
-        }
+        let Some(head) = Head::parse(&bytes) else {
+            return Err(::sled::Error::Corruption { at: None, bt: () });
+        };
+        let at = At { number: head.number, chunks: head.chunks() };
+        // Where sled cannot read what a batch changes, it gives up half way, and its log keeps that half: a document's
+        // chunks would be gone and the document not. What cannot be read now is this write's failure alone.
+        record::look_at_chunks(db, at.number, at.chunks)?;
+        Ok(Some(at))
     }
 
     fn write(&mut self, write: &Write, current: Option<At>, number: u64) {
