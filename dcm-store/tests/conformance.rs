@@ -88,7 +88,7 @@ mod mongodb {
     }
 
     async fn opened(mut config: MongoConfig) -> Arc<dyn Store> {
-        // A hundred writes at once may have to wait for a busy machine; the bound itself is tested elsewhere.
+        // Hundreds of writes at once may have to wait for a busy machine; the bound itself is tested elsewhere.
         config.wait = Duration::from_secs(60);
         Arc::new(MongoStore::open(config).await.unwrap())
     }
@@ -97,7 +97,7 @@ mod mongodb {
         let mut config = MongoConfig::new(uri).unwrap();
         config.poll_every = Duration::from_millis(100);
         change(&mut config);
-        Arc::new(MongoStore::open(config).await.unwrap())
+        opened(config).await
     }
 
     dcm_test_utils::store_conformance!(empty);

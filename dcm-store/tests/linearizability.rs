@@ -72,7 +72,8 @@ async fn assert_caught(fault: Fault) {
     let violation = caught(|| Arc::new(BrokenStore::new(Arc::new(MemoryStore::new()), fault, 1_000))).await;
     println!("{fault:?}, one in a thousand: {violation}");
     assert!(violation.document.starts_with("hot/"));
-    assert!((1..40).contains(&violation.window.len()), "the shown part is for people to read");
+    // A client that was held up overlaps with many operations of others.
+    assert!((1..200).contains(&violation.window.len()), "the shown part is for people to read");
     assert!(violation.window.contains(&violation.culprit));
 }
 

@@ -55,8 +55,8 @@ pub(crate) fn quick(uri: &str) -> MongoConfig {
     config
 }
 
-/// How long a call of such a store may take at most, on a busy machine.
-pub(crate) const BOUND: Duration = Duration::from_millis(3_000 + 500 + 1_500);
+/// How long a call of such a store may take at most, on a machine that is busy: without a bound it would be for ever.
+pub(crate) const BOUND: Duration = Duration::from_millis(3_000 + 500 + 10_000);
 
 pub(crate) async fn open(uri: &str) -> MongoStore {
     MongoStore::open(quick(uri)).await.unwrap()
@@ -67,7 +67,7 @@ pub(crate) async fn problem(uri: &str) -> MongoProblem {
     let started = Instant::now();
     let error = MongoStore::open(MongoConfig::new(uri).unwrap()).await.unwrap_err();
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(12), "it took {took:?} to say {error}");
+    assert!(took < Duration::from_secs(20), "it took {took:?} to say {error}");
     let OpenError::MongoDb { source, place } = error else { panic!("{error}") };
     println!("{place}: {source}");
     assert!(!place.contains('@') && !source.to_string().contains("s3cret"), "{place}: {source}");
