@@ -22,13 +22,16 @@ const PAGES: usize = 100;
 /// What is asked for, by a number that differs each time and how many there are.
 type Asked = fn(usize, usize) -> String;
 
-const ALL: [(&str, Asked); 4] = [
+const ALL: [(&str, Asked); 5] = [
     ("GET, of 1,000 that are used", |chance, count| cloud(chance % USED * (count / USED))),
     ("GET, of all", |chance, count| cloud(chance % count)),
     ("page of 100, the first", |_, _| format!("{PATH}?limit=100")),
     // The last tenth has no whole page after it.
     ("page of 100, of 100 that are used", |chance, count| {
         format!("{PATH}?limit=100&after={}", copies::name(chance % PAGES * (count * 9 / 10 / PAGES)))
+    }),
+    ("page of 100, from anywhere", |chance, count| {
+        format!("{PATH}?limit=100&after={}", copies::name(chance % (count * 9 / 10)))
     }),
 ];
 
