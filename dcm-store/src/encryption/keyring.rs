@@ -132,9 +132,15 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`], each saying what to do. A file that its group or others may use is refused.
     pub fn load(path: &Path) -> Result<Self, KeyringError> {
+        let file = File::open(path);
+        let file = file.map_err(|source| KeyringError::Io { path: path.to_owned(), doing: "read", source })?;
+        Self::read(path, &file)
+    }
+
+    /// Reads a key file that is open; `path` is for messages.
+    pub(super) fn read(path: &Path, file: &File) -> Result<Self, KeyringError> {
         let failed = |source| KeyringError::Io { path: path.to_owned(), doing: "read", source };
-        let file = File::open(path).map_err(failed)?;
-        check_mode(path, &file)?;
+        check_mode(path, file)?;
         let mut text = Zeroizing::new(String::new());
         file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
         let keyring = if text.len() as u64 > FILE_LIMIT { Err(KeyringError::TooLong) } else { text.parse() };
@@ -267,7 +273,7 @@ fn check_mode(_: &Path, _: &File) -> Result<(), KeyringError> {
 
 /// Writes a file beside the path and links it there, which fails where there is something already.
 fn create(path: &Path, text: &str) -> io::Result<()> {
-    let draft = write_draft(path, text)?;
+    let (draft, _) = write_draft(path, text)?;
     let linked = fs::hard_link(&draft, path);
     let removed = fs::remove_file(&draft);
     linked?;
@@ -276,8 +282,8 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Writes a file beside the path that only its owner can use, and has it on the disk. Leaves none behind where it
-/// fails.
-pub(super) fn write_draft(path: &Path, text: &str) -> io::Result<PathBuf> {
+/// fails. Answers its path and the file itself: another one may be under the path by then.
+pub(super) fn write_draft(path: &Path, text: &str) -> io::Result<(PathBuf, File)> {
     let mut salt = [0; 8];
     rand::fill(&mut salt).map_err(io::Error::other)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -290,14 +296,17 @@ pub(super) fn write_draft(path: &Path, text: &str) -> io::Result<PathBuf> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&draft).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        Ok(file)
     });
-    if let Err(error) = written {
-        // The first failure is the one to tell of.
-        drop(fs::remove_file(&draft));
-        return Err(error);
+    match written {
+        Ok(file) => Ok((draft, file)),
+        Err(error) => {
+            // The first failure is the one to tell of.
+            drop(fs::remove_file(&draft));
+            Err(error)
+        }
     }
-    Ok(draft)
 }
 
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {

@@ -30,7 +30,7 @@ pub fn rotate(path: &Path, change: &Change) -> Result<Keyring, KeyringError> {
     let failed = |doing: &'static str| move |source| KeyringError::Io { path: path.to_owned(), doing, source };
     let file = fs::canonicalize(path).map_err(failed("read"))?;
     let locked = lock(&file).map_err(failed("locked"))?;
-    let mut keyring = Keyring::load(&file)?;
+    let mut keyring = Keyring::read(&file, &locked)?;
     match change {
         Change::NewCurrent => keyring.add_random(0)?,
         Change::Prepare => keyring.add_random(1)?,
@@ -44,6 +44,9 @@ pub fn rotate(path: &Path, change: &Change) -> Result<Keyring, KeyringError> {
 /// one has put there.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
+        if fs::symlink_metadata(path)?.is_symlink() {
+            return Err(io::Error::other("somebody put a symbolic link in its place"));
+        }
         let file = File::open(path)?;
         file.lock()?;
         if is_at(&file, path)? {
@@ -52,10 +55,11 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Whether a path is that of an open file, and not of a link to it.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
-    let (opened, there) = (file.metadata()?, fs::metadata(path)?);
+    let (opened, there) = (file.metadata()?, fs::symlink_metadata(path)?);
     Ok((opened.dev(), opened.ino()) == (there.dev(), there.ino()))
 }
 
@@ -65,9 +69,8 @@ fn is_at(_: &File, _: &Path) -> io::Result<bool> {
 }
 
 fn replace(path: &Path, old: &File, text: &str) -> io::Result<()> {
-    let draft = write_draft(path, text)?;
-    let replaced = keep_owner(old, &draft).and_then(|()| fs::rename(&draft, path));
-    if let Err(error) = replaced {
+    let (draft, new) = write_draft(path, text)?;
+    if let Err(error) = put(path, old, &draft, &new) {
         // The first failure is the one to tell of.
         drop(fs::remove_file(&draft));
         return Err(error);
@@ -75,26 +78,36 @@ fn replace(path: &Path, old: &File, text: &str) -> io::Result<()> {
     super::keyring::sync_directory(path)
 }
 
+/// Puts a new file in the place of the old one. Whoever may write to the directory, and root not trust, can put a link under
+/// the new one's name at any moment: what is done to the file is done to the open one.
+fn put(path: &Path, old: &File, draft: &Path, new: &File) -> io::Result<()> {
+    keep_owner(old, new)?;
+    if !is_at(new, draft)? {
+        return Err(io::Error::other("somebody put another file in the place of the new one"));
+    }
+    fs::rename(draft, path)
+}
+
 /// A file that root made would be out of the reach of the server.
 #[cfg(unix)]
-fn keep_owner(old: &File, draft: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, chown};
-    let (old, new) = (old.metadata()?, fs::metadata(draft)?);
-    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
+fn keep_owner(old: &File, new: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let (old, made) = (old.metadata()?, new.metadata()?);
+    if (old.uid(), old.gid()) == (made.uid(), made.gid()) {
         return Ok(());
     }
-    chown(draft, Some(old.uid()), Some(old.gid()))
+    fchown(new, Some(old.uid()), Some(old.gid()))
 }
 
 #[cfg(not(unix))]
-fn keep_owner(_: &File, _: &Path) -> io::Result<()> {
+fn keep_owner(_: &File, _: &File) -> io::Result<()> {
     Ok(())
 }
 
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 
     use super::*;
 
@@ -183,5 +196,28 @@ mod tests {
         rotate(&link, &Change::NewCurrent).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(ids(&path).last(), Some(&old));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_that_is_worked_on_is_not_followed() {
+        const NOBODY: u32 = 65_534;
+        let (directory, path, old) = key_file();
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "not ours").unwrap();
+        let owner = fs::metadata(&victim).unwrap().uid();
+        // Only root may give a file away, and only then would the victim be given away too.
+        drop(chown(&path, Some(NOBODY), None));
+        let locked = lock(&path).unwrap();
+        let (draft, new) = write_draft(&path, "new").unwrap();
+        fs::remove_file(&draft).unwrap();
+        symlink(&victim, &draft).unwrap();
+        let error = put(&path, &locked, &draft, &new).unwrap_err();
+        assert!(error.to_string().contains("another file"), "{error}");
+        assert_eq!(fs::metadata(&victim).unwrap().uid(), owner, "it was given away");
+        assert!(is_at(&locked, &path).unwrap(), "the key file was replaced");
+        assert_eq!(ids(&path), [old]);
+
+        fs::rename(&draft, &path).unwrap();
+        assert!(lock(&path).unwrap_err().to_string().contains("a symbolic link"));
     }
 }
