@@ -7,14 +7,16 @@ use super::{
     line::{self, End},
     marker::{is_marker, refuse_unfinished},
 };
-use crate::store::{Document, Key, Revision, Scan, Store};
+use crate::store::{self, Document, Key, Revision, Scan, Store};
 
-/// How many documents a page has at first, and at most: a backend may read all that follows for each page.
-const FIRST_PAGE: usize = 1_000;
-const LARGEST_PAGE: usize = 10_000;
+/// How many documents a page has at most: all of them are in memory at once, and each may have megabytes.
+const LARGEST_PAGE: usize = 100;
 
 /// How many bytes a page should have: the next one is made smaller or larger by that.
 const PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many bytes of lines are written at once.
+const WRITTEN: usize = 1024 * 1024;
 
 /// How often the store is read again before it counts as too busy.
 const LOOKS: usize = 10;
@@ -44,7 +46,7 @@ pub async fn export(
     let mut pages = Pages::new(store);
     while let Some(page) = pages.next().await? {
         for document in page {
-            lines.document(&document)?;
+            lines.document(&document).await?;
             seen.push((document.key, document.revision));
         }
         lines.flush().await?;
@@ -80,11 +82,11 @@ async fn settle(store: &dyn Store, mut seen: Seen, lines: &mut Lines<'_>, tell: 
                 let (gone, before) = passed(&mut old, &document.key);
                 for key in gone {
                     begin(lines);
-                    lines.deleted(&key)?;
+                    lines.deleted(&key).await?;
                 }
                 if before.as_ref() != Some(&document.revision) {
                     begin(lines);
-                    lines.document(&document)?;
+                    lines.document(&document).await?;
                 }
                 now.push((document.key, document.revision));
             }
@@ -93,7 +95,7 @@ async fn settle(store: &dyn Store, mut seen: Seen, lines: &mut Lines<'_>, tell: 
         }
         for (key, _) in old {
             begin(lines);
-            lines.deleted(&key)?;
+            lines.deleted(&key).await?;
         }
         if !differs {
             return Ok(now);
@@ -117,24 +119,34 @@ struct Pages<'a> {
     store: &'a dyn Store,
     after: Option<Key>,
     limit: usize,
+    /// How large a page may become: smaller than one that the store did not read in time.
+    largest: usize,
     over: bool,
 }
 
 impl<'a> Pages<'a> {
     fn new(store: &'a dyn Store) -> Self {
-        Self { store, after: None, limit: FIRST_PAGE, over: false }
+        Self { store, after: None, limit: LARGEST_PAGE, largest: LARGEST_PAGE, over: false }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Document>>, Error> {
         if self.over {
             return Ok(None);
         }
-        let mut page = self.store.scan(Scan::everything(self.limit).after(self.after.take())).await?;
+        let mut page = loop {
+            match self.store.scan(Scan::everything(self.limit).after(self.after.clone())).await {
+                Err(store::Error::Timeout) if self.limit > 1 => {
+                    self.limit /= 2;
+                    self.largest = self.limit;
+                }
+                read => break read?,
+            }
+        };
         self.over = page.len() < self.limit;
         self.after = page.last().map(|document| document.key.clone());
         let bytes: usize = page.iter().map(|document| document.body.as_bytes().len()).sum();
         self.limit = if bytes < PAGE_BYTES / 2 { self.limit * 2 } else { self.limit.div_ceil(2) };
-        self.limit = self.limit.min(LARGEST_PAGE);
+        self.limit = self.limit.min(self.largest);
         page.retain(|document| !is_marker(&document.key));
         Ok(Some(page))
     }
@@ -155,16 +167,20 @@ impl Lines<'_> {
         if self.buffer.is_empty() { self.buffer = line } else { self.buffer.extend_from_slice(&line) }
     }
 
-    fn document(&mut self, document: &Document) -> Result<(), Error> {
+    async fn document(&mut self, document: &Document) -> Result<(), Error> {
         let text = std::str::from_utf8(document.body.as_bytes()).unwrap_or_default();
         line::note_key_ids(text, &mut self.key_ids);
         self.add(line::document(document)?);
-        Ok(())
+        self.flush_some().await
     }
 
-    fn deleted(&mut self, key: &Key) -> Result<(), Error> {
+    async fn deleted(&mut self, key: &Key) -> Result<(), Error> {
         self.add(line::deleted(key).map_err(|error| Error::Write(Box::new(error)))?);
-        Ok(())
+        self.flush_some().await
+    }
+
+    async fn flush_some(&mut self) -> Result<(), Error> {
+        if self.buffer.len() < WRITTEN { Ok(()) } else { self.flush().await }
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

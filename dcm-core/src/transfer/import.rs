@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many documents are counted before a store that is not empty is refused.
-const COUNTED: usize = 1_000;
+const COUNTED: usize = 100;
 
 /// How many documents that differ are named.
 const NAMED: usize = 10;
