@@ -140,13 +140,9 @@ fn command(
 
 /// Opens the store; `existing` where nothing is to be made in the place of what is missing.
 async fn open(storage: &StoreOptions, existing: bool) -> anyhow::Result<Arc<dyn Store>> {
-    if let dcm_store::Config::Sled(sled) = &storage.store
-        && existing
-        && !sled.path.is_dir()
-    {
-        anyhow::bail!("--store: there is no directory {}", sled.path.display());
-    }
-    dcm_store::open(storage.store.clone()).await.context("--store cannot be opened")
+    let store = storage.store.clone();
+    let store = if existing { store.existing() } else { store };
+    dcm_store::open(store).await.context("--store cannot be opened")
 }
 
 #[cfg(test)]

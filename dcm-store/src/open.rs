@@ -28,13 +28,29 @@ pub struct SledConfig {
     pub cache_bytes: u64,
     /// How many changes a watch can resume from (default: [`HISTORY`]).
     pub history: usize,
+    /// Whether the store must be there already: nothing is made then where it is missing (default: false).
+    pub existing: bool,
 }
 
 impl SledConfig {
     /// A directory, and defaults for the rest.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), cache_bytes: 64 * 1024 * 1024, history: HISTORY }
+        Self { path: path.into(), cache_bytes: 64 * 1024 * 1024, history: HISTORY, existing: false }
+    }
+}
+
+impl Config {
+    /// The same store, which must be there already: where it is missing, [`open`] makes none and fails.
+    #[must_use]
+    pub fn existing(mut self) -> Self {
+        match &mut self {
+            Self::Memory => {}
+            Self::Sled(config) => config.existing = true,
+            #[cfg(feature = "mongodb")]
+            Self::MongoDb(config) => config.existing = true,
+        }
+        self
     }
 }
 
@@ -114,6 +130,14 @@ impl FromStr for Config {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// It must be there already, and is not.
+    #[error(
+        "there is no store in {}: check the path, and that the volume is mounted that it should be on", path.display()
+    )]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another process has it open.
     #[error(
         "the store in {} is in use by another process: {}; stop that one, or choose another directory",

@@ -41,6 +41,8 @@ pub struct MongoConfig {
     pub poll_every: Duration,
     /// How many changes a watch can resume from where they are polled (default: [`HISTORY`](crate::HISTORY)).
     pub history: usize,
+    /// Whether the store must be there already: nothing is made then where it is missing (default: false).
+    pub existing: bool,
 }
 
 /// How a store learns of changes in MongoDB.
@@ -80,6 +82,7 @@ impl MongoConfig {
             watch: WatchMode::Auto,
             poll_every: Duration::from_secs(1),
             history: crate::HISTORY,
+            existing: false,
         })
     }
 

@@ -167,6 +167,10 @@ async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) ->
     let database = client.database(&config.database);
     let hello = database.run_command(doc! { "hello": 1 }).await.map_err(during("connect"))?;
     let topology = check_hello(&hello, options).map_err(Failed::Problem)?;
+    if config.existing {
+        // Fails before anything is made.
+        meta::id(&database, config).await?;
+    }
     let settings = CollectionOptions::builder()
         .read_concern(ReadConcern::majority())
         .write_concern(durable(config))

@@ -22,7 +22,7 @@ const STORE: &str = "store";
 /// How documents are laid out; a release reads its own form and those before.
 const FORM: i64 = 1;
 
-/// Reads the store's id, or makes one where the database is new.
+/// Reads the store's id, or makes one where the database is new and need not hold a store already.
 pub(super) async fn id(database: &Database, config: &MongoConfig) -> Result<String, Failed> {
     let unreadable = || Failed::Problem(MongoProblem::NotAStore { database: config.database.clone() });
     let settings = CollectionOptions::builder()
@@ -36,6 +36,9 @@ pub(super) async fn id(database: &Database, config: &MongoConfig) -> Result<Stri
     };
     let found = match read().await? {
         Some(found) => found,
+        None if config.existing => {
+            return Err(Failed::Problem(MongoProblem::Missing { database: config.database.clone() }));
+        }
         None => {
             let id = revision::random();
             let made = doc! { "_id": STORE, "form": FORM, "id": id.as_str() };

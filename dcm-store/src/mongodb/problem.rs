@@ -197,6 +197,12 @@ pub enum MongoProblem {
         /// What the server said.
         reason: String,
     },
+    /// The store must be there already, and is not.
+    #[error("there is no store in the database {database}: check its name, and the hosts, in the connection string")]
+    Missing {
+        /// The database.
+        database: String,
+    },
     /// A newer release laid the database out.
     #[error(
         "the database {database} holds documents in form {found}, and this release reads form {known}: start the release that wrote it, or choose another database"

@@ -44,9 +44,13 @@ pub(super) fn open(config: &SledConfig) -> Result<Opened, OpenError> {
     let failed = |error| explain(path, error);
     let io_failed = |error| explain(path, Error::Io(error));
 
+    let log = path.join(LOG);
+    // What may not be looked at is told when it is opened.
+    if config.existing && matches!(log.try_exists(), Ok(false)) {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
     let missing = path.ancestors().take_while(|p| !exists(p)).count();
     make_directory(path).map_err(io_failed)?;
-    let log = path.join(LOG);
     if exists(&log) {
         // What a killed process left in the system's cache is now taken for stored, so it has to be.
         File::open(&log).and_then(|file| file.sync_all()).map_err(io_failed)?;
