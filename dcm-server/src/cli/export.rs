@@ -1,7 +1,9 @@
 use std::{
-    fs::File,
-    io::{self, Write},
+    fs::{self, File},
+    io::{self, ErrorKind, Write as _},
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 
@@ -14,7 +16,7 @@ use dcm_core::{
     transfer::{self, About, Output},
 };
 use indicatif::HumanBytes;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::{LogOptions, command, open, progress::Shown, summary};
 use crate::{assemble::SystemClock, config::StoreOptions};
@@ -26,7 +28,8 @@ pub struct ExportOptions {
     #[command(flatten)]
     pub storage: StoreOptions,
 
-    /// The file to write, readable for its owner only [default: standard output].
+    /// The file to write, readable for its owner only; behind a symbolic link, the file that it leads to. What is no file, such
+    /// as a device or a pipe, is refused: redirect standard output there [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -52,15 +55,20 @@ pub(super) fn run(options: &ExportOptions) -> anyhow::Result<()> {
 
 async fn export(options: &ExportOptions) -> anyhow::Result<()> {
     let start = Instant::now();
-    let mut target = Target::new(options.output.as_deref(), options.force)?;
+    let (file, force) = (options.output.clone(), options.force);
+    let mut target = tokio::task::spawn_blocking(move || Target::new(file.as_deref(), force)).await??;
     let store = open(&options.storage, true).await?;
     let about = About { release: env!("CARGO_PKG_VERSION").to_owned(), at: SystemClock.now() };
     let mut shown = Shown::new(options.quiet);
     let exported = transfer::export(&*store, &about, &mut target, &mut |progress| shown.tell(progress)).await;
     shown.finish();
     let exported = exported.context("nothing was exported")?;
+    // Every server writes some when it starts.
+    if exported.documents == 0 {
+        anyhow::bail!("nothing was exported: the store holds no documents; check that --store names the right one");
+    }
     let place = options.output.as_ref().map_or("standard output".into(), |file| file.display().to_string());
-    target.finish(options.output.as_deref(), options.force).with_context(|| format!("{place} cannot be written"))?;
+    target.finish().await.with_context(|| format!("{place} cannot be written"))?;
     let (documents, bytes, seconds) = (exported.documents, HumanBytes(exported.bytes), start.elapsed().as_secs_f64());
     let mut text = format!("exported {documents} documents, {bytes}, in {seconds:.1} s to {place}");
     if !exported.key_ids.is_empty() {
@@ -71,39 +79,65 @@ async fn export(options: &ExportOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is written to; a file appears under its name when it is whole.
-enum Target {
-    Out,
-    File(NamedTempFile),
+/// What is written to.
+struct Target {
+    lines: Arc<File>,
+    /// `None` for standard output.
+    file: Option<Draft>,
+}
+
+/// A file that appears under its name when it is whole.
+struct Draft {
+    path: TempPath,
+    name: PathBuf,
+    force: bool,
 }
 
 impl Target {
     fn new(file: Option<&Path>, force: bool) -> anyhow::Result<Self> {
-        let Some(file) = file else { return Ok(Self::Out) };
-        if file.is_dir() {
-            anyhow::bail!("--output {} is a directory: name a file", file.display());
-        }
-        if file.exists() && !force {
-            anyhow::bail!(
-                "--output {} is there already: name another file, or replace it with --force",
-                file.display()
-            );
-        }
+        let Some(file) = file else {
+            return Ok(Self { lines: Arc::new(io::stdout().as_fd().try_clone_to_owned()?.into()), file: None });
+        };
+        let name = named(file, force)?;
         // Only the owner reads what tempfile makes.
-        let draft = NamedTempFile::new_in(folder(file));
-        Ok(Self::File(draft.with_context(|| format!("--output {} cannot be written", file.display()))?))
+        let draft = NamedTempFile::new_in(folder(&name));
+        let (lines, path) =
+            draft.with_context(|| format!("--output {} cannot be written", file.display()))?.into_parts();
+        Ok(Self { lines: Arc::new(lines), file: Some(Draft { path, name, force }) })
     }
 
-    fn finish(self, file: Option<&Path>, force: bool) -> anyhow::Result<()> {
-        let (Self::File(draft), Some(file)) = (self, file) else { return Ok(()) };
-        draft.as_file().sync_all()?;
+    async fn finish(self) -> anyhow::Result<()> {
+        let Some(Draft { path, name, force }) = self.file else { return Ok(()) };
+        let lines = self.lines;
+        tokio::task::spawn_blocking(move || lines.sync_all()).await??;
+        // At once: who is told that nothing was exported finds nothing.
         if force {
-            draft.persist(file)?
+            path.persist(&name)?
         } else {
-            draft.persist_noclobber(file)?
-        };
-        Ok(File::open(folder(file))?.sync_all()?)
+            path.persist_noclobber(&name)?
+        }
+        Ok(File::open(folder(&name))?.sync_all()?)
     }
+}
+
+/// Where the file is, or will be. A link stays one, also where it leads to another disk.
+fn named(file: &Path, force: bool) -> anyhow::Result<PathBuf> {
+    let shown = file.display();
+    if fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(file.to_owned());
+    }
+    let name = fs::canonicalize(file).with_context(|| format!("--output {shown} leads to no file"))?;
+    let found = fs::metadata(&name).with_context(|| format!("--output {shown} cannot be looked at"))?;
+    if found.is_dir() {
+        anyhow::bail!("--output {shown} is a directory: name a file");
+    }
+    if !found.is_file() {
+        anyhow::bail!("--output {shown} is no file: leave --output out, and redirect standard output there");
+    }
+    if !force {
+        anyhow::bail!("--output {shown} is there already: name another file, or replace it with --force");
+    }
+    Ok(name)
 }
 
 fn folder(file: &Path) -> &Path {
@@ -113,13 +147,8 @@ fn folder(file: &Path) -> &Path {
 #[async_trait]
 impl Output for Target {
     async fn write(&mut self, lines: Vec<u8>) -> Result<(), BoxError> {
-        tokio::task::block_in_place(|| match self {
-            Self::Out => {
-                let mut out = io::stdout().lock();
-                out.write_all(&lines).and_then(|()| out.flush())
-            }
-            Self::File(file) => file.write_all(&lines),
-        })
-        .map_err(Into::into)
+        let file = Arc::clone(&self.lines);
+        // Nobody may be reading, or the disk not answer.
+        tokio::task::spawn_blocking(move || (&*file).write_all(&lines)).await?.map_err(Into::into)
     }
 }

@@ -2,7 +2,10 @@ use std::{
     fs::File,
     io::{self, Read as _, Seek as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -110,7 +113,7 @@ async fn import(options: &ImportOptions, writing: &AtomicBool) -> anyhow::Result
 }
 
 /// A file that can be read from its start again.
-struct Source(File);
+struct Source(Arc<File>);
 
 impl Source {
     fn new(file: &Path) -> io::Result<Self> {
@@ -118,35 +121,99 @@ impl Source {
             // It has no name, so it is gone with this process.
             let mut spooled = tempfile::tempfile()?;
             io::copy(&mut io::stdin().lock(), &mut spooled)?;
-            return Ok(Self(spooled));
+            return Ok(Self(Arc::new(spooled)));
         }
         let opened = File::open(file)?;
         if !opened.metadata()?.is_file() {
             return Err(io::Error::other("it is not a file; pipe what is none into `import -`"));
         }
-        Ok(Self(opened))
+        Ok(Self(Arc::new(opened)))
     }
 
-    fn piece(&self, rewind: bool) -> io::Result<Vec<u8>> {
-        let mut file = &self.0;
-        if rewind {
-            file.rewind()?;
-        }
-        let mut piece = Vec::new();
-        file.take(PIECE as u64).read_to_end(&mut piece)?;
-        Ok(piece)
+    async fn piece(&self, rewind: bool) -> io::Result<Vec<u8>> {
+        let file = Arc::clone(&self.0);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut file = &*file;
+            if rewind {
+                file.rewind()?;
+            }
+            let mut piece = Vec::new();
+            file.take(PIECE as u64).read_to_end(&mut piece)?;
+            Ok(piece)
+        });
+        let piece = read.await?;
+        // A signal is heard between two pieces: nothing else may wait until the store is marked.
+        tokio::task::yield_now().await;
+        piece
     }
 }
 
 impl Input for Source {
     fn open(&self) -> BoxStream<'_, Result<Vec<u8>, BoxError>> {
         let read = move |first: bool| async move {
-            match tokio::task::block_in_place(|| self.piece(first)) {
+            match self.piece(first).await {
                 Ok(piece) if piece.is_empty() => None,
                 Ok(piece) => Some((Ok(piece), false)),
                 Err(error) => Some((Err(error.into()), false)),
             }
         };
         stream::unfold(true, read).boxed()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sled")]
+mod tests {
+    use std::{fs, future::poll_fn, task::Poll};
+
+    use async_trait::async_trait;
+    use dcm_core::{
+        store::{Body, Precondition, Scan},
+        transfer::{About, Output},
+    };
+
+    use super::*;
+
+    struct Lines(Vec<u8>);
+
+    #[async_trait]
+    impl Output for Lines {
+        async fn write(&mut self, lines: Vec<u8>) -> Result<(), BoxError> {
+            self.0.extend(lines);
+            Ok(())
+        }
+    }
+
+    /// A file with more documents than a check takes until it first says how far it is.
+    async fn write(file: &Path) {
+        let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
+        for n in 0..1_500 {
+            let key = format!("a/{n}").parse().unwrap();
+            store.put(&key, Body::from_json(*b"{}"), Precondition::Absent).await.unwrap();
+        }
+        let about = About { release: "test".to_owned(), at: SystemClock.now() };
+        let mut lines = Lines(Vec::new());
+        transfer::export(&*store, &about, &mut lines, &mut |_| {}).await.unwrap();
+        fs::write(file, lines.0).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_signal_while_the_file_is_checked_leaves_the_store_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        write(&file).await;
+        let source = Source::new(&file).unwrap();
+        let sled = dcm_store::SledConfig::new(folder.path().join("to"));
+        let store = dcm_store::open(dcm_store::Config::Sled(sled)).await.unwrap();
+        let checking = AtomicBool::new(false);
+        let tell = &mut |progress: Progress| checking.store(progress.stage == Stage::Checking, Ordering::SeqCst);
+        // It is asked before the import whenever that waits, as the true one is.
+        let signal = poll_fn(|_| if checking.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending });
+        tokio::select! {
+            biased;
+            () = signal => {}
+            done = transfer::import(&*store, &source, Mode::IntoEmpty, SystemClock.now(), tell) => panic!("{done:?}"),
+        }
+        assert!(store.scan(Scan::everything(1)).await.unwrap().is_empty(), "something was written");
     }
 }

@@ -1,6 +1,7 @@
 //! An import that is killed or stopped while it writes.
 
 use std::{
+    io::Read as _,
     process::{Child, Stdio},
     time::Duration,
 };
@@ -136,4 +137,29 @@ async fn an_import_that_is_stopped_says_what_it_leaves_behind() {
     drop(stdin);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && errors.contains("the store is as it was before"), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_nobody_reads_can_be_stopped_and_lets_go_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = sled(folder.path(), "from");
+    let store = opened(&from).await;
+    // Far more than a pipe takes.
+    fill(&*store, 0..1_000, 4096).await;
+    drop(store);
+    for (signal, said) in [("-TERM", "stopped by SIGTERM"), ("-INT", "stopped by SIGINT")] {
+        let mut export = Command::new(env!("CARGO_BIN_EXE_dcm-server"));
+        let export = export.args(["export", "--store", &from]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut export = export.spawn().unwrap();
+        let mut stdout = export.stdout.take().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        assert!(Command::new("kill").args([signal, &export.id().to_string()]).status().unwrap().success());
+        until_so(PATIENCE, "it ends", async || export.try_wait().unwrap().is_some()).await;
+        let output = export.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && errors.contains(said), "{errors}");
+        assert!(errors.contains("what was written is no whole export"), "{errors}");
+        drop(opened(&from).await);
+        drop(stdout);
+    }
 }
