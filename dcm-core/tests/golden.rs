@@ -113,7 +113,7 @@ fn installation_keeps_its_shape() {
 #[test]
 fn encryption_keeps_its_shape() {
     let in_use = ["0123456789abcdef".to_owned(), "fedcba9876543210".to_owned()];
-    let record = Encryption { in_use: in_use[..1].iter().cloned().collect(), pass: None };
+    let record = Encryption { in_use: in_use[..1].iter().cloned().collect(), given_up: Vec::new(), pass: None };
     holds(&record);
     let pass = Pass {
         target: in_use[1].clone(),
@@ -128,10 +128,15 @@ fn encryption_keeps_its_shape() {
             document: "cluster/u/c1".parse().unwrap(),
             reason: "it cannot be read".to_owned(),
         }],
+        settled: false,
         started_at: time(),
         touched_at: time(),
     };
-    holds_as(&Encryption { in_use: in_use.into(), pass: Some(pass) }, ".pass");
+    let at_work = Encryption { in_use: in_use.clone().into(), given_up: Vec::new(), pass: Some(pass.clone()) };
+    holds_as(&at_work, ".pass");
+    let pass = Pass { settled: true, ..pass };
+    let given_up = in_use[1..].to_vec();
+    holds_as(&Encryption { given_up, pass: Some(pass), ..record }, ".given-up");
 }
 
 #[test]

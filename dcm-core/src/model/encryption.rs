@@ -17,9 +17,32 @@ pub struct Encryption {
     /// The ids of all keys that a stored document may be sealed with. A key is here before it seals anything, and
     /// goes when every document was seen without it.
     pub in_use: BTreeSet<String>,
+    /// The ids of keys that passes have given up, those that came last at the end. Who used one to the last, and was ended
+    /// before he noticed, may have sealed documents with it that no pass has met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<String>,
     /// The last pass over all documents that hold secrets, at work or finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass: Option<Pass>,
+}
+
+impl Encryption {
+    /// How many keys are remembered that were given up.
+    pub const MOST_GIVEN_UP: usize = 100;
+
+    /// Counts a key as in use; whether it was not before.
+    pub(crate) fn put_in_use(&mut self, id: &str) -> bool {
+        self.given_up.retain(|given_up| given_up != id);
+        self.in_use.insert(id.to_owned())
+    }
+
+    /// Gives up all keys but one.
+    pub(crate) fn give_up_others(&mut self, id: &str) {
+        let others = std::mem::replace(&mut self.in_use, [id.to_owned()].into());
+        self.given_up.extend(others.into_iter().filter(|other| other != id));
+        let surplus = self.given_up.len().saturating_sub(Self::MOST_GIVEN_UP);
+        self.given_up.drain(..surplus);
+    }
 }
 
 impl Stored for Encryption {
@@ -53,6 +76,9 @@ pub struct Pass {
     /// The first of those.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Unreadable>,
+    /// Whether it came after one that had given keys up, and met nothing that was sealed with another key since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settled: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// When it was last worked on; where it is finished, when that was.
@@ -111,6 +137,7 @@ impl Pass {
             reencrypted: 0,
             failed: 0,
             failures: Vec::new(),
+            settled: false,
             started_at: now,
             touched_at: now,
         }

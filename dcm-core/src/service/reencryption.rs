@@ -6,7 +6,9 @@
 //!
 //! Several processes may have different current keys while a new one is rolled out. The key that came last is
 //! the one that a pass is for, and a process with another one leaves that pass alone, unless nobody has worked on it
-//! for [`SILENCE`]. A process whose key was taken off the list although it still seals with it puts it back.
+//! for [`SILENCE`]. A process whose key was taken off the list although it still seals with it puts it back. It may be ended
+//! before it notices, and leave documents behind that no pass has met. So keys that were given up are remembered: a process
+//! that starts with one of them counts it as in use again, and the process that gave it up looks once more, after [`SETTLE`].
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +23,10 @@ use crate::{
 
 /// How long nobody must have worked on a pass before a process with another key drops it.
 const SILENCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long after keys were given up all documents are looked at once more. Who still sealed with one of those has noticed by
+/// then (a server looks every minute), or was ended.
+const SETTLE: SignedDuration = SignedDuration::from_mins(2);
 
 /// How often a document is tried that others write at the same time.
 const ATTEMPTS: usize = 5;
@@ -59,7 +65,8 @@ pub enum Step {
     Finished(Pass),
 }
 
-/// Records that the current key may be in use from here on; a key that was not yet begins a pass.
+/// Records that the current key may be in use from here on, and those that were given up although this process still has
+/// them; a key that was not in use begins a pass.
 ///
 /// # Errors
 /// [`Error::Secret`] where a key is missing that stored documents may need.
@@ -72,10 +79,18 @@ pub(super) async fn admit(ports: &Ports, installation: Option<&Installation>) ->
         let mut record = old.cloned().unwrap_or_else(|| unknown(sealer, installation));
         refuse_missing(sealer, &record)?;
         let current = sealer.current_key();
-        let is_new = record.in_use.insert(current.to_owned()) && old.is_some();
-        let at_work = record.pass.as_ref().is_some_and(|pass| pass.phase != PassPhase::Finished);
-        if is_new || (record.in_use.len() > 1 && !at_work) {
-            record.pass = Some(Pass::new(current, now));
+        let is_new = record.put_in_use(current) && old.is_some();
+        // This process may have been another one before, which sealed with one of these until it ended.
+        for id in sealer.key_ids() {
+            if record.given_up.iter().any(|given_up| given_up == id) {
+                record.put_in_use(id);
+            }
+        }
+        match &mut record.pass {
+            // … and may have done so behind the pass.
+            Some(pass) if !is_new && pass.phase != PassPhase::Finished => pass.clean = false,
+            _ if is_new || record.in_use.len() > 1 => record.pass = Some(Pass::new(current, now)),
+            _ => {}
         }
         if old == Some(&record) {
             return Ok(());
@@ -101,7 +116,7 @@ fn unknown(sealer: &dyn Sealer, installation: Option<&Installation>) -> Encrypti
         }
         None => [sealer.current_key().to_owned()].into(),
     };
-    Encryption { in_use, pass: None }
+    Encryption { in_use, given_up: Vec::new(), pass: None }
 }
 
 fn refuse_missing(sealer: &dyn Sealer, record: &Encryption) -> Result<(), secret::Error> {
@@ -126,11 +141,19 @@ fn next(record: &Encryption, current: &str, now: Timestamp) -> Next {
     let with_pass = || Encryption { pass: Some(Pass::new(current, now)), ..record.clone() };
     if !record.in_use.contains(current) {
         let mut record = record.clone();
-        record.in_use.insert(current.to_owned());
+        record.put_in_use(current);
         return Next::Record(record);
     }
     if record.in_use.len() == 1 {
-        return Next::Nothing;
+        let done = |pass: &Pass| pass.failed > 0 || pass.settled || record.given_up.is_empty();
+        return match &record.pass {
+            Some(pass) if pass.target != current => Next::Nothing,
+            Some(pass) if pass.phase != PassPhase::Finished => Next::Look(pass.clone()),
+            Some(pass) if !done(pass) && now.duration_since(pass.touched_at).abs() >= SETTLE => {
+                Next::Record(with_pass())
+            }
+            _ => Next::Nothing,
+        };
     }
     match &record.pass {
         Some(pass) if pass.target == current => match pass.phase {
@@ -193,7 +216,8 @@ impl Dcm {
                 pass.touched_at = self.now();
                 let finished = pass.phase == PassPhase::Finished;
                 if finished && pass.failed == 0 {
-                    record.in_use = [pass.target.clone()].into();
+                    pass.settled = record.in_use.len() == 1 && pass.reencrypted == 0;
+                    record.give_up_others(&pass.target);
                 }
                 record.pass = Some(pass.clone());
                 if finished { Step::Finished(pass) } else { Step::Working(pass) }
