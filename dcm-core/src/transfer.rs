@@ -64,6 +64,15 @@ pub struct About {
     pub at: Timestamp,
 }
 
+/// One run of an import. An import that was cut off goes on in another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Tells it from all others.
+    pub id: Uid,
+    /// When it begins.
+    pub at: Timestamp,
+}
+
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -232,6 +241,11 @@ pub enum Error {
         /// What it did where the store was not empty.
         mode: Mode,
     },
+    /// Another import into the store has begun, or has gone on with this one. What this one wrote is left to it.
+    #[error(
+        "another import into this store goes on, or has just ended, so this one has stopped and left to it what is there: see how that one ends, and run one at a time"
+    )]
+    TakenOver,
     /// It failed in the middle, and what it had written was taken back.
     #[error("the import failed in the middle, and the store is as it was before")]
     Undone(#[source] Box<Error>),

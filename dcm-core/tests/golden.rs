@@ -406,7 +406,9 @@ fn order_keeps_its_shape() {
 
 #[test]
 fn unfinished_import_keeps_its_shape() {
-    holds(&Unfinished { sha256: "00ff".to_owned(), mode: Mode::MergeKeeping, started_at: time() });
+    let import = Unfinished { sha256: "00ff".to_owned(), mode: Mode::MergeKeeping, started_at: time(), run: None };
+    holds(&import);
+    holds_as(&Unfinished { run: Some(uid(1)), ..import }, ".run");
 }
 
 #[test]

@@ -31,8 +31,8 @@ use crate::{
     simulated::SimulatedSynchronizer,
     worker::{Worker, WorkerHandle, WorkerSettings},
 };
-pub(crate) use system::SystemClock;
-use system::{OffWorkers, OsEntropy};
+use system::OffWorkers;
+pub(crate) use system::{OsEntropy, SystemClock};
 
 /// How long one call may work on a cluster: one that answers every request just in time takes no place for ever.
 /// What is cut off goes on at the next attempt.

@@ -20,7 +20,7 @@ use crate::{
 const TELL: u64 = 1_000;
 
 /// How many documents are handed on at once, and how many bytes of them.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// A file that is whole.
@@ -102,10 +102,14 @@ pub(super) async fn check<'a>(input: &'a dyn Input, tell: &mut Tell<'_>) -> Resu
         return Err(reader.wrong("there is something after the end: the file was edited"));
     }
     let (installation, bytes, line) = (installation.transpose()?, reader.bytes, reader.number);
-    let checked = Checked { input, documents: end.documents, bytes, sha256, installation, key_ids, last };
-    if changes && checked.count().await? != end.documents {
-        let reason = "the number of documents does not match: the file was edited; take the original".to_owned();
-        return Err(Error::Line { line, reason });
+    let mut checked = Checked { input, documents: end.documents, bytes, sha256, installation, key_ids, last };
+    if changes {
+        let (documents, key_ids) = checked.count().await?;
+        if documents != end.documents {
+            let reason = "the number of documents does not match: the file was edited; take the original".to_owned();
+            return Err(Error::Line { line, reason });
+        }
+        checked.key_ids = key_ids;
     }
     Ok(checked)
 }
@@ -116,13 +120,17 @@ fn add(digest: &mut Sha256, line: &str) {
 }
 
 impl<'a> Checked<'a> {
-    /// How many documents count: where some stand among the changes, only a second reading tells.
-    async fn count(&self) -> Result<u64, Error> {
-        let (mut batches, mut documents) = (self.batches(), 0);
+    /// How many documents count, and with which keys they are sealed: where some stand among the changes, only a second
+    /// reading tells.
+    async fn count(&self) -> Result<(u64, BTreeSet<String>), Error> {
+        let (mut batches, mut key_ids) = (self.batches(), BTreeSet::new());
         loop {
-            match batches.next().await?.len() {
-                0 => return Ok(documents),
-                read => documents += read as u64,
+            let batch = batches.next().await?;
+            if batch.is_empty() {
+                return Ok((batches.documents, key_ids));
+            }
+            for (_, body) in &batch {
+                line::note_key_ids_of(body, &mut key_ids);
             }
         }
     }

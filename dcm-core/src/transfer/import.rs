@@ -1,15 +1,17 @@
-use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 use super::{
-    Error, Imported, Input, Mode, Stage, Tell, Unfinished,
-    check::{Checked, check},
-    marker, undo,
-    write::{Outcome, compare, each, write},
+    Error, Imported, Input, Mode, Run, Stage, Tell,
+    check::{BATCH, Checked, check},
+    line,
+    marker::{self, Held},
+    undo,
+    write::{Outcome, compare, each, patiently, put, write},
 };
 use crate::{
     keys,
-    model::Installation,
-    store::{self, Key, Scan, Store, StoreExt},
+    model::{Encryption, Installation, SecretKind},
+    store::{self, Body, Key, Precondition, Scan, Store, StoreExt},
 };
 
 /// How many documents are counted before a store that is not empty is refused.
@@ -25,21 +27,26 @@ const NAMED: usize = 10;
 /// possible. After a crash in the middle, or where it is not, a marker is left: no [`Dcm`](crate::service::Dcm) opens the store
 /// then, and an import of the same file goes on.
 ///
+/// # Caveats
+/// Of two runs of the same import the later one counts. The other one looks before each batch and before it repeats a write,
+/// and stops; what it is writing, or taking back, when the later one takes over may still happen: a batch at most.
+///
 /// # Errors
 /// [`Error`], each saying what to do.
 pub async fn import(
     store: &dyn Store,
     input: &dyn Input,
     mode: Mode,
-    now: Timestamp,
+    run: &Run,
     tell: &mut Tell<'_>,
 ) -> Result<Imported, Error> {
     let checked = check(input, tell).await?;
-    let (revision, mode, resumed) = match marker::load(store).await? {
+    let (held, mode, resumed) = match marker::load(store).await? {
         // What was begun in an empty store goes on with any options: so did the first run.
         Some(found) if found.value.sha256 == checked.sha256 && [Mode::IntoEmpty, mode].contains(&found.value.mode) => {
             tell(checked.batches().progress(Stage::Writing));
-            (found.revision, found.value.mode, true)
+            let mode = found.value.mode;
+            (Held::take_over(store, found, run).await?, mode, true)
         }
         Some(found) => return Err(Error::Unfinished { mode: found.value.mode }),
         None => {
@@ -50,40 +57,55 @@ pub async fn import(
             if mode != Mode::IntoEmpty {
                 compare_all(store, &checked, mode, tell).await?;
             }
-            let unfinished = Unfinished { sha256: checked.sha256.clone(), mode, started_at: now };
             tell(checked.batches().progress(Stage::Writing));
-            let revision = marker::begin(store, &unfinished).await?;
+            let held = Held::begin(store, &checked.sha256, mode, run).await?;
             // A server that started before it could see the marker has made documents by now.
             if mode == Mode::IntoEmpty
                 && let Err(error) = refuse_documents(store).await
             {
-                store.delete(&marker::key()?, &revision).await?;
+                held.end().await.map_err(left)?;
                 return Err(error);
             }
-            (revision, mode, false)
+            (held, mode, false)
         }
     };
     let mut log = undo::Log::default();
     let key_ids = checked.key_ids.iter().cloned().collect();
     let mut imported = Imported { documents: checked.documents, bytes: checked.bytes, key_ids, ..Imported::default() };
-    match write_all(store, &checked, mode, &mut imported, &mut log, tell).await {
+    let failed = match write_all(&held, &checked, mode, &mut imported, &mut log, tell).await {
         Ok(()) => {
-            store.delete(&marker::key()?, &revision).await?;
-            Ok(imported)
-        }
-        Err(error) => {
-            // What an earlier run of a merge wrote is not known, nor what a write whose answer was lost may still do.
-            let undone = match mode {
-                _ if matches!(error, Error::Store(store::Error::OutcomeUnknown { .. })) => false,
-                Mode::IntoEmpty => undo::empty(store, &checked, tell).await.is_ok(),
-                _ => !resumed && log.undo(store).await.is_ok(),
+            return match held.end().await {
+                Ok(()) => Ok(imported),
+                Err(error) => Err(left(error)),
             };
-            if undone && store.delete(&marker::key()?, &revision).await.is_ok() {
-                Err(Error::Undone(Box::new(error)))
-            } else {
-                Err(Error::Left(Box::new(error)))
-            }
         }
+        Err(Error::TakenOver) => return Err(Error::TakenOver),
+        Err(error) => error,
+    };
+    // What an earlier run of a merge wrote is not known, nor what a write whose answer was lost may still do.
+    let undone = match mode {
+        _ if matches!(failed, Error::Store(store::Error::OutcomeUnknown { .. })) => Ok(false),
+        Mode::IntoEmpty => undo::empty(&held, &checked, tell).await,
+        _ if resumed => Ok(false),
+        _ => log.undo(&held).await,
+    };
+    let ended = match undone {
+        Ok(true) => held.end().await,
+        Ok(false) => return Err(Error::Left(Box::new(failed))),
+        Err(error) => Err(error),
+    };
+    Err(match ended {
+        Ok(()) => Error::Undone(Box::new(failed)),
+        Err(Error::TakenOver) => Error::TakenOver,
+        Err(_) => Error::Left(Box::new(failed)),
+    })
+}
+
+/// What a marker means that could not be taken away.
+fn left(error: Error) -> Error {
+    match error {
+        Error::TakenOver => error,
+        other => Error::Left(Box::new(other)),
     }
 }
 
@@ -133,25 +155,58 @@ async fn compare_all(store: &dyn Store, checked: &Checked<'_>, mode: Mode, tell:
     if differing > 0 { Err(Error::Differs { keys, count: differing }) } else { Ok(()) }
 }
 
-/// Deletes the record of the keys that the store's secrets are sealed with: what is added may be sealed with others. Without
-/// it the next server counts all of its keys as in use, and looks at every document.
-async fn forget_encryption(store: &dyn Store, log: &mut undo::Log) -> Result<(), Error> {
-    if let Some(found) = store.get(&encryption()?).await? {
-        store.delete(&found.key, &found.revision).await.map_err(|error| match error {
-            store::Error::Conflict { key } => Error::Raced { key },
-            other => Error::Store(other),
-        })?;
-        log.deleted(found);
+/// Counts the keys that the file's secrets are sealed with as in use before any of them is there. So the next server does not
+/// start without one, and looks at every document.
+async fn admit_keys(held: &Held<'_>, checked: &Checked<'_>, log: &mut undo::Log) -> Result<(), Error> {
+    let key = keys::encryption("this").map_err(|error| Error::Read(Box::new(error)))?;
+    let found = patiently(async || held.store.get(&key).await).await?;
+    let old = found.as_ref().map(|found| found.body.read::<Encryption>(&key)).transpose()?;
+    let mut record = match &old {
+        Some(old) => old.clone(),
+        // Only a look at all of them tells.
+        None => Encryption { in_use: sealed_with(held.store).await?, given_up: Vec::new(), pass: None },
+    };
+    for id in &checked.key_ids {
+        record.put_in_use(id);
+    }
+    record.pass = None;
+    if old.as_ref() == Some(&record) || record.in_use.is_empty() {
+        return Ok(());
+    }
+    let body = Body::write(&key, &record)?;
+    match found {
+        Some(found) => {
+            let revision = put(held, &key, &body, Precondition::AtRevision(found.revision.clone())).await?;
+            log.overwritten(found, revision);
+        }
+        None => log.added(key.clone(), put(held, &key, &body, Precondition::Absent).await?),
     }
     Ok(())
 }
 
-fn encryption() -> Result<Key, Error> {
-    keys::encryption("this").map_err(|error| Error::Read(Box::new(error)))
+/// The ids of the keys that the store's secrets are sealed with.
+async fn sealed_with(store: &dyn Store) -> Result<BTreeSet<String>, Error> {
+    let mut ids = BTreeSet::new();
+    for kind in SecretKind::all() {
+        let root = Key::new([kind.root]).map_err(|error| Error::Read(Box::new(error)))?;
+        let mut after = None;
+        loop {
+            let scan = Scan::below(root.clone(), BATCH).after(after.take());
+            let page = patiently(async || store.scan(scan.clone()).await).await?;
+            for document in &page {
+                line::note_key_ids_of(&document.body, &mut ids);
+            }
+            match page.last() {
+                Some(last) if page.len() == BATCH => after = Some(last.key.clone()),
+                _ => break,
+            }
+        }
+    }
+    Ok(ids)
 }
 
 async fn write_all(
-    store: &dyn Store,
+    held: &Held<'_>,
     checked: &Checked<'_>,
     mode: Mode,
     imported: &mut Imported,
@@ -159,7 +214,7 @@ async fn write_all(
     tell: &mut Tell<'_>,
 ) -> Result<(), Error> {
     if mode != Mode::IntoEmpty {
-        forget_encryption(store, log).await?;
+        admit_keys(held, checked, log).await?;
     }
     let mut batches = checked.batches();
     loop {
@@ -167,8 +222,9 @@ async fn write_all(
         if batch.is_empty() {
             return Ok(());
         }
+        held.check().await?;
         let mut failed = None;
-        for outcome in each(batch, |key, body| write(store, mode, key, body)).await {
+        for outcome in each(batch, |key, body| write(held, mode, key, body)).await {
             match outcome {
                 Ok(Outcome::Added(key, revision)) => {
                     imported.added += 1;

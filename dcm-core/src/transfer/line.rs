@@ -1,6 +1,6 @@
 //! One line: how it is written, and how it is read.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -146,7 +146,7 @@ pub(super) fn hex(digest: Sha256) -> String {
 }
 
 /// Notes the ids of the keys that sealed values in this JSON were sealed with.
-pub(super) fn note_key_ids(body: &str, ids: &mut std::collections::BTreeSet<String>) {
+pub(super) fn note_key_ids(body: &str, ids: &mut BTreeSet<String>) {
     // Most documents hold no secret: not even parsed.
     if !(body.contains("\"key-id\"") && body.contains("\"ciphertext\"")) {
         return;
@@ -156,7 +156,12 @@ pub(super) fn note_key_ids(body: &str, ids: &mut std::collections::BTreeSet<Stri
     }
 }
 
-fn search(value: &serde_json::Value, ids: &mut std::collections::BTreeSet<String>) {
+/// The same for a document's body.
+pub(super) fn note_key_ids_of(body: &Body, ids: &mut BTreeSet<String>) {
+    note_key_ids(std::str::from_utf8(body.as_bytes()).unwrap_or_default(), ids);
+}
+
+fn search(value: &serde_json::Value, ids: &mut BTreeSet<String>) {
     match value {
         serde_json::Value::Object(object) => {
             if let (Some(id), true, true) = (

@@ -2,68 +2,87 @@
 
 use super::{
     Error, Stage, Tell,
-    check::Checked,
+    check::{BATCH, Checked},
     line::same,
+    marker::{Held, is_marker},
     write::{Outcome, each, patiently},
 };
-use crate::store::{Body, Document, Key, Precondition, Revision, Scan, Store};
+use crate::store::{Body, Document, Key, Precondition, Revision, Scan};
+
+/// How many bytes are kept to take a merge back; one that needs more is not taken back.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// What a merge wrote, in order; what is needed to take it back: where each document is now, and what it was before.
 #[derive(Default)]
-pub(super) struct Log(Vec<(Key, Option<Revision>, Option<Body>)>);
+pub(super) struct Log {
+    written: Vec<(Key, Revision, Option<Body>)>,
+    bytes: usize,
+    is_too_long: bool,
+}
 
 impl Log {
     pub(super) fn added(&mut self, key: Key, revision: Revision) {
-        self.0.push((key, Some(revision), None));
+        self.note(key, revision, None);
     }
 
     pub(super) fn overwritten(&mut self, before: Document, revision: Revision) {
-        self.0.push((before.key, Some(revision), Some(before.body)));
+        self.note(before.key, revision, Some(before.body));
     }
 
-    pub(super) fn deleted(&mut self, before: Document) {
-        self.0.push((before.key, None, Some(before.body)));
+    fn note(&mut self, key: Key, revision: Revision, before: Option<Body>) {
+        if self.is_too_long {
+            return;
+        }
+        self.bytes += key.as_str().len() + revision.as_str().len();
+        self.bytes += before.as_ref().map_or(0, |body| body.as_bytes().len());
+        if self.bytes > MOST_BYTES {
+            *self = Self { is_too_long: true, ..Self::default() };
+        } else {
+            self.written.push((key, revision, before));
+        }
     }
 
-    /// Takes all of it back.
-    pub(super) async fn undo(self, store: &dyn Store) -> Result<(), Error> {
-        for (key, revision, before) in self.0.into_iter().rev() {
-            match (revision, before) {
-                (Some(revision), None) => store.delete(&key, &revision).await?,
-                (revision, Some(body)) => {
-                    let precondition = revision.map_or(Precondition::Absent, Precondition::AtRevision);
-                    store.put(&key, body, precondition).await?;
+    /// Takes all of it back; whether that is possible.
+    pub(super) async fn undo(self, held: &Held<'_>) -> Result<bool, Error> {
+        for (n, (key, revision, before)) in self.written.into_iter().rev().enumerate() {
+            if n % BATCH == 0 {
+                held.check().await?;
+            }
+            match before {
+                None => held.patiently(async || held.store.delete(&key, &revision).await).await?,
+                Some(body) => {
+                    let precondition = Precondition::AtRevision(revision);
+                    let put = async || held.store.put(&key, body.clone(), precondition.clone()).await;
+                    held.patiently(put).await?;
                 }
-                (None, None) => {}
             }
         }
-        Ok(())
+        Ok(!self.is_too_long)
     }
 }
 
-/// Deletes what the file holds from a store that was empty before. Fails where anything but the marker is left.
-pub(super) async fn empty(store: &dyn Store, checked: &Checked<'_>, tell: &mut Tell<'_>) -> Result<(), Error> {
+/// Deletes what the file holds from a store that was empty before; whether nothing but the marker is left.
+pub(super) async fn empty(held: &Held<'_>, checked: &Checked<'_>, tell: &mut Tell<'_>) -> Result<bool, Error> {
     let mut batches = checked.batches();
     loop {
         let batch = batches.next().await?;
         if batch.is_empty() {
             break;
         }
-        for deleted in each(batch, |key, body| remove(store, key, body)).await {
+        held.check().await?;
+        for deleted in each(batch, |key, body| remove(held, key, body)).await {
             deleted?;
         }
         tell(batches.progress(Stage::Undoing));
     }
-    match store.scan(Scan::everything(2)).await?.into_iter().find(|left| !super::marker::is_marker(&left.key)) {
-        Some(left) => Err(Error::Raced { key: left.key }),
-        None => Ok(()),
-    }
+    let left = held.store.scan(Scan::everything(2)).await?;
+    Ok(left.iter().all(|document| is_marker(&document.key)))
 }
 
-async fn remove(store: &dyn Store, key: Key, body: Body) -> Result<Outcome, Error> {
-    match patiently(async || store.get(&key).await).await? {
+async fn remove(held: &Held<'_>, key: Key, body: Body) -> Result<Outcome, Error> {
+    match patiently(async || held.store.get(&key).await).await? {
         Some(found) if same(&found.body, &body) => {
-            patiently(async || store.delete(&key, &found.revision).await).await?;
+            held.patiently(async || held.store.delete(&key, &found.revision).await).await?;
         }
         _ => {}
     }

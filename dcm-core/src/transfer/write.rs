@@ -2,14 +2,14 @@
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{Error, Mode, line::same};
+use super::{Error, Mode, line::same, marker::Held};
 use crate::store::{self, Body, Document, Key, Precondition, Revision, Store};
 
 /// How many documents are worked on at once: a store's writers share a sync.
 const AT_ONCE: usize = 128;
 
 /// How often a store is asked that cannot serve now: a database that is busy makes some of so many wait for too long.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// What became of a document.
 pub(super) enum Outcome {
@@ -38,11 +38,16 @@ fn is_own(key: &Key) -> bool {
     key.segments().next() == Some("encryption")
 }
 
-/// Asks a store again that could not serve, and thus changed nothing. A store waits by itself before it says so.
+/// Whether a store could not serve, and thus changed nothing. It waits by itself before it says so.
+pub(super) const fn is_away(error: &store::Error) -> bool {
+    matches!(error, store::Error::Unavailable(_) | store::Error::Timeout)
+}
+
+/// Asks a store again that could not serve.
 pub(super) async fn patiently<T>(call: impl AsyncFn() -> Result<T, store::Error>) -> Result<T, store::Error> {
     for _ in 1..ATTEMPTS {
         match call().await {
-            Err(store::Error::Unavailable(_)) => {}
+            Err(error) if is_away(&error) => {}
             other => return other,
         }
     }
@@ -62,17 +67,17 @@ pub(super) async fn compare(store: &dyn Store, key: Key, body: Body) -> Result<O
 }
 
 /// Writes a document.
-pub(super) async fn write(store: &dyn Store, mode: Mode, key: Key, body: Body) -> Result<Outcome, Error> {
+pub(super) async fn write(held: &Held<'_>, mode: Mode, key: Key, body: Body) -> Result<Outcome, Error> {
     if mode == Mode::IntoEmpty {
-        match put(store, &key, &body, Precondition::Absent).await {
+        match put(held, &key, &body, Precondition::Absent).await {
             Err(Error::Raced { .. }) => {}
             other => return other.map(|revision| Outcome::Added(key, revision)),
         }
     } else if is_own(&key) {
         return Ok(Outcome::LeftOut);
     }
-    let Some(found) = patiently(async || store.get(&key).await).await? else {
-        let revision = put(store, &key, &body, Precondition::Absent).await?;
+    let Some(found) = patiently(async || held.store.get(&key).await).await? else {
+        let revision = put(held, &key, &body, Precondition::Absent).await?;
         return Ok(Outcome::Added(key, revision));
     };
     if same(&found.body, &body) {
@@ -81,7 +86,7 @@ pub(super) async fn write(store: &dyn Store, mode: Mode, key: Key, body: Body) -
     match mode {
         Mode::MergeKeeping => Ok(Outcome::Kept(key)),
         Mode::MergeOverwriting => {
-            let revision = put(store, &key, &body, Precondition::AtRevision(found.revision.clone())).await?;
+            let revision = put(held, &key, &body, Precondition::AtRevision(found.revision.clone())).await?;
             Ok(Outcome::Overwritten(found, revision))
         }
         Mode::IntoEmpty | Mode::Merge => Err(Error::Raced { key }),
@@ -89,14 +94,20 @@ pub(super) async fn write(store: &dyn Store, mode: Mode, key: Key, body: Body) -
 }
 
 /// Writes, and finds out what happened where the answer was lost.
-async fn put(store: &dyn Store, key: &Key, body: &Body, precondition: Precondition) -> Result<Revision, Error> {
-    match patiently(async || store.put(key, body.clone(), precondition.clone()).await).await {
-        Ok(revision) => Ok(revision),
-        Err(store::Error::Conflict { key }) => Err(Error::Raced { key }),
-        Err(unknown @ store::Error::OutcomeUnknown { .. }) => match patiently(async || store.get(key).await).await {
-            Ok(Some(found)) if same(&found.body, body) => Ok(found.revision),
-            _ => Err(Error::Store(unknown)),
-        },
-        Err(error) => Err(Error::Store(error)),
+pub(super) async fn put(
+    held: &Held<'_>,
+    key: &Key,
+    body: &Body,
+    precondition: Precondition,
+) -> Result<Revision, Error> {
+    match held.patiently(async || held.store.put(key, body.clone(), precondition.clone()).await).await {
+        Err(Error::Store(store::Error::Conflict { key })) => Err(Error::Raced { key }),
+        Err(Error::Store(unknown @ store::Error::OutcomeUnknown { .. })) => {
+            match patiently(async || held.store.get(key).await).await {
+                Ok(Some(found)) if same(&found.body, body) => Ok(found.revision),
+                _ => Err(Error::Store(unknown)),
+            }
+        }
+        other => other,
     }
 }

@@ -4,17 +4,24 @@
 
 mod merge;
 mod pages;
+mod taken_over;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dcm_core::{
+    clock::Entropy as _,
     error,
+    model::Uid,
     store::{Body, BoxError, Key, Precondition, Scan, Store, StoreExt as _},
-    transfer::{self, About, Error, Imported, Input, Mode, Output, Progress, Stage, export, import},
+    transfer::{self, About, Error, Imported, Input, Mode, Output, Progress, Run, Stage, export, import},
 };
 use dcm_store::memory::MemoryStore;
-use dcm_test_utils::{builders::Fixture, faulty::FaultyStore, ports::start};
+use dcm_test_utils::{
+    builders::Fixture,
+    faulty::FaultyStore,
+    ports::{CountingEntropy, start},
+};
 use futures_util::{
     StreamExt as _,
     stream::{self, BoxStream},
@@ -45,6 +52,12 @@ fn about() -> About {
     About { release: "test".to_owned(), at: start() }
 }
 
+/// A run like no other.
+fn run() -> Run {
+    static ENTROPY: CountingEntropy = CountingEntropy::starting_at(0);
+    Run { id: Uid::from_random(ENTROPY.bytes()), at: start() }
+}
+
 async fn exported(store: &dyn Store) -> String {
     let mut text = Text::default();
     export(store, &about(), &mut text, &mut |_| {}).await.unwrap();
@@ -52,7 +65,7 @@ async fn exported(store: &dyn Store) -> String {
 }
 
 async fn imported(store: &dyn Store, text: &str, mode: Mode) -> Result<Imported, Error> {
-    import(store, &Bytes(text.as_bytes().to_vec()), mode, start(), &mut |_| {}).await
+    import(store, &Bytes(text.as_bytes().to_vec()), mode, &run(), &mut |_| {}).await
 }
 
 fn key(text: &str) -> Key {
@@ -219,7 +232,7 @@ async fn every_bad_file_is_refused_by_line_without_quoting_it_and_nothing_is_wri
     let at = bytes.iter().position(|byte| *byte == b'3').unwrap();
     bytes[at] = 0xff;
     let store = MemoryStore::new();
-    let error = import(&store, &Bytes(bytes), Mode::IntoEmpty, start(), &mut |_| {}).await.unwrap_err();
+    let error = import(&store, &Bytes(bytes), Mode::IntoEmpty, &run(), &mut |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("it is not UTF-8"), "{error}");
 }
 
@@ -293,7 +306,7 @@ async fn what_somebody_else_wrote_meanwhile_is_told_and_ours_is_taken_back() {
                 .unwrap();
         }
     };
-    let error = import(&*store, &Bytes(text.into_bytes()), Mode::IntoEmpty, start(), tell).await.unwrap_err();
+    let error = import(&*store, &Bytes(text.into_bytes()), Mode::IntoEmpty, &run(), tell).await.unwrap_err();
     let Error::Left(source) = &error else { panic!("{error}") };
     assert!(matches!(&**source, Error::Raced { .. }), "{source}");
     // Only what is not ours is left, and the marker that says so.
@@ -310,4 +323,8 @@ async fn the_ids_of_the_keys_that_secrets_need_are_told() {
     assert_eq!(done.key_ids, ["transparent"]);
     let text = String::from_utf8(text.0).unwrap();
     assert_eq!(imported(&MemoryStore::new(), &text, Mode::IntoEmpty).await.unwrap().key_ids, ["transparent"]);
+    // What stands behind counts.
+    let sealed = |id: &str| format!(r#"{{"key":"a/1","body":{{"key-id":"{id}","nonce":"AAAA","ciphertext":"AAAA"}}}}"#);
+    let changed = counted(&[&sealed("old"), r#"{"changes":true}"#, &sealed("new")], 1);
+    assert_eq!(imported(&MemoryStore::new(), &changed, Mode::IntoEmpty).await.unwrap().key_ids, ["new"]);
 }

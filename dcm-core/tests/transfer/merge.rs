@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use dcm_core::store::{self, Changes, Document, Position, Revision};
+use dcm_core::{
+    model::Encryption,
+    secret,
+    store::{self, Changes, Document, Position, Revision},
+};
 
 use super::*;
 
@@ -47,14 +51,20 @@ const RECORD: &str = "encryption/this";
 /// A record of other keys than the fixture's.
 const OTHER: &str = r#"{"kind":"Encryption","version":1,"document":{"in-use":["another"]}}"#;
 
-/// A store, and an export of the same installation with one document more, one that differs, and another record of keys.
+/// A document with a secret that is sealed with another key.
+fn sealed_with(id: &str) -> String {
+    format!(r#"{{"more":true,"secret":{{"key-id":"{id}","nonce":"AAAA","ciphertext":"AAAA"}}}}"#)
+}
+
+/// A store, and an export of the same installation with one document more, sealed with another key, one that differs, and
+/// another record of keys.
 async fn apart() -> (Arc<MemoryStore>, String) {
     let (store, f) = fixture().await;
     f.register(&["c1"]).await.unwrap();
     insert(&*store, "z/1", "{}").await;
     let mut lines: Vec<String> = exported(&*store).await.lines().map(str::to_owned).collect();
     let last = lines.len() - 1;
-    lines[last] = r#"{"key":"z/2","body":{"more":true}}"#.to_owned();
+    lines[last] = format!(r#"{{"key":"z/2","body":{}}}"#, sealed_with("another"));
     for line in &mut lines {
         if line.contains(RECORD) {
             *line = format!("{{\"key\":\"{RECORD}\",\"body\":{OTHER}}}");
@@ -64,21 +74,47 @@ async fn apart() -> (Arc<MemoryStore>, String) {
     (store, file(&lines))
 }
 
+async fn record(store: &dyn Store) -> Encryption {
+    store.load::<Encryption>(&key(RECORD)).await.unwrap().unwrap().value
+}
+
+fn in_use(ids: &[&str]) -> Encryption {
+    Encryption { in_use: ids.iter().map(|id| (*id).to_owned()).collect(), given_up: Vec::new(), pass: None }
+}
+
 #[tokio::test]
-async fn the_record_of_encryption_keys_is_no_difference_and_is_forgotten_by_a_merge() {
-    let (store, text) = apart().await;
-    assert!(body(&*store, RECORD).await.is_some(), "nothing to forget");
-    let done = imported(&*store, &text, Mode::Merge).await.unwrap();
-    assert_eq!((done.added, done.kept, done.overwritten), (1, 0, 0));
-    assert_eq!(body(&*store, RECORD).await, None);
-    // Every key that there is counts as in use at the next start.
-    Fixture::new(Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
-    assert!(body(&*store, RECORD).await.unwrap().contains("transparent"));
-    for mode in [Mode::MergeKeeping, Mode::MergeOverwriting] {
+async fn the_record_of_encryption_keys_is_no_difference_and_names_the_keys_of_both_after_a_merge() {
+    for mode in [Mode::Merge, Mode::MergeKeeping, Mode::MergeOverwriting] {
         let (store, text) = apart().await;
-        imported(&*store, &text, mode).await.unwrap();
-        assert_eq!(body(&*store, RECORD).await, None, "{mode:?}");
+        let done = imported(&*store, &text, mode).await.unwrap();
+        assert_eq!((done.added, done.kept, done.overwritten), (1, 0, 0));
+        assert_eq!(record(&*store).await, in_use(&["another", "transparent"]), "{mode:?}");
+        // The next server has not the file's.
+        let error = Fixture::new(Arc::clone(&store) as Arc<dyn Store>).await.unwrap_err();
+        let error::Error::Secret(secret::Error::KeysMissing { key_ids }) = &error else { panic!("{error:?}") };
+        assert_eq!(*key_ids, ["another"]);
     }
+}
+
+#[tokio::test]
+async fn a_merge_in_the_middle_of_a_rotation_forgets_no_key_and_lets_the_pass_begin_anew() {
+    let (store, text) = apart().await;
+    let before = r#"{"kind":"Encryption","version":1,"document":{"in-use":["older","transparent"],"given-up":["oldest","another"],
+        "pass":{"target":"transparent","phase":"checking","clean":true,"looked-at":1,"reencrypted":1,"failed":0,
+        "started-at":"2026-01-02T03:04:05Z","touched-at":"2026-01-02T03:04:05Z"}}}"#;
+    replace(&*store, RECORD, before).await;
+    imported(&*store, &text, Mode::Merge).await.unwrap();
+    let given_up = vec!["oldest".to_owned()];
+    assert_eq!(record(&*store).await, Encryption { given_up, ..in_use(&["another", "older", "transparent"]) });
+}
+
+#[tokio::test]
+async fn a_store_without_a_record_of_encryption_keys_has_one_after_a_merge() {
+    let (store, text) = apart().await;
+    replace(&*store, "credential/u/c1", &sealed_with("own")).await;
+    store.remove(&key(RECORD)).await.unwrap();
+    imported(&*store, &text, Mode::Merge).await.unwrap();
+    assert_eq!(record(&*store).await, in_use(&["another", "own", "transparent"]));
 }
 
 #[tokio::test]
@@ -99,31 +135,31 @@ async fn a_merge_that_is_cut_off_anywhere_goes_on_with_the_same_options_only() {
         let (whole, text) = apart().await;
         replace(&*whole, "z/1", differing).await;
         imported(&*whole, &text, mode).await.unwrap();
-        let (mut left, mut before_deletion, mut after_deletion) = (0, 0, 0);
+        let (mut left, mut before, mut after) = (0, 0, 0);
         for calls in 0.. {
             let (store, text) = apart().await;
             replace(&*store, "z/1", differing).await;
-            let before = exported(&*store).await;
+            let untouched = exported(&*store).await;
             let faulty = FaultyStore::new(Arc::clone(&store) as Arc<dyn Store>);
             faulty.fail_after(calls);
             if imported(&faulty, &text, mode).await.is_ok() {
                 break;
             }
             if body(&*store, "import/this").await.is_none() {
-                assert_eq!(exported(&*store).await, before, "{mode:?} {calls}");
+                assert_eq!(exported(&*store).await, untouched, "{mode:?} {calls}");
                 continue;
             }
             left += 1;
-            if body(&*store, RECORD).await.is_some() {
-                before_deletion += 1;
+            if !record(&*store).await.in_use.contains("another") {
+                before += 1;
                 assert_eq!(
                     body(&*store, "z/2").await,
                     None,
-                    "{mode:?} {calls}: added beside a record that may not hold for it"
+                    "{mode:?} {calls}: added beside a record that does not hold for it"
                 );
                 assert_eq!(body(&*store, "z/1").await.unwrap(), differing, "{mode:?} {calls}");
             } else {
-                after_deletion += 1;
+                after += 1;
             }
             let opened = Fixture::new(Arc::clone(&store) as Arc<dyn Store>).await;
             assert!(matches!(opened, Err(error::Error::Unfinished(_))), "{mode:?} {calls}");
@@ -139,10 +175,7 @@ async fn a_merge_that_is_cut_off_anywhere_goes_on_with_the_same_options_only() {
             imported(&*store, &text, mode).await.unwrap();
             assert_eq!(exported(&*store).await, exported(&*whole).await, "{mode:?} {calls}");
         }
-        assert!(
-            left > 3 && before_deletion > 0 && after_deletion > 2,
-            "{mode:?}: {left} {before_deletion} {after_deletion}"
-        );
+        assert!(left > 3 && before > 0 && after > 2, "{mode:?}: {left} {before} {after}");
     }
 }
 
@@ -160,20 +193,48 @@ async fn a_merge_that_fails_is_taken_back_with_the_record_of_encryption_keys() {
         }
         insert(&*store, RECORD, OTHER).await;
         let before = exported(&*store).await;
-        let text = exported(&numbered(3_000).await).await;
+        let from = numbered(3_000).await;
+        insert(&from, "b", &sealed_with("third")).await;
+        let text = exported(&from).await;
         let meddle = Arc::clone(&store);
         let input = Bytes(text.into_bytes());
         let mut broken = None;
         let faulty = Refusing { inner: Arc::clone(&store), refused: key("a/002999"), fault: Fault::TooLarge };
         let tell = &mut |progress: Progress| {
             if progress.stage == Stage::Writing && progress.documents > 0 && broken.is_none() {
-                broken = futures_util::FutureExt::now_or_never(body(&*meddle, RECORD));
+                broken = futures_util::FutureExt::now_or_never(record(&*meddle));
             }
         };
-        let error = import(&faulty, &input, mode, start(), tell).await.unwrap_err();
+        let error = import(&faulty, &input, mode, &run(), tell).await.unwrap_err();
         assert!(matches!(error, Error::Undone(_)), "{error}");
-        assert_eq!(broken, Some(None), "the record stood beside what was added");
+        assert_eq!(broken, Some(in_use(&["another", "third"])), "the record did not hold for what was added");
         assert_eq!(exported(&*store).await, before, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_merge_that_has_replaced_more_than_can_be_kept_in_memory_is_not_taken_back() {
+    let large = Body::from_json(format!("\"{}\"", "a".repeat(15 << 20)).into_bytes());
+    for (count, undone) in [(17, true), (18, false)] {
+        let store = Arc::new(MemoryStore::new());
+        let from = MemoryStore::new();
+        for n in 0..count {
+            // All share their bytes.
+            store.put(&key(&format!("a/{n:02}")), large.clone(), Precondition::Absent).await.unwrap();
+            insert(&from, &format!("a/{n:02}"), "{}").await;
+        }
+        insert(&from, "b", "{}").await;
+        let text = exported(&from).await;
+        let faulty = Refusing { inner: Arc::clone(&store), refused: key("b"), fault: Fault::TooLarge };
+        let error = imported(&faulty, &text, Mode::MergeOverwriting).await.unwrap_err();
+        assert_eq!(matches!(error, Error::Undone(_)), undone, "{count}: {error}");
+        assert_eq!(matches!(error, Error::Left(_)), !undone, "{count}: {error}");
+        let first = store.get(&key("a/00")).await.unwrap().unwrap().body;
+        assert_eq!(first == large, undone, "{count}");
+        if !undone {
+            imported(&*store, &text, Mode::MergeOverwriting).await.unwrap();
+            assert_eq!(exported(&*store).await, text);
+        }
     }
 }
 

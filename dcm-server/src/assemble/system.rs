@@ -24,7 +24,7 @@ impl Clock for SystemClock {
 
 /// The machine's source of random bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OsEntropy;
+pub(crate) struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn bytes(&self) -> [u8; 16] {

@@ -12,9 +12,10 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use dcm_core::{
-    clock::Clock as _,
+    clock::{Clock as _, Entropy as _},
+    model::Uid,
     store::BoxError,
-    transfer::{self, Input, Mode, Progress, Stage},
+    transfer::{self, Input, Mode, Progress, Run, Stage},
 };
 use futures_util::{
     StreamExt as _,
@@ -23,7 +24,10 @@ use futures_util::{
 use indicatif::HumanBytes;
 
 use super::{LogOptions, command, open, progress::Shown, summary};
-use crate::{assemble::SystemClock, config::StoreOptions};
+use crate::{
+    assemble::{OsEntropy, SystemClock},
+    config::StoreOptions,
+};
 
 /// How many bytes of the file are read at once.
 const PIECE: usize = 1024 * 1024;
@@ -96,7 +100,8 @@ async fn import(options: &ImportOptions, writing: &AtomicBool) -> anyhow::Result
         writing.fetch_or(matches!(progress.stage, Stage::Writing | Stage::Undoing), Ordering::SeqCst);
         shown.tell(progress);
     };
-    let imported = transfer::import(&*store, &source, options.mode(), SystemClock.now(), tell).await;
+    let run = Run { id: Uid::from_random(OsEntropy.bytes()), at: SystemClock.now() };
+    let imported = transfer::import(&*store, &source, options.mode(), &run, tell).await;
     shown.finish();
     let imported = imported.with_context(|| format!("{place} was not imported"))?;
     let (documents, bytes, seconds) = (imported.documents, HumanBytes(imported.bytes), start.elapsed().as_secs_f64());
