@@ -19,6 +19,7 @@ mod line;
 mod marker;
 mod read;
 mod undo;
+mod version;
 mod write;
 
 use async_trait::async_trait;

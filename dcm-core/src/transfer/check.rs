@@ -9,6 +9,7 @@ use super::{
     line::{self, End, Line},
     marker::is_marker,
     read::Reader,
+    version,
 };
 use crate::{
     keys,
@@ -60,7 +61,7 @@ pub(super) async fn check<'a>(input: &'a dyn Input, tell: &mut Tell<'_>) -> Resu
                     let body = Body::from_json(body.as_bytes());
                     installation = Some(body.read::<Installation>(&key).map(|found| found.id));
                 }
-                Ok((key, true))
+                version::refuse_too_new(body).map(|()| (key, true))
             }
             Ok(Line::Deleted(key)) if changes => Ok((key, false)),
             Ok(Line::Deleted(_)) => Err("a deletion can only stand after {\"changes\":true}".to_owned()),

@@ -328,3 +328,29 @@ async fn the_ids_of_the_keys_that_secrets_need_are_told() {
     let changed = counted(&[&sealed("old"), r#"{"changes":true}"#, &sealed("new")], 1);
     assert_eq!(imported(&MemoryStore::new(), &changed, Mode::IntoEmpty).await.unwrap().key_ids, ["new"]);
 }
+
+#[tokio::test]
+async fn a_document_of_every_kind_that_is_two_versions_ahead_is_refused_by_line_and_one_ahead_is_not() {
+    let mut kinds = 0;
+    for golden in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).unwrap() {
+        let text = std::fs::read(golden.unwrap().path()).unwrap();
+        let mut golden: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let version = golden["version"].as_u64().unwrap();
+        for (ahead, refused) in [(1, false), (2, true), (1 << 40, true)] {
+            golden["version"] = (version + ahead).into();
+            let text = file(&[r#"{"key":"a/1","body":{}}"#, &format!(r#"{{"key":"a/2","body":{golden}}}"#)]);
+            let store = MemoryStore::new();
+            let result = imported(&store, &text, Mode::IntoEmpty).await;
+            let what = format!("{} {ahead}: {result:?}", golden["kind"]);
+            assert_eq!(result.is_err(), refused, "{what}");
+            if let Err(error) = result {
+                let said = error.to_string();
+                assert!(said.starts_with("line 3: a newer release wrote this"), "{what}");
+                assert!(said.contains("import it with a newer release"), "{what}");
+                assert!(store.scan(Scan::everything(1)).await.unwrap().is_empty(), "{what}");
+            }
+        }
+        kinds += 1;
+    }
+    assert!(kinds > 20, "{kinds}");
+}
