@@ -491,6 +491,24 @@ async fn data_of_a_release_that_recorded_no_keys_counts_as_encrypted_with_any() 
 }
 
 #[tokio::test]
+async fn what_a_merge_brought_with_another_key_is_encrypted_anew_at_the_next_start() {
+    let store = Arc::new(MemoryStore::new());
+    let f = fixture(Arc::clone(&store) as _).await;
+    let other = f.restarted_with(ring(&[K2, K1])).await.unwrap();
+    other.create_cluster(&provider("default"), cluster_input("c3").into()).await.unwrap();
+    // As a merge leaves it.
+    let key = "encryption/this".parse().unwrap();
+    store.remove(&key).await.unwrap();
+    let merged = Encryption { in_use: ids(&[K1, K2]), given_up: Vec::new(), pass: None };
+    store.insert(&key, &merged).await.unwrap();
+    let error = f.restarted_with(ring(&[K1])).await.unwrap_err();
+    assert!(matches!(error, Error::Secret(SecretError::KeysMissing { .. })), "{error:?}");
+    let dcm = f.restarted_with(ring(&[K1, K2])).await.unwrap();
+    assert_eq!(finish(&dcm, 2).await.unwrap().reencrypted, 1);
+    assert_eq!((used(&*store).await, record(&*store).await.in_use), (ids(&[K1]), ids(&[K1])));
+}
+
+#[tokio::test]
 async fn a_key_that_is_only_prepared_is_not_in_use() {
     let store = Arc::new(MemoryStore::new());
     let f = fixture(Arc::clone(&store) as _).await;
