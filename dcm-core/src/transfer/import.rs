@@ -89,15 +89,15 @@ pub async fn import(
         _ if resumed => Ok(false),
         _ => log.undo(&held).await,
     };
-    let ended = match undone {
-        Ok(true) => held.end().await,
-        Ok(false) => return Err(Error::Left(Box::new(failed))),
+    let undone = match undone {
+        Ok(true) => held.end().await.map(|()| true),
+        Ok(false) => held.check().await.map(|()| false),
         Err(error) => Err(error),
     };
-    Err(match ended {
-        Ok(()) => Error::Undone(Box::new(failed)),
+    Err(match undone {
+        Ok(true) => Error::Undone(Box::new(failed)),
         Err(Error::TakenOver) => Error::TakenOver,
-        Err(_) => Error::Left(Box::new(failed)),
+        Ok(false) | Err(_) => Error::Left(Box::new(failed)),
     })
 }
 

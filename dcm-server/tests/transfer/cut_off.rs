@@ -44,6 +44,15 @@ async fn writes_to_sled(import: &mut Child, data: &Path) {
     .await;
 }
 
+/// Whether a document is there, as far as a store that is busy tells.
+async fn is_there(store: &dyn Store, n: usize) -> bool {
+    matches!(store.get(&key(n)).await, Ok(Some(_)))
+}
+
+fn signal(import: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &import.id().to_string()]).status().unwrap().success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_into_sled_that_is_killed_keeps_servers_out_and_goes_on_when_run_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -68,13 +77,34 @@ async fn an_import_into_mongodb_that_is_killed_keeps_servers_out_and_goes_on_whe
     let file = exported(folder.path(), 1_200).await;
     let beside = opened(&to).await;
     let mut import = spawn(&["import", "--store", &to, &file]);
-    until_so(PATIENCE, "the import writes", async || beside.get(&key(100)).await.unwrap().is_some()).await;
+    until_so(PATIENCE, "the import writes", async || is_there(&*beside, 100).await).await;
     import.kill().unwrap();
     assert!(!import.wait().unwrap().success(), "it was over before it was killed");
     is_refused(&to, &path("key"));
     succeeds(&["import", "--store", &to, &file]);
     succeeds(&["export", "--store", &to, "--output", &path("again")]);
     assert!(lines(&path("again")) == lines(&file), "the two exports differ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_into_mongodb_that_was_finished_by_another_run_says_so_and_brings_nothing_back() {
+    let Some(to) = mongodb::fresh_database("two imports into MongoDB at once") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = exported(folder.path(), 1_200).await;
+    let beside = opened(&to).await;
+    let import = spawn(&["import", "--store", &to, &file]);
+    until_so(PATIENCE, "the import writes", async || is_there(&*beside, 100).await).await;
+    // It is held up in its first documents, and the operator takes it for dead.
+    signal(&import, "-STOP");
+    succeeds(&["import", "--store", &to, &file]);
+    beside.remove(&key(1_150)).await.unwrap();
+    signal(&import, "-CONT");
+    let output = import.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("another import into this store goes on, or has just ended"), "{errors}");
+    assert!(beside.get(&key(1_150)).await.unwrap().is_none(), "what was deleted came back");
+    assert!(beside.get(&key(1_149)).await.unwrap().is_some(), "what another run wrote was taken back");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +119,7 @@ async fn a_merge_that_is_killed_goes_on_with_the_same_options_only() {
     fails(1, &["import", "--store", &to, "--merge", &file], "10 documents of the store differ from the file's");
     let again = ["import", "--store", &to, "--merge", "--overwrite", &file];
     let mut import = spawn(&again);
-    until_so(PATIENCE, "the import writes", async || beside.get(&key(100)).await.unwrap().is_some()).await;
+    until_so(PATIENCE, "the import writes", async || is_there(&*beside, 100).await).await;
     import.kill().unwrap();
     assert!(!import.wait().unwrap().success(), "it was over before it was killed");
     is_refused(&to, &path("key"));
@@ -109,8 +139,8 @@ async fn an_import_that_is_stopped_says_what_it_leaves_behind() {
     let file = exported(folder.path(), 1_200).await;
     let beside = opened(&to).await;
     let import = spawn(&["import", "--store", &to, &file]);
-    until_so(PATIENCE, "the import writes", async || beside.get(&key(100)).await.unwrap().is_some()).await;
-    assert!(Command::new("kill").args(["-INT", &import.id().to_string()]).status().unwrap().success());
+    until_so(PATIENCE, "the import writes", async || is_there(&*beside, 100).await).await;
+    signal(&import, "-INT");
     let output = import.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
@@ -132,7 +162,7 @@ async fn an_import_that_is_stopped_says_what_it_leaves_behind() {
     })
     .await;
     let stdin = import.stdin.take();
-    assert!(Command::new("kill").args(["-INT", &import.id().to_string()]).status().unwrap().success());
+    signal(&import, "-INT");
     let output = import.wait_with_output().unwrap();
     drop(stdin);
     let errors = String::from_utf8_lossy(&output.stderr);

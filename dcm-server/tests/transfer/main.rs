@@ -20,7 +20,7 @@ use std::{
     sync::Arc,
 };
 
-use dcm_core::store::{Body, Key, Precondition, Store};
+use dcm_core::store::{Body, Key, Precondition, Store, StoreExt as _};
 use dcm_server::{Config, start};
 use futures_util::{StreamExt as _, stream};
 
