@@ -210,6 +210,7 @@ mod tests {
         let source = Source::new(&file).unwrap();
         let sled = dcm_store::SledConfig::new(folder.path().join("to"));
         let store = dcm_store::open(dcm_store::Config::Sled(sled)).await.unwrap();
+        let run = Run { id: Uid::from_random(OsEntropy.bytes()), at: SystemClock.now() };
         let checking = AtomicBool::new(false);
         let tell = &mut |progress: Progress| checking.store(progress.stage == Stage::Checking, Ordering::SeqCst);
         // It is asked before the import whenever that waits, as the true one is.
@@ -217,7 +218,7 @@ mod tests {
         tokio::select! {
             biased;
             () = signal => {}
-            done = transfer::import(&*store, &source, Mode::IntoEmpty, SystemClock.now(), tell) => panic!("{done:?}"),
+            done = transfer::import(&*store, &source, Mode::IntoEmpty, &run, tell) => panic!("{done:?}"),
         }
         assert!(store.scan(Scan::everything(1)).await.unwrap().is_empty(), "something was written");
     }

@@ -32,8 +32,9 @@ pub(super) fn warn_of_keys(storage: &StoreOptions, ids: &[String]) {
     };
     let missing: Vec<String> = ids.iter().filter(|id| !known.contains(*id)).cloned().collect();
     if !missing.is_empty() {
+        let remedy = if known.is_empty() { "put" } else { "add the lines of" };
         eprintln!(
-            "warning: secrets are sealed with {}, which {} does not have: put the key file of the exported store there \
+            "warning: secrets are sealed with {}, which {} does not have: {remedy} the key file of the exported store there \
              before a server starts",
             list(&missing),
             file.display()
