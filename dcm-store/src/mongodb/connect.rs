@@ -20,7 +20,7 @@ use rustls::pki_types::{
 use super::{
     MongoConfig, MongoProblem,
     diagnosis::{self, Watcher, short},
-    meta,
+    failure, meta,
 };
 use crate::OpenError;
 
@@ -224,7 +224,8 @@ fn check_hello(hello: &Document, options: &ClientOptions) -> Result<Topology, Mo
 
 /// What a server means that was reached and refused.
 fn refused(config: &MongoConfig, options: &ClientOptions, error: &MongoError, what: &'static str) -> MongoProblem {
-    let (code, reason) = match &*error.kind {
+    let reason = failure::told(error).to_string();
+    let code = match &*error.kind {
         ErrorKind::Authentication { .. } => return MongoProblem::Login,
         ErrorKind::InvalidTlsConfig { .. } => {
             let path = match &options.tls {
@@ -234,14 +235,11 @@ fn refused(config: &MongoConfig, options: &ClientOptions, error: &MongoError, wh
             let path = path.map(|path| path.display().to_string()).unwrap_or_default();
             return MongoProblem::File { option: "tlsCertificateKeyFile", path, reason: short(&error.kind) };
         }
-        ErrorKind::Command(command) => (command.code, command.message.clone()),
-        ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
-            return MongoProblem::NotDurable { reason: short(&concern.message) };
-        }
-        ErrorKind::Write(WriteFailure::WriteError(write)) => (write.code, write.message.clone()),
-        _ => (0, error.kind.to_string()),
+        ErrorKind::Command(command) => command.code,
+        ErrorKind::Write(WriteFailure::WriteConcernError(_)) => return MongoProblem::NotDurable { reason },
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code,
+        _ => 0,
     };
-    let reason = short(&reason);
     match code {
         18 => MongoProblem::Login,
         13 if options.credential.is_none() => MongoProblem::NoLogin,

@@ -45,7 +45,7 @@ pub(super) async fn id(database: &Database, config: &MongoConfig) -> Result<Stri
             match meta.insert_one(&made).await {
                 Ok(_) => made,
                 // Another process opened the new database at the same time.
-                Err(error) if matches!(failure::of_write(error.clone()), WriteFailed::Duplicate) => {
+                Err(error) if matches!(failure::of_write(&error), WriteFailed::Duplicate) => {
                     read().await?.ok_or_else(unreadable)?
                 }
                 Err(error) => return Err(Failed::Driver(error, "insert documents")),

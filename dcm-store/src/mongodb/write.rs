@@ -143,7 +143,7 @@ impl Inner {
         };
         match timeout(within, sent).await {
             Ok(Ok(answer)) => said(&answer),
-            Ok(Err(error)) => Said::Failed(failure::of_write(error)),
+            Ok(Err(error)) => Said::Failed(failure::of_write(&error)),
             Err(late) => Said::Failed(WriteFailed::Unknown(Box::new(late))),
         }
     }
@@ -186,16 +186,15 @@ fn command(collection: &str, key: &Key, change: &Change) -> Document {
 
 /// What the answer to a write says.
 fn said(answer: &Document) -> Said {
-    let text = |error: &Document| error.get_str("errmsg").unwrap_or("without a reason").to_owned();
+    fn text(error: &Document) -> &str {
+        error.get_str("errmsg").unwrap_or("without a reason")
+    }
     let first = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()?.as_document());
     if let Some(error) = first {
-        let duplicate = number(error, "code") == Some(failure::DUPLICATE.into());
-        let failed = if duplicate { WriteFailed::Duplicate } else { WriteFailed::NotDone(text(error).into()) };
-        return Said::Failed(failed);
+        return Said::Failed(failure::of_write_error(number(error, "code"), text(error)));
     }
-    // It is on the primary, and may stay there or go.
     if let Ok(error) = answer.get_document("writeConcernError") {
-        return Said::Failed(WriteFailed::Unknown(text(error).into()));
+        return Said::Failed(failure::of_write_concern(number(error, "code"), text(error)));
     }
     match number(answer, "n") {
         Some(0) => Said::Missed,
@@ -251,6 +250,18 @@ mod tests {
             Change::Replace { record, revision, expected: expected.clone() },
             Change::Delete { expected },
         ]
+    }
+
+    #[test]
+    fn a_router_that_lost_a_shard_does_not_know_what_became_of_a_write() {
+        let failed =
+            |code: i32| doc! { "ok": 1, "n": 0, "writeErrors": [{ "index": 0, "code": code, "errmsg": "made up" }] };
+        for code in [6, 7, 89, 91, 133, 189, 9_001, 10_107, 11_602] {
+            let said = said(&failed(code));
+            assert!(matches!(said, Said::Failed(WriteFailed::Unknown(_))), "{code}");
+        }
+        assert!(matches!(said(&failed(121)), Said::Failed(WriteFailed::NotDone(_))));
+        assert!(matches!(said(&failed(11_000)), Said::Failed(WriteFailed::Duplicate)));
     }
 
     #[test]
