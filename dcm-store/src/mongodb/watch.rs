@@ -130,7 +130,8 @@ impl Reader {
         }
         let change = match (&event.operation_type, &event.full_document) {
             (OperationType::Delete, _) => Change::Deleted(key),
-            (_, Some(document)) => Change::Put(record::read(document)?),
+            // Whoever goes on behind this one is told of it again, and a scan says what is wrong with it.
+            (_, Some(document)) => Change::Put(record::read(document).map_err(|_| Error::Expired)?),
             // Updated by hand and deleted before it was looked up; the deletion follows.
             (_, None) => return Ok(None),
         };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dcm_core::store::{Body, Change, Changes, Error, Event, Key, Precondition, Revision, Store};
+use dcm_core::store::{Body, Change, Changes, Error, Event, Key, Precondition, Revision, Scan, Store};
 use dcm_store::{MongoConfig, WatchMode, mongodb::MongoStore};
 use dcm_test_utils::mongodb::{Server, fresh_database, with_database};
 use futures_util::{StreamExt, future::join_all};
@@ -91,6 +91,26 @@ async fn more_watches_than_connections_leave_calls_their_own() {
         }
     });
     join_all(heard).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_cannot_be_read_ends_a_watch_as_expired_and_not_for_good() {
+    let Some(uri) = fresh_database("a document that cannot be read") else { return };
+    let store = open(&uri).await;
+    let position = store.position().await.unwrap();
+    let documents = database(&uri).await.collection::<Document>("documents");
+    documents.insert_one(doc! { "_id": "a/b", "path": "a\tb", "revision": "by-hand" }).await.unwrap();
+    let mut changes = store.watch(Some(&key("a")), Some(position)).await.unwrap();
+    assert!(matches!(next(&mut changes).await, Some(Err(Error::Expired))));
+    assert!(next(&mut changes).await.is_none());
+    // Who starts over is told what is wrong, and goes on once it is repaired.
+    let position = store.position().await.unwrap();
+    let all = || Scan::everything(10);
+    assert!(matches!(store.scan(all()).await, Err(Error::Corrupt { .. })));
+    documents.update_one(doc! { "_id": "a/b" }, doc! { "$set": { "body": {} } }).await.unwrap();
+    let mut changes = store.watch(Some(&key("a")), Some(position)).await.unwrap();
+    assert!(matches!(told(&mut changes).await, Change::Put(document) if document.key == key("a/b")));
+    assert_eq!(store.scan(all()).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
