@@ -80,6 +80,8 @@ struct Inner {
     places: Semaphore,
     /// One place for each connection that watches may hold, so that they leave calls the others.
     watching: Semaphore,
+    /// One place for each connection on which watches are opened: who wants one does not queue behind those that listen.
+    openings: Semaphore,
 }
 
 impl MongoStore {
@@ -104,9 +106,12 @@ impl MongoStore {
             connect::connect(&config, observer).await?;
         let database = client.database(&config.database);
         let poller = Poller::new(config.history);
-        let watches = (connections / WATCHES).max(1);
+        let watches = (connections / WATCHES).max(2);
+        let opened = (watches / OPENINGS).max(1);
         let places = Semaphore::new(connections.saturating_sub(watches).max(1));
-        let watching = Semaphore::new(watches);
+        let watching = Semaphore::new(watches - opened);
+        // Looks are made one after the other, on one connection, however many wait for them.
+        let openings = Semaphore::new(if polls(&config, topology) { Semaphore::MAX_PERMITS } else { opened });
         let writes = AtomicI64::new(1);
         let concern = connect::durable_document(&config);
         let inner = Inner {
@@ -122,6 +127,7 @@ impl MongoStore {
             poller,
             places,
             watching,
+            openings,
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -131,10 +137,16 @@ impl MongoStore {
         self.0.client.clone().shutdown().immediate(true).await;
     }
 
-    /// Runs a call in a task of its own, in its place among the connections, and within its time.
+    /// Runs a call in a task of its own, in one of these places among the connections, and within its time.
     ///
-    /// A driver's future that is dropped closes its connection; a task goes on when its caller goes away.
-    async fn run<T, F>(&self, late: Error, call: impl FnOnce(Arc<Inner>) -> F) -> Result<T, Error>
+    /// A driver's future that is dropped closes its connection; a task goes on when its caller goes away. A call that breaks
+    /// off is like one that is late: nobody knows what it did.
+    async fn run<T, F>(
+        &self,
+        places: fn(&Inner) -> &Semaphore,
+        late: Error,
+        call: impl FnOnce(Arc<Inner>) -> F,
+    ) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -143,13 +155,13 @@ impl MongoStore {
         let (wait, deadline) = (inner.config.wait, inner.config.deadline);
         let work = call(Arc::clone(&inner));
         let task = tokio::spawn(async move {
-            let place = tokio::time::timeout(wait, inner.places.acquire()).await;
+            let place = tokio::time::timeout(wait, places(&inner).acquire()).await;
             let Ok(Ok(_place)) = place else {
-                return Err(unavailable("all connections to MongoDB are busy"));
+                return Some(Err(unavailable("all connections to MongoDB are busy")));
             };
-            tokio::time::timeout(deadline, work).await.unwrap_or(Err(late))
+            tokio::time::timeout(deadline, work).await.ok()
         });
-        task.await.unwrap_or_else(|failed| Err(Error::Unavailable(Box::new(failed))))
+        task.await.unwrap_or_default().unwrap_or(Err(late))
     }
 
     async fn write(&self, key: &Key, change: Change) -> Result<(), Error> {
@@ -160,14 +172,18 @@ impl MongoStore {
             inner.poller.ring();
             written
         };
-        self.run(late, write).await
+        self.run(|inner| &inner.places, late, write).await
     }
 }
 
+/// Whether changes are found by polling.
+fn polls(config: &MongoConfig, topology: Topology) -> bool {
+    config.watch == WatchMode::Polling || topology == Topology::Standalone
+}
+
 impl Inner {
-    /// Whether changes are found by polling.
     fn polls(&self) -> bool {
-        self.config.watch == WatchMode::Polling || self.topology == Topology::Standalone
+        polls(&self.config, self.topology)
     }
 
     /// One document as it is: what was acknowledged before is seen, whoever is the primary.
@@ -216,12 +232,13 @@ fn filter(scan: &Scan) -> Document {
 impl Store for MongoStore {
     async fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
         let key = key.clone();
-        let found = self.run(Error::Timeout, |inner| async move { inner.read(&key).await }).await?;
+        let found =
+            self.run(|inner| &inner.places, Error::Timeout, |inner| async move { inner.read(&key).await }).await?;
         found.as_ref().map(record::read).transpose()
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Stored>, Error> {
-        self.run(Error::Timeout, |inner| async move { inner.scan(scan).await }).await
+        self.run(|inner| &inner.places, Error::Timeout, |inner| async move { inner.scan(scan).await }).await
     }
 
     async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, Error> {
@@ -246,20 +263,28 @@ impl Store for MongoStore {
 
     async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error> {
         let prefix = prefix.cloned();
-        self.run(Error::Timeout, |inner| async move {
-            if inner.polls() {
-                inner.poller.watch(Arc::clone(&inner), prefix, from).await
-            } else {
-                watch::open(inner, prefix, from).await
-            }
-        })
+        self.run(
+            |inner| &inner.openings,
+            Error::Timeout,
+            |inner| async move {
+                if inner.polls() {
+                    inner.poller.watch(Arc::clone(&inner), prefix, from).await
+                } else {
+                    watch::open(inner, prefix, from).await
+                }
+            },
+        )
         .await
     }
 
     async fn position(&self) -> Result<Position, Error> {
-        self.run(Error::Timeout, |inner| async move {
-            if inner.polls() { inner.poller.position(&inner).await } else { watch::position(&inner).await }
-        })
+        self.run(
+            |inner| &inner.openings,
+            Error::Timeout,
+            |inner| async move {
+                if inner.polls() { inner.poller.position(&inner).await } else { watch::position(&inner).await }
+            },
+        )
         .await
     }
 
@@ -269,12 +294,13 @@ impl Store for MongoStore {
             let answer = tokio::time::timeout(READY, ping).await.map_err(|_| Error::Timeout)?;
             answer.map(drop).map_err(failure::of_read)
         };
-        self.run(Error::Timeout, ping).await
+        self.run(|inner| &inner.places, Error::Timeout, ping).await
     }
 }
 
-/// One connection of so many is for watches.
+/// One connection of so many is for watches, and of those one of so many to open them on.
 const WATCHES: usize = 5;
+const OPENINGS: usize = 4;
 
 /// How long a readiness probe waits for an answer.
 const READY: Duration = Duration::from_secs(2);

@@ -95,6 +95,7 @@ mod mongodb {
 
     async fn polled(uri: &str, change: impl FnOnce(&mut MongoConfig)) -> Arc<dyn Store> {
         let mut config = MongoConfig::new(uri).unwrap();
+        config.wait = Duration::from_secs(60);
         config.poll_every = Duration::from_millis(100);
         change(&mut config);
         opened(config).await

@@ -59,7 +59,6 @@ pub(super) async fn position(inner: &Inner) -> Result<Position, Error> {
 }
 
 async fn start(inner: &Inner, after: Option<ResumeToken>) -> Result<Stream, Error> {
-    let _place = inner.watching.acquire().await.map_err(|closed| Error::Unavailable(Box::new(closed)))?;
     let watch = inner.documents.watch().full_document(FullDocumentType::UpdateLookup).max_await_time(AWAIT);
     watch.resume_after(after).await.map_err(failed)
 }

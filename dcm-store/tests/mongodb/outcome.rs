@@ -1,11 +1,23 @@
 //! What is said of a write is true, whatever became of its answer.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use dcm_core::store::{Error, Precondition, Revision, Store};
 use dcm_store::mongodb::MongoStore;
-use dcm_test_utils::cutter::{Cut, Cutter};
-use mongodb::bson::doc;
+use dcm_test_utils::{
+    cutter::{Cut, Cutter},
+    mongodb::fresh_database,
+};
+use mongodb::{
+    bson::doc,
+    event::{EventHandler, command::CommandEvent},
+};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::support::{BOUND, Bed, body, is_of_the_server, key, open, quick, read};
@@ -208,6 +220,26 @@ async fn reads_of_a_failing_server_end_within_the_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_breaks_off_in_the_process_has_an_unknown_outcome() {
+    let Some(uri) = fresh_database(WHAT) else { return };
+    let armed = Arc::new(AtomicBool::new(false));
+    let breaks = Arc::clone(&armed);
+    let observer = EventHandler::callback(move |event| {
+        if let CommandEvent::Succeeded(done) = event
+            && done.command_name == "insert"
+        {
+            assert!(!breaks.swap(false, Ordering::SeqCst), "this test breaks a call off");
+        }
+    });
+    let store = MongoStore::open_observed(quick(&uri), observer).await.unwrap();
+    armed.store(true, Ordering::SeqCst);
+    let said = create(&store, "a/b", 1).await;
+    assert!(!armed.load(Ordering::SeqCst));
+    assert!(matches!(said, Err(Error::OutcomeUnknown { .. })), "{said:?}");
+    assert_eq!(read(&store, &key("a/b")).await.map(|(n, _)| n), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_finds_all_connections_busy_is_told_within_the_wait() {
     let Some(bed) = Bed::start(&[], WHAT).await else { return };
     let mut config = quick(&format!("{}?maxPoolSize=3", bed.server.uri()));
@@ -223,8 +255,8 @@ async fn who_finds_all_connections_busy_is_told_within_the_wait() {
         let store = store.clone();
         calls.spawn(async move { store.get(&key("a/b")).await });
     }
-    // One of three connections is kept for watches.
-    for _ in 0..10 {
+    // Of three connections one is kept for watches, and one to open them on.
+    for _ in 0..11 {
         let said = calls.join_next().await.unwrap().unwrap();
         assert!(format!("{said:?}").contains("connections to MongoDB are busy"), "{said:?}");
     }

@@ -94,6 +94,28 @@ async fn more_watches_than_connections_leave_calls_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_opens_a_watch_does_not_queue_behind_those_that_listen() {
+    let Some(uri) = fresh_database("very many watches") else { return };
+    let store = open(&format!("{uri}?maxPoolSize=4")).await;
+    insert(&store, "a/b").await;
+    // Idle ones hold the connections for watches half a second each: in turn, all these take longer than a call may.
+    let mut watches = Vec::new();
+    for _ in 0..60 {
+        watches.push(store.watch(None, None).await.unwrap());
+        assert!(store.get(&key("a/b")).await.unwrap().is_some());
+    }
+    let many = (0..60).map(|_| store.watch(None, None));
+    let calls = async {
+        for _ in 0..20 {
+            assert!(store.get(&key("a/b")).await.unwrap().is_some());
+        }
+    };
+    let (more, position, ()) = tokio::join!(join_all(many), store.position(), calls);
+    position.unwrap();
+    assert!(more.iter().all(Result::is_ok));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_cannot_be_read_ends_a_watch_as_expired_and_not_for_good() {
     let Some(uri) = fresh_database("a document that cannot be read") else { return };
     let store = open(&uri).await;
