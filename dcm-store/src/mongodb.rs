@@ -6,10 +6,12 @@
 //! random number, so it names the write too: after an answer was lost, the document tells whether that write happened.
 //!
 //! Writes are acknowledged when a majority has them in its journal; reads of one document are linearizable where the
-//! deployment can do that (a replica set or a sharded cluster), scans see what a majority has.
+//! deployment can do that (a replica set or a sharded cluster), scans see what a majority has, and all that was acknowledged to
+//! this store: they name the time of the newest such write to the server, which waits until it is there.
 //!
 //! # Caveats
-//! - A scan during the seconds in which a new primary is elected may come from the old one, and miss the newest writes.
+//! - A scan during the seconds in which a new primary is elected may miss the newest writes of other processes: it may come
+//!   from the old primary, or from the new one before that knows what a majority has.
 //! - A write that is repeated after its answer was lost, and that somebody overwrote twice or deleted meanwhile, stays
 //!   [`Error::OutcomeUnknown`].
 
@@ -26,7 +28,10 @@ mod write;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,15 +39,16 @@ use async_trait::async_trait;
 use dcm_core::store::{Body, Changes, Document as Stored, Error, Key, Position, Precondition, Revision, Scan, Store};
 use futures_util::TryStreamExt;
 use mongodb::{
-    Client, Collection, Database,
-    bson::{Document, doc},
+    Client, ClientSession, Collection, Database,
+    bson::{Document, Timestamp, doc},
+    error::Error as MongoError,
     event::{EventHandler, command::CommandEvent},
-    options::{Hint, ReadConcern},
+    options::{FindOptions, Hint, ReadConcern},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 pub use address::{MongoConfig, WatchMode};
-use connect::{Connected, PATHS, Topology};
+use connect::{Connected, SCANS, Topology};
 use poll::Poller;
 pub use problem::MongoProblem;
 use write::Change;
@@ -71,11 +77,15 @@ struct Inner {
     fenced: bool,
     /// The number of the next write.
     writes: AtomicI64,
+    /// The server's time of the newest write that was acknowledged: seconds, and a number in the second.
+    written: AtomicU64,
     /// When a write is acknowledged, as a command says it.
     concern: Document,
     /// Tells this database from all others.
     id: String,
     poller: Poller,
+    /// Held while indexes are made again.
+    indexing: Arc<Mutex<()>>,
     /// One place for each connection that calls may hold: the driver's own queue for them has no bound.
     places: Semaphore,
     /// One place for each connection that watches may hold, so that they leave calls the others.
@@ -112,7 +122,7 @@ impl MongoStore {
         let watching = Semaphore::new(watches - opened);
         // Looks are made one after the other, on one connection, however many wait for them.
         let openings = Semaphore::new(if polls(&config, topology) { Semaphore::MAX_PERMITS } else { opened });
-        let writes = AtomicI64::new(1);
+        let (writes, written) = (AtomicI64::new(1), AtomicU64::new(0));
         let concern = connect::durable_document(&config);
         let inner = Inner {
             config,
@@ -122,9 +132,11 @@ impl MongoStore {
             topology,
             fenced,
             writes,
+            written,
             concern,
             id,
             poller,
+            indexing: Arc::default(),
             places,
             watching,
             openings,
@@ -187,25 +199,94 @@ impl Inner {
     }
 
     /// One document as it is: what was acknowledged before is seen, whoever is the primary.
-    async fn read(&self, key: &Key) -> Result<Option<Document>, Error> {
+    async fn read(&self, key: &Key, session: Option<&mut ClientSession>) -> Result<Option<Document>, Error> {
         let concern = match self.topology {
             Topology::ReplicaSet | Topology::Sharded if self.config.linearizable => ReadConcern::linearizable(),
             _ => ReadConcern::majority(),
         };
         let attempt = self.config.attempt;
-        let find = self.documents.find_one(doc! { "_id": key.as_str() }).read_concern(concern);
+        let mut find = self.documents.find_one(doc! { "_id": key.as_str() }).read_concern(concern);
+        if let Some(session) = session {
+            find = find.session(session);
+        }
         // The server gives up a little before, so that its connection can be used further.
         let found = tokio::time::timeout(attempt, find.max_time(attempt * 4 / 5).into_future()).await;
         found.map_err(|_| Error::Timeout)?.map_err(failure::of_read)
     }
 
-    async fn scan(&self, scan: Scan) -> Result<Vec<Stored>, Error> {
-        let filter = filter(&scan);
-        let find = self.documents.find(filter).sort(doc! { "path": 1 }).hint(Hint::Name(PATHS.to_owned()));
-        let limit = i64::try_from(scan.limit).unwrap_or(i64::MAX);
-        let cursor = find.limit(limit).max_time(self.config.deadline).await.map_err(failure::of_read)?;
-        let records: Vec<Document> = cursor.try_collect().await.map_err(failure::of_read)?;
-        records.iter().map(record::read).collect()
+    /// Remembers the server's time of an acknowledged write, from its session. What is not acknowledged may be undone, and a
+    /// new primary would wait for its time in vain.
+    fn note(&self, session: &ClientSession) {
+        if let Some(Timestamp { time, increment }) = session.operation_time() {
+            self.written.fetch_max(u64::from(time) << 32 | u64::from(increment), Ordering::SeqCst);
+        }
+    }
+
+    /// All that a find answers, of a state in which everything is there that was acknowledged to this store.
+    async fn find(&self, filter: Document, options: FindOptions) -> Result<Vec<Document>, MongoError> {
+        let find = self.documents.find(filter).with_options(options);
+        let written = self.written.load(Ordering::SeqCst);
+        if written == 0 {
+            return find.await?.try_collect().await;
+        }
+        let mut session = self.client.start_session().causal_consistency(true).await?;
+        session.advance_operation_time(Timestamp { time: (written >> 32) as u32, increment: written as u32 });
+        let mut cursor = find.session(&mut session).await?;
+        cursor.stream(&mut session).try_collect().await
+    }
+
+    /// The same along one of our indexes, in its order. Where somebody dropped that, it is made again first.
+    async fn along(&self, index: &str, filter: Document, options: FindOptions) -> Result<Vec<Document>, Error> {
+        let mut options = options;
+        options.sort = Some(doc! { "path": 1 });
+        options.hint = Some(Hint::Name(index.to_owned()));
+        match self.find(filter.clone(), options.clone()).await {
+            Err(error) if failure::lacks_index(&error) => {
+                self.index().await?;
+                self.find(filter, options).await.map_err(failure::of_read)
+            }
+            found => found.map_err(failure::of_read),
+        }
+    }
+
+    /// Makes the indexes that are missing. That may take longer than a call, and goes on then; one does it for all.
+    async fn index(&self) -> Result<(), Error> {
+        let only = Arc::clone(&self.indexing).lock_owned().await;
+        let documents = self.documents.clone();
+        let made = tokio::spawn(async move {
+            let _only = only;
+            tokio::time::timeout(INDEXING, connect::make_indexes(&documents)).await
+        });
+        match made.await {
+            Ok(Ok(made)) => made.map_err(|(_, error)| failure::of_read(error)),
+            Ok(Err(_)) | Err(_) => Err(unavailable("the indexes could not be made")),
+        }
+    }
+
+    async fn scan(&self, mut scan: Scan) -> Result<Vec<Stored>, Error> {
+        let mut found: Vec<Stored> = Vec::new();
+        loop {
+            let left = scan.limit.saturating_sub(found.len());
+            let limit = i64::try_from(left).unwrap_or(i64::MAX);
+            let options = FindOptions::builder().limit(limit).max_time(self.config.deadline).build();
+            let records = self.along(SCANS, filter(&scan), options).await?;
+            for record in &records {
+                meet(&mut found, record::read(record)?);
+            }
+            if records.len() < left || found.len() >= scan.limit {
+                return Ok(found);
+            }
+            scan.after = found.last().map(|last| last.key.clone());
+        }
+    }
+}
+
+/// Takes up the next document of a scan. One that is deleted and made again meanwhile may be met in both its lives: the later
+/// one counts.
+fn meet(found: &mut Vec<Stored>, next: Stored) {
+    match found.last_mut() {
+        Some(last) if last.key == next.key => *last = next,
+        _ => found.push(next),
     }
 }
 
@@ -232,8 +313,9 @@ fn filter(scan: &Scan) -> Document {
 impl Store for MongoStore {
     async fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
         let key = key.clone();
-        let found =
-            self.run(|inner| &inner.places, Error::Timeout, |inner| async move { inner.read(&key).await }).await?;
+        let found = self
+            .run(|inner| &inner.places, Error::Timeout, |inner| async move { inner.read(&key, None).await })
+            .await?;
         found.as_ref().map(record::read).transpose()
     }
 
@@ -289,18 +371,23 @@ impl Store for MongoStore {
     }
 
     async fn ready(&self) -> Result<(), Error> {
-        let ping = |inner: Arc<Inner>| async move {
-            let ping = inner.database.run_command(doc! { "ping": 1 });
-            let answer = tokio::time::timeout(READY, ping).await.map_err(|_| Error::Timeout)?;
-            answer.map(drop).map_err(failure::of_read)
+        // A server that answers may still lack the index, without which there are no scans.
+        let look = |inner: Arc<Inner>| async move {
+            let path = doc! { "_id": 0, "path": 1 };
+            let options = FindOptions::builder().projection(path).limit(1).max_time(READY * 4 / 5).build();
+            let found = tokio::time::timeout(READY, inner.along(SCANS, doc! {}, options)).await;
+            found.unwrap_or(Err(Error::Timeout)).map(drop)
         };
-        self.run(|inner| &inner.places, Error::Timeout, ping).await
+        self.run(|inner| &inner.places, Error::Timeout, look).await
     }
 }
 
 /// One connection of so many is for watches, and of those one of so many to open them on.
 const WATCHES: usize = 5;
 const OPENINGS: usize = 4;
+
+/// How long it may take to make indexes again. A server that is asked goes on after that.
+const INDEXING: Duration = Duration::from_secs(600);
 
 /// How long a readiness probe waits for an answer.
 const READY: Duration = Duration::from_secs(2);
@@ -316,4 +403,22 @@ impl fmt::Debug for MongoStore {
 
 fn unavailable(reason: &str) -> Error {
     Error::Unavailable(reason.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_that_is_made_again_during_a_scan_is_met_once() {
+        let met = |key: &str, revision: &str| {
+            let (key, revision) = (key.parse().unwrap(), Revision::new(revision));
+            Stored { key, revision, body: Body::from_json(*b"{}") }
+        };
+        let mut found = Vec::new();
+        for next in [met("a/a", "1"), met("a/b", "2"), met("a/b", "3"), met("a/c", "4")] {
+            meet(&mut found, next);
+        }
+        assert_eq!(found, [met("a/a", "1"), met("a/b", "3"), met("a/c", "4")]);
+    }
 }

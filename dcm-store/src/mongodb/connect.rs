@@ -27,8 +27,11 @@ use crate::OpenError;
 /// The collection of all documents.
 const DOCUMENTS: &str = "documents";
 
-/// The index that scans use.
-pub(super) const PATHS: &str = "path_1_revision_1";
+/// The index that scans go along: its entries stay where they are while documents are replaced.
+pub(super) const SCANS: &str = "path_1";
+
+/// The index that polls read, and nothing else.
+pub(super) const POLLS: &str = "path_1_revision_1";
 
 /// How many connections there are where the connection string does not say.
 const CONNECTIONS: u32 = 80;
@@ -161,7 +164,7 @@ async fn check_file(option: &'static str, path: &Path, with_key: bool) -> Result
     Ok(())
 }
 
-/// Asks the server who it is, makes the index, and does once what calls will do.
+/// Asks the server who it is, makes the indexes, and does once what calls will do.
 async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) -> Result<Connected, Failed> {
     let during = |what| move |error| Failed::Driver(error, what);
     let database = client.database(&config.database);
@@ -177,11 +180,7 @@ async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) ->
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .build();
     let documents: Collection<Document> = database.collection_with_options(DOCUMENTS, settings);
-    let index = IndexModel::builder()
-        .keys(doc! { "path": 1, "revision": 1 })
-        .options(IndexOptions::builder().name(PATHS.to_owned()).build())
-        .build();
-    documents.create_index(index).await.map_err(during("make indexes"))?;
+    make_indexes(&documents).await.map_err(|(index, error)| another_index(index, error))?;
     documents.find_one(doc! { "_id": "" }).await.map_err(during("read"))?;
     // Both change nothing, and are acknowledged as durably as a change.
     let nothing = doc! { "_id": "", "revision": "" };
@@ -192,6 +191,27 @@ async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) ->
     // A server that is alone has sessions, and knows no numbers of writes in them.
     let fenced = topology != Topology::Standalone && hello.contains_key("logicalSessionTimeoutMinutes");
     Ok(Connected { client, documents, connections, topology, fenced, id })
+}
+
+/// Makes the indexes that are missing, or says which could not be made.
+pub(super) async fn make_indexes(documents: &Collection<Document>) -> Result<(), (&'static str, MongoError)> {
+    for (name, keys) in [(SCANS, doc! { "path": 1 }), (POLLS, doc! { "path": 1, "revision": 1 })] {
+        let options = IndexOptions::builder().name(name.to_owned()).build();
+        let index = IndexModel::builder().keys(keys).options(options).build();
+        documents.create_index(index).await.map_err(|error| (name, error))?;
+    }
+    Ok(())
+}
+
+/// Why an index could not be made.
+fn another_index(index: &'static str, error: MongoError) -> Failed {
+    match &*error.kind {
+        ErrorKind::Command(command) if [85, 86].contains(&command.code) => {
+            let reason = short(&command.message);
+            Failed::Problem(MongoProblem::Index { collection: DOCUMENTS, index, reason })
+        }
+        _ => Failed::Driver(error, "make indexes"),
+    }
 }
 
 fn check_hello(hello: &Document, options: &ClientOptions) -> Result<Topology, MongoProblem> {
@@ -244,7 +264,6 @@ fn refused(config: &MongoConfig, options: &ClientOptions, error: &MongoError, wh
         18 => MongoProblem::Login,
         13 if options.credential.is_none() => MongoProblem::NoLogin,
         13 => MongoProblem::Rights { what, database: config.database.clone() },
-        85 | 86 => MongoProblem::Index { collection: DOCUMENTS, index: PATHS, reason },
         10_107 | 13_435 | 10_058 => MongoProblem::NotPrimary { host: hosts(options) },
         64 | 79 | 100 => MongoProblem::NotDurable { reason },
         _ => MongoProblem::Other { reason: format!("the server did not let DCM {what}: {reason}") },

@@ -14,17 +14,14 @@ use std::{
 };
 
 use dcm_core::store::{Changes, Error, Key, Position};
-use futures_util::{StreamExt, TryStreamExt, stream};
-use mongodb::{
-    bson::{Document, doc},
-    options::Hint,
-};
+use futures_util::{StreamExt, stream};
+use mongodb::{bson::doc, options::FindOptions};
 use tokio::{
     sync::{Mutex, Notify, watch},
     time::Instant,
 };
 
-use super::{Inner, connect::PATHS, failure, record, unavailable};
+use super::{Inner, connect::POLLS, failure, record, unavailable};
 use crate::changes::{Journal, Recorded};
 
 /// How many documents are listed, and how many are read, by one request.
@@ -188,17 +185,20 @@ async fn poll(inner: Arc<Inner>, audience: Weak<()>) {
 }
 
 /// The revision of each path.
+///
+/// The entry of a document that is replaced meanwhile moves. It may be met twice, the newer state last; it is never
+/// passed over, since nothing but the entry is read.
 async fn list(inner: &Inner) -> Result<BTreeMap<String, String>, Error> {
     let mut listed = BTreeMap::new();
     // What has no path is nothing that DCM wrote, and no string either.
     let mut after = String::new();
     loop {
-        let find = inner
-            .documents
-            .find(doc! { "path": { "$gt": &after } })
-            .projection(doc! { "_id": 0, "path": 1, "revision": 1 });
-        let find = find.sort(doc! { "path": 1 }).hint(Hint::Name(PATHS.to_owned())).limit(LISTED);
-        let page = all(inner, find.max_time(inner.config.deadline)).await?;
+        let options = FindOptions::builder()
+            .projection(doc! { "_id": 0, "path": 1, "revision": 1 })
+            .limit(LISTED)
+            .max_time(inner.config.deadline)
+            .build();
+        let page = in_time(inner, inner.along(POLLS, doc! { "path": { "$gt": &after } }, options)).await?;
         for entry in &page {
             let Ok(path) = entry.get_str("path") else { continue };
             // Without a revision it is read, and found corrupt.
@@ -214,16 +214,16 @@ async fn list(inner: &Inner) -> Result<BTreeMap<String, String>, Error> {
 /// The documents at these paths that are there.
 async fn read(inner: &Inner, paths: &[&String]) -> Result<BTreeMap<String, dcm_core::store::Document>, Error> {
     let ids: Vec<String> = paths.iter().filter_map(|path| record::key(path)).map(|key| key.to_string()).collect();
-    let find = inner.documents.find(doc! { "_id": { "$in": ids } }).max_time(inner.config.deadline);
-    let found = all(inner, find).await?;
+    let options = FindOptions::builder().max_time(inner.config.deadline).build();
+    let find = async { inner.find(doc! { "_id": { "$in": ids } }, options).await.map_err(failure::of_read) };
+    let found = in_time(inner, find).await?;
     let documents = found.iter().map(|found| record::read(found).map(|read| (record::path(&read.key), read)));
     documents.collect()
 }
 
-/// All that a request answers, within the time of a call.
-async fn all(inner: &Inner, find: mongodb::action::Find<'_, Document>) -> Result<Vec<Document>, Error> {
-    let answered = async { find.await?.try_collect().await };
-    tokio::time::timeout(inner.config.deadline, answered).await.map_err(|_| Error::Timeout)?.map_err(failure::of_read)
+/// What a request answers within the time of a call.
+async fn in_time<T>(inner: &Inner, find: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(inner.config.deadline, find).await.unwrap_or(Err(Error::Timeout))
 }
 
 /// One watch: the journal's changes, until a look fails.

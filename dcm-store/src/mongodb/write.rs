@@ -19,6 +19,9 @@ use super::{
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// What names a write to the server: a session, and a number in it.
+type Name = (ClientSession, i64);
+
 /// A write of one document.
 pub(super) enum Change {
     Insert { record: Document, revision: Revision },
@@ -75,19 +78,20 @@ impl Inner {
                 _ => self.request(key, &change, name.as_mut(), left).await,
             };
             match said {
-                Said::Done => return Ok(()),
-                Said::Missed | Said::Failed(WriteFailed::Duplicate) => match self.look(key, &change, end).await {
-                    Ok(Shown::Done) => return Ok(()),
-                    Ok(Shown::Lost) => return Err(Error::Conflict { key: key.clone() }),
-                    Ok(Shown::Stands) => {}
-                    Ok(Shown::Gone) if doubt.is_some() && once => {}
-                    Ok(Shown::Gone | Shown::Hidden) => {
-                        return Err(
-                            doubt.map_or_else(|| Error::Conflict { key: key.clone() }, |source| unknown(key, source))
-                        );
+                Said::Done => break,
+                Said::Missed | Said::Failed(WriteFailed::Duplicate) => {
+                    match self.look(key, &change, name.as_mut(), end).await {
+                        Ok(Shown::Done) => break,
+                        Ok(Shown::Lost) => return Err(Error::Conflict { key: key.clone() }),
+                        Ok(Shown::Stands) => {}
+                        Ok(Shown::Gone) if doubt.is_some() && once => {}
+                        Ok(Shown::Gone | Shown::Hidden) => {
+                            return Err(doubt
+                                .map_or_else(|| Error::Conflict { key: key.clone() }, |source| unknown(key, source)));
+                        }
+                        Err(error) => doubt = doubt.or_else(|| Some(Box::new(error))),
                     }
-                    Err(error) => doubt = doubt.or_else(|| Some(Box::new(error))),
-                },
+                }
                 Said::Failed(WriteFailed::NotDone(error)) if doubt.is_none() && refused.is_none() => {
                     return Err(Error::Unavailable(error));
                 }
@@ -104,6 +108,10 @@ impl Inner {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        if let Some((session, _)) = &name {
+            self.note(session);
+        }
+        Ok(())
     }
 
     /// For how long a request may go on: what is left after it is for looking at what became of it.
@@ -113,7 +121,7 @@ impl Inner {
     }
 
     /// A session and a number in it, which name the write to the server; a server that is alone knows no such names.
-    async fn name(&self) -> Result<Option<(ClientSession, i64)>, Error> {
+    async fn name(&self) -> Result<Option<Name>, Error> {
         if !self.fenced {
             return Ok(None);
         }
@@ -123,13 +131,7 @@ impl Inner {
         Ok(Some((session, number)))
     }
 
-    async fn request(
-        &self,
-        key: &Key,
-        change: &Change,
-        name: Option<&mut (ClientSession, i64)>,
-        within: Duration,
-    ) -> Said {
+    async fn request(&self, key: &Key, change: &Change, name: Option<&mut Name>, within: Duration) -> Said {
         let mut command = command(self.documents.name(), key, change);
         command.insert("writeConcern", self.concern.clone());
         let sent = async {
@@ -149,9 +151,9 @@ impl Inner {
     }
 
     /// Looks at the document after a write found it in another state than the expected one, or did not answer.
-    async fn look(&self, key: &Key, change: &Change, end: Instant) -> Result<Shown, Error> {
+    async fn look(&self, key: &Key, change: &Change, name: Option<&mut Name>, end: Instant) -> Result<Shown, Error> {
         let look = async {
-            let found = self.read(key).await?;
+            let found = self.read(key, name.map(|(session, _)| session)).await?;
             let shown = shown(change, found.as_ref());
             if shown == Shown::Done && self.topology == Topology::Standalone {
                 self.flush(key).await?;

@@ -13,6 +13,7 @@ mod auth;
 mod chaos;
 mod outcome;
 mod plans;
+mod scans;
 mod start;
 mod support;
 mod watches;

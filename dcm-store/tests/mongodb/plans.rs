@@ -12,8 +12,11 @@ use mongodb::{
     options::ClientOptions,
 };
 
-/// The index that serves everything but what names one document.
-const PATHS: &str = "path_1_revision_1";
+/// The index that scans go along: no entry of it moves while its document is replaced.
+const SCANS: &str = "path_1";
+
+/// The index that polls read.
+const POLLS: &str = "path_1_revision_1";
 
 fn key(text: &str) -> Key {
     text.parse().unwrap()
@@ -26,6 +29,8 @@ struct Observed {
     database: Database,
     /// The stand-in server, whose explain shows less than MongoDB's.
     stand_in: bool,
+    /// Whether there may be another primary: a replica set or a sharded cluster.
+    replicated: bool,
 }
 
 impl Observed {
@@ -36,6 +41,7 @@ impl Observed {
         let database = Client::with_options(options).unwrap().database(&name);
         let hello = database.run_command(doc! { "hello": 1 }).await.unwrap();
         let stand_in = hello.get_str("setName").is_ok_and(|name| name == "secantus");
+        let replicated = hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
         let sent = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sent);
         let observer = EventHandler::callback(move |event| {
@@ -48,7 +54,7 @@ impl Observed {
         let mut config = MongoConfig::new(&uri).unwrap();
         config.watch = WatchMode::Polling;
         let store = MongoStore::open_observed(config, observer).await.unwrap();
-        let observed = Self { store, sent, database, stand_in };
+        let observed = Self { store, sent, database, stand_in, replicated };
         for n in 0..20 {
             observed.insert(&format!("a/{n:02}")).await;
         }
@@ -89,9 +95,9 @@ impl Observed {
         assert_no_search(&names, find);
     }
 
-    async fn assert_by_path(&self, find: &Document) -> Vec<String> {
+    async fn assert_along(&self, index: &str, find: &Document) -> Vec<String> {
         let names = self.plan(find).await;
-        assert!(names.iter().any(|name| name == PATHS), "{find}: {names:?}");
+        assert!(names.iter().any(|name| name == index), "{find}: {names:?}");
         assert_no_search(&names, find);
         names
     }
@@ -171,8 +177,37 @@ async fn scans_go_along_the_index_and_are_not_sorted() {
         assert_eq!(sent.len(), 1, "{scan:?}: {sent:?}");
         assert_bounded_read(&sent[0], "majority");
         assert_eq!(sent[0].get_i64("limit").unwrap(), 5);
-        observed.assert_by_path(&sent[0]).await;
+        observed.assert_along(SCANS, &sent[0]).await;
     }
+    observed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_waits_for_the_newest_write_that_was_acknowledged() {
+    let Some(observed) = Observed::start().await else { return };
+    let mut last = None;
+    for n in 0..3 {
+        let written = observed.insert(&format!("b/{n}")).await;
+        observed.take();
+        observed.store.scan(Scan::everything(5)).await.unwrap();
+        let sent = observed.take();
+        let after = sent[0].get_document("readConcern").unwrap().get_timestamp("afterClusterTime").ok();
+        assert_eq!(after.is_some(), observed.replicated, "{sent:?}");
+        assert!(!observed.replicated || after > last, "{after:?} after {last:?}, {written}");
+        last = after;
+    }
+    observed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_is_told_by_one_entry_of_the_index() {
+    let Some(observed) = Observed::start().await else { return };
+    observed.store.ready().await.unwrap();
+    let sent = observed.take();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_bounded_read(&sent[0], "majority");
+    assert_eq!(sent[0].get_i64("limit").unwrap(), 1);
+    observed.assert_along(SCANS, &sent[0]).await;
     observed.end().await;
 }
 
@@ -206,7 +241,7 @@ async fn a_poll_reads_the_index_and_then_what_changed() {
     let sent = observed.take();
     let [list, read, ..] = &sent[..] else { panic!("{sent:?}") };
     assert_bounded_read(list, "majority");
-    let names = observed.assert_by_path(list).await;
+    let names = observed.assert_along(POLLS, list).await;
     let covered = !names.iter().any(|name| name == "FETCH");
     if observed.stand_in && !covered {
         println!("NOT SHOWN (the stand-in's explain knows no covered query): {list}");

@@ -191,12 +191,15 @@ async fn another_index_in_place_of_ours_is_named() {
     let Some(uri) = fresh_database(WHAT) else { return };
     let client = Client::with_uri_str(&uri).await.unwrap();
     let documents = client.default_database().unwrap().collection::<Document>("documents");
-    let other = IndexOptions::builder().name("path_1_revision_1".to_owned()).build();
-    let index = IndexModel::builder().keys(doc! { "path": -1 }).options(other).build();
-    documents.create_index(index).await.unwrap();
-    let found = problem(&uri).await;
-    assert!(matches!(&found, MongoProblem::Index { .. }) && found.to_string().contains("dropIndex"), "{found:?}");
-    documents.drop().await.unwrap();
+    for ours in ["path_1", "path_1_revision_1"] {
+        let other = IndexOptions::builder().name(ours.to_owned()).build();
+        let index = IndexModel::builder().keys(doc! { "path": -1 }).options(other).build();
+        documents.create_index(index).await.unwrap();
+        let found = problem(&uri).await;
+        assert!(matches!(&found, MongoProblem::Index { index, .. } if *index == ours), "{found:?}");
+        assert!(found.to_string().contains(&format!("dropIndex({ours:?})")), "{found}");
+        documents.drop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
