@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use mongodb::{
-    Client, Collection, IndexModel,
+    Client, Collection, Database, IndexModel,
     bson::{Document, doc},
     error::{Error as MongoError, ErrorKind, WriteFailure},
     event::{EventHandler, command::CommandEvent},
@@ -126,6 +126,7 @@ async fn options(config: &MongoConfig) -> Result<ClientOptions, MongoProblem> {
         ErrorKind::DnsResolve { .. } => MongoProblem::NoRecords { reason: short(&error.kind) },
         _ => MongoProblem::Other { reason: short(&error.kind) },
     })?;
+    check_options(&options)?;
     if let Some(Tls::Enabled(tls)) = &options.tls {
         if let Some(path) = &tls.ca_file_path {
             check_file("tlsCAFile", path, false).await?;
@@ -145,6 +146,11 @@ async fn options(config: &MongoConfig) -> Result<ClientOptions, MongoProblem> {
     // After "not the primary" the driver waits for the next of these before it asks anybody again.
     options.heartbeat_freq.get_or_insert(HEARTBEAT);
     Ok(options)
+}
+
+/// What a record of the name service adds to the connection string.
+fn check_options(options: &ClientOptions) -> Result<(), MongoProblem> {
+    if options.load_balanced == Some(true) { Err(MongoProblem::LoadBalanced) } else { Ok(()) }
 }
 
 /// The driver passes over what it cannot read in such a file, and says nothing.
@@ -180,6 +186,7 @@ async fn reach(config: &MongoConfig, options: &ClientOptions, client: Client) ->
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .build();
     let documents: Collection<Document> = database.collection_with_options(DOCUMENTS, settings);
+    check_collation(&database).await?;
     make_indexes(&documents).await.map_err(|(index, error)| another_index(index, error))?;
     documents.find_one(doc! { "_id": "" }).await.map_err(during("read"))?;
     // Both change nothing, and are acknowledged as durably as a change.
@@ -212,6 +219,28 @@ fn another_index(index: &'static str, error: MongoError) -> Failed {
         }
         _ => Failed::Driver(error, "make indexes"),
     }
+}
+
+/// Strings must be compared byte by byte: a collation knows keys as the same that are not, and another order.
+async fn check_collation(database: &Database) -> Result<(), Failed> {
+    let list = doc! { "listCollections": 1, "filter": { "name": DOCUMENTS } };
+    match database.run_command(list).await {
+        Ok(listed) => match collation(&listed) {
+            Some(locale) => Err(Failed::Problem(MongoProblem::Collation { collection: DOCUMENTS, locale })),
+            None => Ok(()),
+        },
+        // Who was given less than readWrite need not be able to look: DCM itself makes no such collection.
+        Err(error) if failure::is_forbidden(&error) => Ok(()),
+        Err(error) => Err(Failed::Driver(error, "list collections")),
+    }
+}
+
+/// The locale of a listed collection's collation.
+fn collation(listed: &Document) -> Option<String> {
+    let batch = listed.get_document("cursor").ok()?.get_array("firstBatch").ok()?;
+    let collation = batch.first()?.as_document()?.get_document("options").ok()?.get_document("collation").ok()?;
+    let locale = collation.get_str("locale").unwrap_or_default();
+    (locale != "simple").then(|| locale.to_owned())
 }
 
 fn check_hello(hello: &Document, options: &ClientOptions) -> Result<Topology, MongoProblem> {
@@ -267,5 +296,20 @@ fn refused(config: &MongoConfig, options: &ClientOptions, error: &MongoError, wh
         10_107 | 13_435 | 10_058 => MongoProblem::NotPrimary { host: hosts(options) },
         64 | 79 | 100 => MongoProblem::NotDurable { reason },
         _ => MongoProblem::Other { reason: format!("the server did not let DCM {what}: {reason}") },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_balancer_is_refused_wherever_it_is_asked_for() {
+        let mut options = ClientOptions::default();
+        assert_eq!(check_options(&options), Ok(()));
+        options.load_balanced = Some(false);
+        assert_eq!(check_options(&options), Ok(()));
+        options.load_balanced = Some(true);
+        assert_eq!(check_options(&options), Err(MongoProblem::LoadBalanced));
     }
 }

@@ -21,6 +21,12 @@ pub enum MongoProblem {
         /// What the name service said.
         reason: String,
     },
+    /// A record of the name service asks for a load balancer.
+    #[error(
+        "the DNS records behind mongodb+srv:// say loadBalanced=true, which is not supported: write mongodb:// and name the \
+         mongos routers"
+    )]
+    LoadBalanced,
     /// The host is there and no program listens at the port.
     #[error("nothing listens at {host}: start MongoDB there, or correct host and port")]
     Refused {
@@ -188,6 +194,17 @@ pub enum MongoProblem {
         index: &'static str,
         /// What the server said.
         reason: String,
+    },
+    /// The collection compares strings in another way than byte by byte.
+    #[error(
+        "the collection {collection} has a default collation ({locale}), with which different keys may be the same and have another \
+         order: drop it where it is empty, or copy its documents to a collection without a collation"
+    )]
+    Collation {
+        /// The collection.
+        collection: &'static str,
+        /// The collation's locale.
+        locale: String,
     },
     /// A write does not reach a majority, or no journal.
     #[error(

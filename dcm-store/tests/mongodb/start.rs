@@ -202,6 +202,30 @@ async fn another_index_in_place_of_ours_is_named() {
     }
 }
 
+#[tokio::test]
+async fn a_collation_under_which_keys_are_not_their_bytes_is_refused() {
+    let Some(uri) = fresh_database(WHAT) else { return };
+    let database = Client::with_uri_str(&uri).await.unwrap().default_database().unwrap();
+    let collation = |locale: &str| doc! { "create": "documents", "collation": { "locale": locale, "strength": 1 } };
+    database.run_command(collation("en")).await.unwrap();
+    let found = problem(&uri).await;
+    assert_eq!(found, MongoProblem::Collation { collection: "documents", locale: "en".to_owned() });
+    database.drop().await.unwrap();
+    database.run_command(doc! { "create": "documents", "collation": { "locale": "simple" } }).await.unwrap();
+    MongoStore::open(MongoConfig::new(&uri).unwrap()).await.unwrap();
+    database.drop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_list_collections_need_not() {
+    let Some(bed) = Bed::start(&["--enable-test-commands"], WHAT).await else { return };
+    bed.fail(&["listCollections"], "alwaysOn", doc! { "errorCode": 13 }).await;
+    MongoStore::open(MongoConfig::new(&bed.server.uri()).unwrap()).await.unwrap();
+    bed.fail(&["listCollections"], "alwaysOn", doc! { "errorCode": 2 }).await;
+    let found = problem(&bed.server.uri()).await.to_string();
+    assert!(found.contains("did not let DCM list collections"), "{found}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_refuses_at_the_start_is_said_with_what_to_do() {
     let Some(bed) = Bed::start(&["--enable-test-commands"], WHAT).await else { return };
