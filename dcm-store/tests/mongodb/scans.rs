@@ -25,7 +25,8 @@ async fn documents(uri: &str) -> Collection<Document> {
     Client::with_uri_str(uri).await.unwrap().default_database().unwrap().collection("documents")
 }
 
-/// How many documents there are: several times as many as a server answers at once.
+/// How many documents there are: several times as many as MongoDB answers at once. The stand-in answers all at once, so that it
+/// cannot show what this is about; which index is used, `plans` shows of both.
 const MANY: usize = 400;
 
 #[tokio::test(flavor = "multi_thread")]
