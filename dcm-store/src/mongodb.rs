@@ -251,7 +251,9 @@ impl Inner {
 
     /// Makes the indexes that are missing. That may take longer than a call, and goes on then; one does it for all.
     async fn index(&self) -> Result<(), Error> {
-        let only = Arc::clone(&self.indexing).lock_owned().await;
+        // Those who wait hold connections that others could use.
+        let only = tokio::time::timeout(PATIENCE, Arc::clone(&self.indexing).lock_owned()).await;
+        let only = only.map_err(|_| unavailable("the indexes are being made again"))?;
         let documents = self.documents.clone();
         let made = tokio::spawn(async move {
             let _only = only;
@@ -388,6 +390,9 @@ const OPENINGS: usize = 4;
 
 /// How long it may take to make indexes again. A server that is asked goes on after that.
 const INDEXING: Duration = Duration::from_secs(600);
+
+/// How long a call waits for another one that makes them.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a readiness probe waits for an answer.
 const READY: Duration = Duration::from_secs(2);
