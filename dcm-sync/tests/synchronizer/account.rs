@@ -94,7 +94,7 @@ impl Account {
             }},
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        until_so(Duration::from_secs(10), format_args!("given what {rule} says"), async || {
+        until_so(Duration::from_secs(60), format_args!("given what {rule} says"), async || {
             let answer = call(&self.client, "POST", path, "application/json", &review).await;
             answer.is_ok_and(|answer| answer["status"]["allowed"] == true)
         })

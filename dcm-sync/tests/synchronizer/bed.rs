@@ -25,10 +25,19 @@ pub(crate) struct Bed {
     admin: Client,
 }
 
+/// How long an API server's own cache may take to know of a change of rights.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// As long as a cluster on a busy machine may take for anything; who tests one of these bounds sets it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 pub(crate) fn options() -> KubeOptions {
     KubeOptions {
         connect_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(10),
+        namespace_wait: PATIENCE,
+        removal_wait: PATIENCE,
+        certificate_wait: PATIENCE,
         ..KubeOptions::default()
     }
 }
@@ -158,7 +167,7 @@ impl Bed {
     /// Waits until nothing is there any more.
     pub(crate) async fn gone(&self, path: &str) {
         let gone = async || self.get(path).await.is_none();
-        until_so(Duration::from_secs(30), format_args!("without {path}"), gone).await;
+        until_so(PATIENCE, format_args!("without {path}"), gone).await;
     }
 
     /// A kubeconfig for this cluster with a token.
@@ -179,9 +188,23 @@ impl Bed {
         self.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).await["status"]["allowed"] == true
     }
 
+    /// Asserts that a user is refused with one of these statuses, and stays so once it has begun.
+    pub(crate) async fn refuses(&self, kubeconfig: &Value, path: &str, statuses: &[u16]) {
+        let refused = async || reads(kubeconfig, path).await.is_err_and(|status| statuses.contains(&status));
+        // A simulated cluster has no caches: it refuses the first request already.
+        if self.simulated.is_none() {
+            soon(SOON, &refused).await;
+        }
+        assert!(refused().await, "{path} is read");
+    }
+
     /// The uid and resource version of every object in these lists, once the cluster's own controllers are done
     /// with them.
     pub(crate) async fn settled(&self, paths: &[String]) -> Vec<(Value, Value)> {
+        // Before they have begun it is quiet too.
+        for path in paths {
+            until_so(PATIENCE, format_args!("seen to at {path}"), async || self.is_seen_to(path).await).await;
+        }
         let mut before = self.versions(paths).await;
         loop {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -193,12 +216,32 @@ impl Bed {
         }
     }
 
+    /// Whether the cluster's controllers have counted what the quotas at this path limit, and made the account that every
+    /// namespace has.
+    async fn is_seen_to(&self, path: &str) -> bool {
+        let all = self.objects(path).await;
+        let counted = |object: &Value| {
+            let (wanted, status) = (&object["spec"]["hard"], &object["status"]);
+            wanted.is_null() || (status["hard"] == *wanted && status["used"].is_object())
+        };
+        // A simulated cluster makes no accounts.
+        let lacks_account = self.simulated.is_none()
+            && path.ends_with("/serviceaccounts")
+            && !all.iter().any(|account| account["metadata"]["name"] == "default");
+        !lacks_account && all.iter().all(counted)
+    }
+
+    /// The object at this path, or those in the list there.
+    async fn objects(&self, path: &str) -> Vec<Value> {
+        let found = self.there(path).await;
+        found["items"].as_array().cloned().unwrap_or_else(|| vec![found])
+    }
+
     /// The uid and resource version of every object at these paths, or in the lists there.
     pub(crate) async fn versions(&self, paths: &[String]) -> Vec<(Value, Value)> {
         let mut all = Vec::new();
         for path in paths {
-            let found = self.there(path).await;
-            all.extend(found["items"].as_array().cloned().unwrap_or_else(|| vec![found]));
+            all.extend(self.objects(path).await);
         }
         let of = |object: &Value| {
             let metadata = &object["metadata"];

@@ -9,11 +9,12 @@ use dcm_core::{
     },
     name::{LogicalCloudName, Namespace, PermissionName, ProjectName, QuotaName, UserName},
     sync::{
-        Comparison, CutOff, Desired, Failure, Grant, InventoryItem, IssuedToken, Owner, Removal, Report,
+        Comparison, CutOff, Desired, Failure, Grant, InventoryItem, IssuedToken, Owner, Reason, Removal, Report,
         Synchronizer as _, TokenRequest,
     },
     tenancy::{Identity, Tenancy},
 };
+use dcm_test_utils::patience::until;
 
 use crate::bed::{Bed, uid, unique};
 
@@ -158,6 +159,22 @@ impl Cloud {
         let report = self.apply(bed).await;
         assert_eq!(report.failure, None);
         report
+    }
+
+    /// The same, again while a quota that was raised is in the way: a real API server takes a moment to know of it. What
+    /// was changed on the way is told too.
+    pub(crate) async fn made_when_there_is_room(&mut self, bed: &Bed) -> Report {
+        let within = Duration::from_secs(if bed.simulated.is_some() { 0 } else { 30 });
+        let mut changes = Vec::new();
+        let last = until(within, "made", async || {
+            let mut report = self.apply(bed).await;
+            changes.append(&mut report.changes);
+            let Some(failure) = report.failure.take() else { return Ok(report) };
+            assert_eq!(failure.reason, Reason::QuotaExceeded, "{failure}");
+            Err(failure)
+        })
+        .await;
+        Report { changes, ..last }
     }
 
     pub(crate) async fn compared(&self, bed: &Bed) -> Comparison {

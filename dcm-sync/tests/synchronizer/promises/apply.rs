@@ -103,7 +103,7 @@ pub(crate) async fn a_quota_that_limits_quotas_comes_last(bed: &Bed) {
     cloud.quota("a", &[("resourcequotas", "4"), ("count/roles.rbac.authorization.k8s.io", "3")]);
     cloud.quota("c", &[("services", "1")]);
     cloud.permissions().push(permission("p-3", PermissionScope::Own));
-    cloud.made(bed).await;
+    cloud.made_when_there_is_room(bed).await;
     assert!(bed.get(&format!("{}/c", cloud.quotas())).await.is_some());
     assert_eq!(cloud.remove(bed).await.failure, None);
 }

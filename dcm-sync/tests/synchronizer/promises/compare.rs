@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use dcm_core::{
     model::{AdoptionPolicy, PermissionScope, UserType},
     name::Namespace,
@@ -50,7 +52,7 @@ async fn compared(bed: &Bed, cloud: &Cloud) -> Comparison {
 async fn foretold(bed: &Bed, cloud: &mut Cloud) -> Vec<Difference> {
     let comparison = compared(bed, cloud).await;
     assert_eq!(comparison.failure, None);
-    let report = cloud.made(bed).await;
+    let report = cloud.made_when_there_is_room(bed).await;
     let mut told: Vec<_> = comparison.differences.iter().map(|difference| &difference.change).collect();
     let mut done: Vec<_> = report.changes.iter().collect();
     told.sort_by(|a, b| a.id.cmp(&b.id));
@@ -190,10 +192,8 @@ pub(crate) async fn a_refused_object_does_not_hide_the_others(bed: &Bed) {
     });
     bed.post(&cloud.quotas(), limit).await;
     let status = format!("{}/theirs", cloud.quotas());
-    soon(std::time::Duration::from_secs(10), async || {
-        bed.there(&status).await["status"]["used"]["count/resourcequotas"] == "2"
-    })
-    .await;
+    soon(Duration::from_secs(60), async || bed.there(&status).await["status"]["used"]["count/resourcequotas"] == "2")
+        .await;
     let nowhere = PermissionScope::Namespace(Namespace::new(&unique("nowhere")).unwrap());
     cloud.permissions().push(permission("nowhere", nowhere));
     cloud.permissions().push(permission("taken", PermissionScope::Own));
@@ -224,7 +224,7 @@ pub(crate) async fn a_quota_that_is_to_be_raised_refuses_nothing(bed: &Bed) {
     cloud.quota("quota-1", &[(roles, "2")]);
     cloud.made(bed).await;
     let status = format!("{}/quota-1", cloud.quotas());
-    soon(std::time::Duration::from_secs(10), async || bed.there(&status).await["status"]["used"][roles] == "2").await;
+    soon(Duration::from_secs(60), async || bed.there(&status).await["status"]["used"][roles] == "2").await;
     cloud.permissions().push(permission("third", PermissionScope::Own));
     let comparison = compared(bed, &cloud).await;
     let refusal = find(&comparison.differences, "Role", "third").refusal.as_ref().unwrap();

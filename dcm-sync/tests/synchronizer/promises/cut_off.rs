@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use dcm_core::{
     credential::KeyAlgorithm,
     model::{PermissionScope, UserType},
@@ -11,12 +9,11 @@ use serde_json::{Value, json};
 
 use super::sign::signed;
 use crate::{
-    bed::{Bed, reads, soon},
+    bed::{Bed, SOON, reads, soon},
     cloud::{Cloud, permission},
 };
 
 const RBAC: &str = "rbac.authorization.k8s.io";
-const SOON: Duration = Duration::from_secs(1);
 
 /// The identity that the cloud's user has after a revoke.
 fn next(cloud: &mut Cloud) -> Identity {
@@ -67,10 +64,9 @@ pub(crate) async fn a_user_is_cut_off_at_once_and_what_others_made_is_told(bed: 
         cluster.clear_requests();
     }
     let keep = next(&mut cloud);
-    let start = Instant::now();
     let grants = cloud.cut_off(bed, keep.clone()).await.unwrap();
     for place in &places {
-        soon(SOON.saturating_sub(start.elapsed()), async || reads(&kubeconfig, place).await == Err(403)).await;
+        bed.refuses(&kubeconfig, place, &[403]).await;
     }
     if let Some(cluster) = &bed.simulated {
         // The namespace, two lists, two bindings elsewhere, four deletes, three lists for what is left.
@@ -113,7 +109,7 @@ pub(crate) async fn a_token_is_cut_off_with_its_account(bed: &Bed) {
     cloud.inventory.retain(|item| item.id.kind != "ServiceAccount");
     let keep = next(&mut cloud);
     assert_eq!(cloud.cut_off(bed, keep).await.unwrap(), []);
-    soon(SOON, async || reads(&kubeconfig, &place).await.is_err()).await;
+    bed.refuses(&kubeconfig, &place, &[401, 403]).await;
     assert_eq!(bed.get(&old).await, None);
     assert_eq!(cloud.remove(bed).await.failure, None);
 }

@@ -105,11 +105,11 @@ pub(crate) async fn what_blocks_is_said(bed: &Bed) {
     let mut cloud = Cloud::new();
     cloud.made(bed).await;
     let held = bed.foreign_config_map(&cloud.namespace, &["example.com/held"]).await;
-    let wait = Duration::from_secs(if bed.simulated.is_some() { 1 } else { 8 });
+    let wait = Duration::from_secs(if bed.simulated.is_some() { 1 } else { 20 });
     let hasty = KubeSynchronizer::new(KubeOptions { removal_wait: wait, ..options() });
     let start = Instant::now();
     let report = hasty.remove(&bed.access(), &cloud.removal()).await;
-    assert!(start.elapsed() < wait + Duration::from_secs(5));
+    assert!(start.elapsed() < wait + Duration::from_secs(30));
     let failure = report.failure.unwrap();
     assert!(matches!(failure.reason, Reason::DeletionBlocked | Reason::NamespaceTerminating), "{failure}");
     assert!(failure.detail.contains("example.com/held"), "{failure}");

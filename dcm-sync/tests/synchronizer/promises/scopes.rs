@@ -9,12 +9,11 @@ use dcm_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    bed::{Bed, soon, uid},
+    bed::{Bed, SOON, soon, uid},
     cloud::{Cloud, permission},
 };
 
 const RBAC: &str = "rbac.authorization.k8s.io";
-const SOON: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub(crate) async fn a_permission_in_the_own_namespace(bed: &Bed) {
     let cloud = Cloud::new();

@@ -7,7 +7,7 @@ use dcm_core::{
 use serde_json::json;
 
 use crate::{
-    bed::{Bed, reads, soon},
+    bed::{Bed, SOON, reads, soon},
     cloud::{Cloud, permission},
 };
 
@@ -39,7 +39,7 @@ pub(crate) async fn a_token_works_for_its_user_and_dies_with_its_account(bed: &B
     let allowed = format!("{}/configmaps", cloud.namespace_path());
     let users = [bed.with_token(&first.token), bed.with_token(&second.token)];
     for user in &users {
-        soon(Duration::from_secs(1), async || reads(user, &allowed).await.is_ok()).await;
+        soon(SOON, async || reads(user, &allowed).await.is_ok()).await;
         for denied in
             [format!("{}/secrets", cloud.namespace_path()), "/api/v1/namespaces/default/configmaps".to_owned()]
         {
@@ -56,7 +56,8 @@ pub(crate) async fn a_token_works_for_its_user_and_dies_with_its_account(bed: &B
     for user in &users {
         soon(TOKEN_CACHE, async || reads(user, &allowed).await == Err(401)).await;
     }
-    assert!(reads(&bed.with_token(&third.token), &allowed).await.is_ok());
+    let user = bed.with_token(&third.token);
+    soon(SOON, async || reads(&user, &allowed).await.is_ok()).await;
     assert_eq!(cloud.remove(bed).await.failure, None);
 }
 
@@ -97,14 +98,14 @@ pub(crate) async fn a_user_may_change_from_token_to_certificate_and_back(bed: &B
     let path = account(&cloud);
     let user = bed.with_token(&cloud.token(bed).await.unwrap().token);
     let allowed = format!("/api/v1/namespaces/{elsewhere}/configmaps");
-    soon(Duration::from_secs(1), async || reads(&user, &allowed).await.is_ok()).await;
+    soon(SOON, async || reads(&user, &allowed).await.is_ok()).await;
 
     cloud.user_is(UserType::Certificate);
     let report = cloud.made(bed).await;
     let gone = report.changes.iter().find(|change| change.id.kind == "ServiceAccount").unwrap();
     assert_eq!(gone.change, ChangeKind::Delete);
     assert_eq!(bed.get(&path).await, None);
-    soon(Duration::from_secs(1), async || reads(&user, &allowed).await.is_err()).await;
+    bed.refuses(&user, &allowed, &[401, 403]).await;
     let binding = bed.there(&format!("{}/p-1", cloud.bindings())).await;
     assert_eq!(binding["subjects"][0]["name"], cloud.common_name());
     assert!(cloud.inventory.iter().all(|item| item.id.kind != "ServiceAccount"));
