@@ -145,9 +145,9 @@ mod tests {
         let (one, two) = (activity.request(), activity.request());
         drop(one);
         assert!(tokio::time::timeout(WITHIN * 3, activity.idle(WITHIN)).await.is_err());
-        drop(two);
         let served = Instant::now();
+        drop(two);
         activity.idle(WITHIN).await;
-        assert!(served.elapsed() >= WITHIN && served.elapsed() < WITHIN * 10, "{:?}", served.elapsed());
+        assert!(served.elapsed() >= WITHIN && served.elapsed() < WITHIN * 100, "{:?}", served.elapsed());
     }
 }
