@@ -151,11 +151,15 @@ async fn all_logical_clouds_on_a_cluster_that_is_back_are_served_at_once_whateve
         setting.dcm().apply(id, Event::Apply, false).await.unwrap();
     }
     // Long enough for pauses that are seen.
-    let mut planned = Vec::new();
     for id in &ids {
-        let tired = |status: &CloudStatus| status.clusters[1].1.as_ref().is_some_and(|s| s.attempts >= 4);
+        let tired = |status: &CloudStatus| status.clusters[1].1.as_ref().is_some_and(|s| s.attempts >= 5);
         let status = setting.until_of(id, "tried", tired).await;
         assert_eq!(status.clusters[1].1.as_ref().unwrap().reason(), Some(Reason::Unreachable));
+    }
+    // What is planned now: the first have been tried again meanwhile.
+    let mut planned = Vec::new();
+    for id in &ids {
+        let status = setting.dcm().status(id).await.unwrap();
         planned.push(status.clusters[1].1.as_ref().unwrap().next_attempt.unwrap());
     }
     setting.clusters[1].faults().set_down(false).await;
