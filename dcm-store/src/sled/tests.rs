@@ -251,8 +251,16 @@ async fn a_store_of_somebody_else_is_refused_and_left_alone() {
     for segment in [512 * 1024, record::SEGMENT] {
         let place = tempfile::tempdir().unwrap();
         let theirs = || {
-            let config = ::sled::Config::new().path(place.path());
-            config.segment_size(segment).open().unwrap()
+            let config = ::sled::Config::new().path(place.path()).segment_size(segment);
+            // sled's own threads let go of a store that was dropped a moment later only.
+            let opened = (0..200).find_map(|_| match config.open() {
+                Err(error) if error.to_string().contains("could not acquire lock") => {
+                    std::thread::sleep(Duration::from_millis(50));
+                    None
+                }
+                opened => Some(opened),
+            });
+            opened.unwrap().unwrap()
         };
         theirs().insert("theirs", "1").unwrap();
         let error = SledStore::open(SledConfig::new(place.path())).await.unwrap_err();
