@@ -106,9 +106,17 @@ async fn fill(store: &dyn Store) {
     let failed = store.get(&key(&format!("full/{n}"))).await;
     let claimed = failed.is_ok_and(|read| read.is_some());
     assert!(!claimed, "a read answered what may not be there");
+    // Reads go on, but for some that would put sled's files in order.
+    let mut failed = 0;
     for n in 0..n {
-        let read = store.get(&key(&format!("full/{n}"))).await.expect("a read");
-        assert_eq!(read.map(|d| d.body), Some(document(0, n, full::SIZE)));
+        match store.get(&key(&format!("full/{n}"))).await {
+            Ok(read) => assert_eq!(read.map(|d| d.body), Some(document(0, n, full::SIZE))),
+            Err(error) => {
+                assert!(unavailable(error), "a read of document {n}");
+                failed += 1;
+            }
+        }
     }
+    assert!(failed * 2 < n, "{failed} of {n} reads failed");
     say(&format!("full {n}"));
 }
