@@ -1,8 +1,18 @@
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, process::Command};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
+
+/// How long an API server may take to know of new roles and quotas; most take no time that anybody sees.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes the kubeconfig where only its owner can read it: it holds a private key.
 pub(crate) fn save(path: &Path, config: &Value) -> Result<()> {
@@ -18,7 +28,7 @@ pub(crate) async fn show(path: &Path, config: &Value) -> Result<()> {
     for context in contexts {
         let name = context["name"].as_str().context("a context has no name")?;
         let client = client(config, name).await?;
-        let created = create_config_map(&client, "hello").await;
+        let created = soon(async || create_config_map(&client, "hello").await, Result::is_ok).await;
         let again = create_config_map(&client, "hello-2").await;
         let third = create_config_map(&client, "hello-3").await;
         let secrets = request(&client, "GET", "/api/v1/namespaces/ns-1/secrets", None).await;
@@ -46,8 +56,11 @@ pub(crate) async fn show_access(config: &Value, expected: bool) -> Result<()> {
     let contexts = config["contexts"].as_array().context("the kubeconfig has no contexts")?;
     for context in contexts {
         let name = context["name"].as_str().context("a context has no name")?;
-        let listed = request(&client(config, name).await?, "GET", "/api/v1/namespaces/ns-1/configmaps", None).await;
-        match listed {
+        let client = client(config, name).await?;
+        let list = async || request(&client, "GET", "/api/v1/namespaces/ns-1/configmaps", None).await;
+        drop(soon(&list, |listed| listed.is_ok() == expected).await);
+        // And it stays so.
+        match list().await {
             Ok(_) if expected => println!("   {name:<20} allowed"),
             Err(denied) if !expected && denied.code == 403 => println!("   {name:<20} denied:  {}", denied.message),
             other => bail!("{name}: access should be {expected}: {other:?}"),
@@ -70,6 +83,21 @@ fn kubectl(path: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Asks until the answer is as wanted, for a while; the last answer.
+async fn soon<T>(
+    ask: impl AsyncFn() -> Result<T, Refusal>,
+    wanted: impl Fn(&Result<T, Refusal>) -> bool,
+) -> Result<T, Refusal> {
+    let patience = Instant::now();
+    loop {
+        let answer = ask().await;
+        if wanted(&answer) || patience.elapsed() >= PATIENCE {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A refusal of the API server.

@@ -144,7 +144,13 @@ impl Bed {
 pub(crate) struct Admin(pub(crate) Client);
 
 impl Admin {
-    async fn call(&self, method: Method, path: &str, content: &str, body: &Value) -> Result<Value, kube::Error> {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        content: &str,
+        body: &Value,
+    ) -> Result<Value, kube::Error> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let request = Request::builder().method(method).uri(path).header("content-type", content).body(body).unwrap();
         self.0.request(request).await
@@ -175,6 +181,19 @@ impl Admin {
     pub(crate) async fn delete(&self, path: &str) {
         let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions" });
         self.call(Method::DELETE, path, "application/json", &options).await.unwrap();
+    }
+
+    /// Waits until the cluster refuses to make an object in a list, which is only tried, and says so in these words: what
+    /// admits objects knows of quotas and webhooks a moment later.
+    pub(crate) async fn until_refused(&self, list: &str, object: &Value, words: &str) {
+        let path = format!("{list}?dryRun=All");
+        until(Duration::from_secs(60), format_args!("refused at {path}"), async || {
+            match self.call(Method::POST, &path, "application/json", object).await {
+                Err(kube::Error::Api(status)) if status.message.contains(words) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
     }
 
     /// Waits until what is at a path is as wanted.

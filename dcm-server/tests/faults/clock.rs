@@ -3,7 +3,6 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
-    time::Duration,
 };
 
 use dcm_core::{
@@ -21,11 +20,15 @@ use dcm_test_utils::{
     builders::{cloud_id, cloud_input, metadata, provider, reference_input},
     patience::until,
 };
+use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
-use crate::bed::{self, Admin, Bed};
+use crate::{
+    bed::{self, Admin, Bed},
+    setting::PATIENCE,
+};
 
 /// A clock that is wrong by so much.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ async fn create(dcm: &Dcm, bed: &Bed, namespace: &str) -> CloudId {
 
 /// Waits until nothing is left to do, and all is there.
 async fn settled(dcm: &Dcm, id: &CloudId) {
-    until(Duration::from_secs(30), "settled", async || {
+    until(PATIENCE, "settled", async || {
         let waits = !dcm.waiting_orders(None, 1).await.unwrap().is_empty();
         if waits { Err(format!("{:#?}", dcm.status(id).await.unwrap())) } else { Ok(()) }
     })
@@ -94,12 +97,18 @@ async fn kubeconfig(dcm: &Dcm, id: &CloudId) -> Value {
     serde_json::from_slice(issued.expose_json()).unwrap()
 }
 
-/// Whether the user is let in.
+/// Waits until the user is let in.
 async fn works(kubeconfig: &Value, namespace: &str) {
     let config: Kubeconfig = serde_json::from_value(kubeconfig.clone()).unwrap();
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
     let user = Admin(kube::Client::try_from(config).unwrap());
-    assert_eq!(user.get(&format!("/api/v1/namespaces/{namespace}/configmaps/none")).await, None);
+    let path = format!("/api/v1/namespaces/{namespace}/configmaps/none");
+    // The API server's own cache of roles and bindings takes a moment.
+    until(PATIENCE, "let in", async || match user.call(Method::GET, &path, "application/json", &Value::Null).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }
 
 async fn a_clock_that_is_wrong(test: &str, skew: SignedDuration) {

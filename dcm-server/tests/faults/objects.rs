@@ -14,6 +14,8 @@ async fn a_quota_of_others_is_full() {
         "spec": { "hard": { "count/roles.rbac.authorization.k8s.io": "1" } },
     });
     admin.post(theirs.strip_suffix("/theirs").unwrap(), &quota).await;
+    let (roles, role) = setting.any_role();
+    admin.until_refused(&roles, &role, "exceeded quota").await;
     setting.apply_a_change().await;
     setting.shows("A quota of others is full").await;
     setting.others_are_not_held_up().await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::page;
 
 /// How long anything may take to be seen. The slowest bounds of the program are 20 s and a pause of a few seconds.
-const PATIENCE: Duration = Duration::from_secs(75);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(75);
 const LC: &str = "/v2/projects/p/logical-clouds/lc";
 const CLUSTERS: &str = "/v2/cluster-providers/default/clusters";
 
@@ -101,6 +101,13 @@ impl Setting {
         let permission = json!({ "name": name, "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"] });
         self.post(&format!("{LC}/user-permissions"), &permission).await;
         self.order("apply").await;
+    }
+
+    /// The list of roles in the namespace, and a role that nobody has: to try whether it would be made.
+    pub(crate) fn any_role(&self) -> (String, Value) {
+        let metadata = json!({ "name": "anybodys", "namespace": self.namespace });
+        let role = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata });
+        (self.path("roles", "").trim_end_matches('/').to_owned(), role)
     }
 
     /// The newest role.

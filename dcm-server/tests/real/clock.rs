@@ -20,12 +20,16 @@ use dcm_store::{
 use dcm_sync::kube::KubeSynchronizer;
 use dcm_test_utils::{
     builders::{carry_out, cloud_id, cloud_input, metadata, provider, reference_input},
+    patience::until,
     ports::CountingEntropy,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::clusters::{Cluster, Clusters};
+use crate::{
+    clusters::{Cluster, Clusters, PATIENCE},
+    support::RIGHTS_CACHE,
+};
 
 const DAY: i64 = 24 * 3600;
 
@@ -94,14 +98,22 @@ impl Embedded {
         self.dcm.status(&self.id).await.unwrap().clusters[0].1.as_ref().unwrap().remarks.clone()
     }
 
-    fn cluster(&self) -> &Cluster {
-        &self.clusters[0]
+    /// Waits until the cluster lets a user in: its API server's own cache of roles and bindings takes a moment.
+    async fn lets_in(&self, kubeconfig: &Value) {
+        let cluster: &Cluster = &self.clusters[0];
+        let asked = async || cluster.as_user(kubeconfig, &["get", "configmaps"]).allowed();
+        until(RIGHTS_CACHE, "let in", asked).await;
     }
 
+    /// Terminates, as often as the cluster needs to let its namespace go.
     async fn terminate(&self) {
         self.dcm.terminate(&self.id, false).await.unwrap();
-        carry_out(&self.dcm).await.unwrap();
-        assert_eq!(self.dcm.status(&self.id).await.unwrap().overall, Overall::Deleted);
+        until(PATIENCE, "deleted", async || {
+            carry_out(&self.dcm).await.unwrap();
+            let status = self.dcm.status(&self.id).await.unwrap();
+            if status.overall == Overall::Deleted { Ok(()) } else { Err(format!("{:#?}", status.clusters)) }
+        })
+        .await;
     }
 }
 
@@ -121,7 +133,7 @@ async fn a_credential_is_renewed_when_it_is_due_and_the_one_before_goes_on_worki
         let second = bed.kubeconfig().await;
         assert_ne!(first["users"], second["users"]);
         for config in [&first, &second] {
-            bed.cluster().as_user(config, &["get", "configmaps"]).expect();
+            bed.lets_in(config).await;
         }
         // It is due by our own clock, whatever the cluster's says.
         let next = bed.dcm.renew_due().await.unwrap().unwrap();
@@ -134,7 +146,7 @@ async fn a_credential_is_renewed_when_it_is_due_and_the_one_before_goes_on_worki
 async fn a_clock_that_is_wrong_is_told_of_and_harms_nobody() {
     for (name, ahead) in [("ahead", 100 * DAY), ("behind", -100 * DAY)] {
         let Some(bed) = applied("a_clock_that_is_wrong", name, "certificate", ahead).await else { return };
-        bed.cluster().as_user(&bed.kubeconfig().await, &["get", "configmaps"]).expect();
+        bed.lets_in(&bed.kubeconfig().await).await;
         let remarks = bed.remarks().await;
         assert!(remarks.len() == 1 && remarks[0].contains("clock"), "{remarks:?}");
         // No credential is asked for again and again.

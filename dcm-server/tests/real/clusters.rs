@@ -60,6 +60,11 @@ impl Said {
         assert!(self.ok, "{}", self.err);
         self.out
     }
+
+    /// What it printed, or else what it complained of.
+    pub(crate) fn allowed(self) -> Result<String, String> {
+        if self.ok { Ok(self.out) } else { Err(self.err) }
+    }
 }
 
 /// A short text that no other test uses.

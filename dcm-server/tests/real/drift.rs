@@ -41,7 +41,9 @@ async fn drift_is_repaired_until_work_is_stopped_and_again_when_it_goes_on() {
     let user = cloud.user(cluster).await;
     user.kubectl(&["get", "configmaps"]).expect();
     damage();
-    let after = cluster.versions(&dcm.installation());
+    // The cluster's own controllers may not be done yet.
+    let mut after = cluster.versions(&dcm.installation());
+    eventually("at rest", || std::mem::replace(&mut after, cluster.versions(&dcm.installation())) == after).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(cluster.versions(&dcm.installation()), after);
     assert!(!is_whole());

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fs};
 
+use dcm_test_utils::patience::until;
 use serde_json::{Value, json};
 
 use crate::{
     clusters::kubectl_with,
-    support::{Fixture, permission},
+    support::{Fixture, RIGHTS_CACHE, permission},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +115,8 @@ async fn one_kubeconfig_serves_all_clusters() {
     for cluster in dcm.clusters.iter() {
         let context = format!("user-1@{}", cluster.name);
         let args = ["--context", &context, "create", "configmap", "mine"];
-        kubectl_with(&file, dcm.folder.path(), &args, None).expect();
+        let made = async || kubectl_with(&file, dcm.folder.path(), &args, None).allowed();
+        until(RIGHTS_CACHE, format_args!("let in on {}", cluster.name), made).await;
         assert!(cluster.object("configmap", &cloud.namespace, "mine").is_some(), "{}", cluster.name);
     }
     kubectl_with(&file, dcm.folder.path(), &["get", "configmap", "mine"], None).expect();

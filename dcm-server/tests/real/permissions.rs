@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clusters::Said,
-    support::{Fixture, permission, resources},
+    support::{Fixture, eventually, permission, resources},
 };
 
 /// Resource (with its group), object name, verb; a path stands as a resource.
@@ -134,7 +134,11 @@ async fn the_object_beyond_the_quota_is_refused() {
     cloud.quota("small", json!({ "count/configmaps": "3", "secrets": "1" })).await;
     cloud.apply().await;
     let user = cloud.user(&dcm.clusters[0]).await;
-    crate::support::eventually("kube-root-ca.crt", || user.kubectl(&["get", "configmap", "kube-root-ca.crt"]).ok).await;
+    eventually("kube-root-ca.crt counted", || {
+        let quota = dcm.clusters[0].object("quota", &cloud.namespace, "small").unwrap();
+        quota["status"]["used"]["count/configmaps"] == "1"
+    })
+    .await;
     for name in ["one", "two"] {
         user.kubectl(&["create", "configmap", name]).expect();
     }
@@ -152,11 +156,11 @@ async fn the_object_beyond_the_quota_is_refused() {
     let raised = json!({ "metadata": { "name": "small" }, "spec": { "count/configmaps": "4", "secrets": "1" } });
     dcm.put(&path, &raised).await.expect(201);
     cloud.apply().await;
-    crate::support::eventually("room", || user.kubectl(&["create", "configmap", "three"]).ok).await;
+    eventually("room", || user.kubectl(&["create", "configmap", "three"]).ok).await;
     assert!(!user.kubectl(&["create", "configmap", "four"]).ok);
     dcm.delete(&path).await.expect(204);
     cloud.apply().await;
-    user.kubectl(&["create", "configmap", "four"]).expect();
-    user.kubectl(&["create", "secret", "generic", "two"]).expect();
+    user.is_allowed(&["create", "configmap", "four"]).await;
+    user.is_allowed(&["create", "secret", "generic", "two"]).await;
     cloud.terminate().await;
 }

@@ -1,6 +1,7 @@
 //! A server for one test, real clusters registered with it, and `kubectl` as whoever is to be asked.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     time::{Duration, Instant},
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use crate::clusters::{Cluster, Clusters, PATIENCE, Said, kubectl_with};
 
 /// How long an API server may take to know of a role or binding.
-const RIGHTS_CACHE: Duration = Duration::from_secs(5);
+pub(crate) const RIGHTS_CACHE: Duration = Duration::from_secs(30);
 const PROVIDER: &str = "/v2/cluster-providers/default/clusters";
 
 /// A server with real clusters.
@@ -235,16 +236,24 @@ impl Cloud<'_> {
     async fn wait_for_rights(&self, user: &User) {
         let path = format!("{}/user-permissions", self.path);
         let answer = self.fixture.get(&path).await.expect(200);
-        let own = answer["permissions"].as_array().unwrap().iter().filter(|one| one.get("namespace").is_none());
-        let wanted: Vec<String> = own.flat_map(resources).collect();
+        let mut wanted: BTreeMap<Option<&str>, Vec<String>> = BTreeMap::new();
+        for permission in answer["permissions"].as_array().unwrap() {
+            // What he may do on the whole cluster he may do in his own namespace too.
+            let elsewhere = permission["namespace"].as_str().filter(|namespace| !namespace.is_empty());
+            wanted.entry(elsewhere).or_default().extend(resources(permission));
+        }
         let patience = Instant::now();
-        while patience.elapsed() < RIGHTS_CACHE {
-            let listed = user.kubectl(&["auth", "can-i", "--list"]).out;
-            let is_listed = |what: &String| listed.lines().any(|line| line.split(' ').next() == Some(what));
-            if wanted.iter().all(is_listed) {
-                return;
+        for (elsewhere, wanted) in wanted {
+            let mut args = vec!["auth", "can-i", "--list"];
+            args.extend(elsewhere.into_iter().flat_map(|namespace| ["-n", namespace]));
+            while patience.elapsed() < RIGHTS_CACHE {
+                let listed = user.kubectl(&args).out;
+                let is_listed = |what: &String| listed.lines().any(|line| line.split(' ').next() == Some(what));
+                if wanted.iter().all(is_listed) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
@@ -275,15 +284,16 @@ impl User {
         kubectl_with(&self.file, &self.folder.path().join("cache"), args, None)
     }
 
-    /// Asserts that the API server forbids something, within the second that a change of rights may take.
+    /// Asserts that the API server forbids something as soon as it knows of a change of rights, and from then on.
     pub(crate) async fn is_forbidden(&self, args: &[&str]) {
-        let patience = Instant::now();
-        let mut said = self.kubectl(args);
-        while said.ok && patience.elapsed() < Duration::from_secs(1) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            said = self.kubectl(args);
-        }
+        until_so(RIGHTS_CACHE, format_args!("forbidden: {args:?}"), async || !self.kubectl(args).ok).await;
+        let said = self.kubectl(args);
         assert!(!said.ok && said.err.contains("(Forbidden)"), "{args:?}: {}{}", said.out, said.err);
+    }
+
+    /// Asserts that the API server lets him do something as soon as it knows of a change of rights or quotas.
+    pub(crate) async fn is_allowed(&self, args: &[&str]) {
+        until(RIGHTS_CACHE, format_args!("allowed: {args:?}"), async || self.kubectl(args).allowed()).await;
     }
 
     /// [`User::kubectl`], with an object as its input.
