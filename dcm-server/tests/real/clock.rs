@@ -1,8 +1,11 @@
 //! DCM embedded, with a clock that is not the cluster's: renewals when they are due, and clocks that differ.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use dcm_core::{
@@ -62,7 +65,8 @@ async fn applied(test: &str, name: &str, user_type: &str, ahead: i64) -> Option<
         credentials: Arc::new(UserCredentials),
         synchronizer: Arc::new(KubeSynchronizer::default()),
         clock: Arc::clone(&clock) as _,
-        entropy: Arc::new(CountingEntropy::starting_at(u64::from(std::process::id()) << 32)),
+        // Whoever has the same ids sweeps away what the other one is about to use.
+        entropy: Arc::new(CountingEntropy::starting_at(RandomState::new().hash_one(name))),
         wake: Arc::new(NoWake),
     };
     let dcm = Dcm::open(ports, Settings::default()).await.unwrap();
