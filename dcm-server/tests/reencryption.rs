@@ -9,7 +9,6 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -42,7 +41,7 @@ struct Place {
 impl Place {
     fn new() -> Self {
         dcm_server::install_crypto_provider();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = dcm_test_utils::address::free_port();
         Self { folder: tempfile::tempdir().unwrap(), port }
     }
 

@@ -1,5 +1,6 @@
 //! Fakes, builders and conformance suites for tests of DCM and of what embeds it.
 
+pub mod address;
 pub mod broken;
 pub mod builders;
 pub mod clusters;

@@ -6,7 +6,7 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -16,6 +16,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::{
+    address::free_port,
     environment::{skip, variable},
     patience::until_so,
 };
@@ -80,11 +81,9 @@ impl Server {
             unset(SERVER, what);
             return None;
         };
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("a port").port();
-        drop(listener);
         let options = options.iter().map(ToString::to_string).collect();
-        let mut server = Self { program: program.into(), options, data: data.to_owned(), port, child: None };
+        let (program, port) = (program.into(), free_port());
+        let mut server = Self { program, options, data: data.to_owned(), port, child: None };
         server.restart().await;
         Some(server)
     }
@@ -113,8 +112,11 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
-        self.child = Some(child.expect("the server starts"));
-        let listens = async || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+        let child = self.child.insert(child.expect("the server starts"));
+        let listens = async || {
+            assert_eq!(child.try_wait().expect("its state"), None, "the server has ended; see its log");
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        };
         until_so(Duration::from_secs(60), "listening", listens).await;
     }
 

@@ -2,13 +2,12 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use dcm_test_utils::patience::until;
+use dcm_test_utils::{address::free_port, patience::until};
 use reqwest::StatusCode;
 
 /// How a server is started, again and again.
@@ -31,8 +30,7 @@ pub(crate) struct Process {
 impl Setup {
     /// A server with this store, and a port that is free now.
     pub(crate) fn new(store: String, folder: &Path) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { store, folder: folder.to_owned(), port: listener.local_addr().unwrap().port() }
+        Self { store, folder: folder.to_owned(), port: free_port() }
     }
 
     /// A server on sled in this folder.

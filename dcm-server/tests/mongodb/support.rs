@@ -1,12 +1,14 @@
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
-use dcm_test_utils::patience::{until, until_so};
+use dcm_test_utils::{
+    address::free_port,
+    patience::{until, until_so},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -63,23 +65,23 @@ pub(crate) async fn refusal(folder: &Path, store: &str) -> (ExitStatus, String) 
 
 impl Dcm {
     pub(crate) async fn start(folder: &Path, store: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = folder.join("dcm.log");
         let file = File::create(&log).unwrap();
-        let address = format!("127.0.0.1:{port}");
+        let address = format!("127.0.0.1:{}", free_port());
         let child = command(folder, store, &["--http", &address])
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             .spawn()
             .unwrap();
-        let dcm = Self { child, base: format!("http://{address}"), client: reqwest::Client::new(), log };
+        let mut dcm = Self { child, base: format!("http://{address}"), client: reqwest::Client::new(), log };
         dcm.is_ready().await;
         dcm
     }
 
-    pub(crate) async fn is_ready(&self) {
+    pub(crate) async fn is_ready(&mut self) {
         let ready = async || {
+            assert!(self.lives(), "the server has ended; see its log");
             let asked = self.client.get(format!("{}/readyz", self.base)).send().await;
             asked.is_ok_and(|answer| answer.status() == StatusCode::OK)
         };
