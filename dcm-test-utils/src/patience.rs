@@ -43,7 +43,7 @@ mod tests {
     #[tokio::test]
     async fn asks_until_there_is_an_answer() {
         let mut asked = 0;
-        let answer = until(Duration::from_secs(1), "there", async || {
+        let answer = until(Duration::from_secs(20), "there", async || {
             asked += 1;
             if asked == 3 { Ok(asked) } else { Err(asked) }
         });

@@ -238,7 +238,7 @@ pub fn found<G>(made: impl Into<Option<(Arc<dyn Store>, G)>>) -> Option<(Arc<dyn
 /// Ends a test of a store that does not answer.
 #[doc(hidden)]
 pub async fn in_time(promise: impl Future<Output = ()>) {
-    let kept = tokio::time::timeout(Duration::from_secs(120), promise).await;
+    let kept = tokio::time::timeout(Duration::from_secs(300), promise).await;
     kept.expect("the store answers in time");
 }
 

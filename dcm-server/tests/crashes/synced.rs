@@ -59,7 +59,7 @@ async fn an_answer_follows_a_sync_of_the_file_that_holds_what_it_acknowledges() 
         let text = std::fs::read_to_string(&seen).unwrap_or_default();
         text.lines().filter(|line| line.contains("+++ killed by SIGKILL +++")).count() > 0 && text.ends_with('\n')
     };
-    until_so(Duration::from_secs(10), "traced to the end", whole).await;
+    until_so(Duration::from_secs(60), "traced to the end", whole).await;
     let text = std::fs::read_to_string(&seen).unwrap();
     let answers = |call: &str| {
         let writes = ["write(", "writev(", "sendto(", "sendmsg("].iter().any(|name| call.starts_with(name));

@@ -57,7 +57,7 @@ async fn a_password_is_in_no_output() {
     mongodb.restart_with(&["--auth"]).await;
     let uri = |password: &str| {
         format!(
-            "mongodb://keeper:{password}@127.0.0.1:{}/dcm?authSource=admin&serverSelectionTimeoutMS=500",
+            "mongodb://keeper:{password}@127.0.0.1:{}/dcm?authSource=admin&serverSelectionTimeoutMS=3000",
             mongodb.port()
         )
     };
