@@ -1,12 +1,12 @@
 //! Secrets, and the port that encrypts them before they are stored.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::store::{BoxError, Key};
+use crate::store::{Body, BoxError, Key};
 
 /// Bytes that must not reach a log, an error or an answer by accident.
 ///
@@ -126,4 +126,38 @@ pub enum Error {
     /// The cryptography itself failed.
     #[error("encryption failed")]
     Crypto(#[source] BoxError),
+}
+
+/// Notes the ids of the keys that sealed values in this JSON were sealed with.
+pub(crate) fn note_key_ids(body: &str, ids: &mut BTreeSet<String>) {
+    // Most documents hold no secret: not even parsed.
+    if !(body.contains("\"key-id\"") && body.contains("\"ciphertext\"")) {
+        return;
+    }
+    if let Ok(value) = serde_json::from_str(body) {
+        search(&value, ids);
+    }
+}
+
+/// The same for a document's body.
+pub(crate) fn note_key_ids_of(body: &Body, ids: &mut BTreeSet<String>) {
+    note_key_ids(std::str::from_utf8(body.as_bytes()).unwrap_or_default(), ids);
+}
+
+fn search(value: &serde_json::Value, ids: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(object) => {
+            if let (Some(id), true, true) = (
+                object.get("key-id").and_then(|id| id.as_str()),
+                object.contains_key("nonce"),
+                object.contains_key("ciphertext"),
+            ) && !ids.contains(id)
+            {
+                ids.insert(id.to_owned());
+            }
+            object.values().for_each(|value| search(value, ids));
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| search(value, ids)),
+        _ => {}
+    }
 }

@@ -67,6 +67,7 @@ async fn finish(dcm: &Dcm, limit: usize) -> Option<Pass> {
             Step::Finished(pass) => last = Some(pass),
             Step::Idle => return last,
             Step::Elsewhere(target) => panic!("{target} is encrypted with elsewhere"),
+            Step::Missing(ids) => panic!("{ids:?} are missing"),
         }
     }
     panic!("the pass does not end");
@@ -407,6 +408,43 @@ async fn what_was_sealed_behind_the_pass_before_a_restart_is_found_before_the_ke
     f.dcm.create_cluster(&provider("default"), cluster_input("c3").into()).await.unwrap();
     f.restarted_with(ring(&[K2, K1])).await.unwrap();
     assert_eq!(finish(&new, 2).await.unwrap().reencrypted, 6);
+    assert_eq!((used(&*store).await, record(&*store).await.in_use), (ids(&[K2]), ids(&[K2])));
+}
+
+#[tokio::test]
+async fn a_key_that_was_given_up_too_early_is_in_use_again_where_its_document_is_met_without_it() {
+    let store = Arc::new(MemoryStore::new());
+    let f = fixture(Arc::clone(&store) as _).await;
+    left_behind(&f).await;
+    // Nobody has the old line any more when everything is looked at once more.
+    let without = f.restarted_with(ring(&[K2])).await.unwrap();
+    f.clock.advance(Duration::from_secs(121));
+    let mut steps = 0;
+    while without.reencrypt(2).await.unwrap() != Step::Missing(vec![id(K1)]) {
+        steps += 1;
+        assert!(steps < MOST_STEPS, "the document is never met");
+    }
+    assert_eq!(without.encryption().await.unwrap().in_use, ids(&[K1, K2]).into_iter().collect::<Vec<_>>());
+    assert!(f.restarted_with(ring(&[K2])).await.is_err(), "it starts without a key that a document needs");
+    let with = f.restarted_with(ring(&[K2, K1])).await.unwrap();
+    assert_eq!(finish(&with, 2).await.map(|pass| (pass.reencrypted, pass.failed)), Some((1, 0)));
+    assert_works_with(&f, K2).await;
+}
+
+#[tokio::test]
+async fn who_lacks_a_key_in_use_leaves_the_pass_to_those_who_have_it() {
+    let store = Arc::new(MemoryStore::new());
+    let f = fixture(Arc::clone(&store) as _).await;
+    left_behind(&f).await;
+    let without = f.restarted_with(ring(&[K2])).await.unwrap();
+    let with = f.restarted_with(ring(&[K2, K1])).await.unwrap();
+    for _ in 0..MOST_STEPS {
+        assert_eq!(without.reencrypt(2).await.unwrap(), Step::Missing(vec![id(K1)]));
+        if let Step::Finished(pass) = with.reencrypt(2).await.unwrap() {
+            assert_eq!((pass.reencrypted, pass.failed), (1, 0));
+            break;
+        }
+    }
     assert_eq!((used(&*store).await, record(&*store).await.in_use), (ids(&[K2]), ids(&[K2])));
 }
 

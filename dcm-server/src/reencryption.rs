@@ -74,6 +74,10 @@ async fn run(dcm: Dcm, mut log: Log) {
                 log.elsewhere(&dcm, &target).await;
                 LOOK_EVERY
             }
+            Ok(Step::Missing(ids)) => {
+                log.missing(ids);
+                LOOK_EVERY
+            }
             Ok(Step::Working(pass)) => {
                 log.progress(&pass);
                 let was_checking = std::mem::replace(&mut checking, pass.phase == PassPhase::Checking);
@@ -102,12 +106,13 @@ struct Log {
     /// When the pass at work was last spoken of.
     told: Option<Instant>,
     elsewhere: Option<String>,
+    missing: Vec<String>,
 }
 
 impl Log {
     fn new(key_file: Option<PathBuf>) -> Self {
         let key_file = key_file.map_or_else(|| "the key file".to_owned(), |file| file.display().to_string());
-        Self { key_file, told: None, elsewhere: None }
+        Self { key_file, told: None, elsewhere: None, missing: Vec::new() }
     }
 
     async fn unused_keys(&self, dcm: &Dcm) -> Result<(), Error> {
@@ -156,13 +161,20 @@ impl Log {
             );
             return Ok(());
         }
+        if !pass.settled {
+            tracing::info!(
+                "every document is encrypted with key {target}; in two minutes all are looked at once more, for what other \
+                 servers wrote until then: no line may be removed from {file} before"
+            );
+            return Ok(());
+        }
         let found = dcm.encryption().await?;
         let unused = found.unused();
         if unused.is_empty() {
-            tracing::info!("every document is encrypted with key {target}");
+            tracing::info!("every document is still encrypted with key {target}");
         } else {
             tracing::info!(
-                "every document is encrypted with key {target}; the lines of keys {} can be removed from {file}",
+                "every document is still encrypted with key {target}; the lines of keys {} can be removed from {file}",
                 unused.join(", ")
             );
         }
@@ -181,6 +193,18 @@ impl Log {
              {current}: make {target} the first line of {} here too, and restart",
             self.key_file
         );
+    }
+
+    /// Keys came back into use: told once for each.
+    fn missing(&mut self, ids: Vec<String>) {
+        if self.missing != ids {
+            tracing::warn!(
+                "documents may still be encrypted with {}, which {} lacks: put the line back, and restart",
+                ids.join(", "),
+                self.key_file
+            );
+            self.missing = ids;
+        }
     }
 
     fn failed(&self, error: &Error) {

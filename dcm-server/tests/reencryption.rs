@@ -242,7 +242,8 @@ async fn a_new_key_takes_the_place_of_the_old_one_while_the_server_works() {
     assert_eq!((&pass["total"], &pass["re-encrypted"]), (&json!(documents), &json!(documents)), "{answer}");
     assert_eq!((&pass["failed"], &pass["target"]), (&json!(0), &json!(new)));
     assert!(pass["started"].as_str() <= pass["finished"].as_str() && pass["finished"].is_string());
-    let advice = format!("the lines of keys {old} can be removed from {}", place.key_file().display());
+    assert_eq!(pass["settled"], false);
+    let advice = format!("no line may be removed from {} before", place.key_file().display());
     until_so(PATIENCE, "the advice in the log", async || place.log().contains(&advice)).await;
     for line in std::fs::read_to_string(place.key_file()).unwrap().lines() {
         let key = line.strip_prefix("dcm-key-v1:").unwrap();

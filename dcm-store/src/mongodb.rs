@@ -118,7 +118,7 @@ impl MongoStore {
         let poller = Poller::new(config.history);
         let watches = (connections / WATCHES).max(2);
         let opened = (watches / OPENINGS).max(1);
-        let places = Semaphore::new(connections.saturating_sub(watches).max(1));
+        let places = Semaphore::new(connections.saturating_sub(watches));
         let watching = Semaphore::new(watches - opened);
         // Looks are made one after the other, on one connection, however many wait for them.
         let openings = Semaphore::new(if polls(&config, topology) { Semaphore::MAX_PERMITS } else { opened });

@@ -10,6 +10,8 @@
 //! before it notices, and leave documents behind that no pass has met. So keys that were given up are remembered: a process
 //! that starts with one of them counts it as in use again, and the process that gave it up looks once more, after [`SETTLE`].
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Dcm, Ports};
@@ -59,6 +61,8 @@ pub enum Step {
     Idle,
     /// Documents are being encrypted with this other key, which another process gave.
     Elsewhere(String),
+    /// Documents may be sealed with these keys, which came back into use since this process began, and it lacks them.
+    Missing(Vec<String>),
     /// There is more to do.
     Working(Pass),
     /// This step was the last one.
@@ -119,9 +123,14 @@ fn unknown(sealer: &dyn Sealer, installation: Option<&Installation>) -> Encrypti
     Encryption { in_use, given_up: Vec::new(), pass: None }
 }
 
-fn refuse_missing(sealer: &dyn Sealer, record: &Encryption) -> Result<(), secret::Error> {
+/// Which keys that documents may need a process lacks.
+fn missing(sealer: &dyn Sealer, record: &Encryption) -> Vec<String> {
     let configured = sealer.key_ids();
-    let missing: Vec<String> = record.in_use.iter().filter(|id| !configured.contains(&id.as_str())).cloned().collect();
+    record.in_use.iter().filter(|id| !configured.contains(&id.as_str())).cloned().collect()
+}
+
+fn refuse_missing(sealer: &dyn Sealer, record: &Encryption) -> Result<(), secret::Error> {
+    let missing = missing(sealer, record);
     match missing.first() {
         None => Ok(()),
         Some(first) if missing.len() == record.in_use.len() => Err(secret::Error::UnknownKey { key_id: first.clone() }),
@@ -132,17 +141,24 @@ fn refuse_missing(sealer: &dyn Sealer, record: &Encryption) -> Result<(), secret
 /// What is to be done at a step.
 enum Next {
     Nothing,
+    Missing(Vec<String>),
     LeaveTo(String),
     Record(Encryption),
     Look(Pass),
 }
 
-fn next(record: &Encryption, current: &str, now: Timestamp) -> Next {
+fn next(record: &Encryption, sealer: &dyn Sealer, now: Timestamp) -> Next {
+    let current = sealer.current_key();
     let with_pass = || Encryption { pass: Some(Pass::new(current, now)), ..record.clone() };
     if !record.in_use.contains(current) {
         let mut record = record.clone();
         record.put_in_use(current);
         return Next::Record(record);
+    }
+    let missing = missing(sealer, record);
+    if !missing.is_empty() {
+        // It came back while this process was at work, which cannot read what is sealed with it.
+        return Next::Missing(missing);
     }
     if record.in_use.len() == 1 {
         let done = |pass: &Pass| pass.failed > 0 || pass.settled || record.given_up.is_empty();
@@ -152,6 +168,8 @@ fn next(record: &Encryption, current: &str, now: Timestamp) -> Next {
             Some(pass) if !done(pass) && now.duration_since(pass.touched_at).abs() >= SETTLE => {
                 Next::Record(with_pass())
             }
+            // What a merge brought may be sealed with one of those.
+            None if !record.given_up.is_empty() => Next::Record(with_pass()),
             _ => Next::Nothing,
         };
     }
@@ -201,8 +219,9 @@ impl Dcm {
             super::installation::read_or_make(&self.ports).await?;
             return Ok(Step::Idle);
         };
-        let step = match next(&record, self.ports.sealer.current_key(), self.now()) {
+        let step = match next(&record, &*self.ports.sealer, self.now()) {
             Next::Nothing => return Ok(Step::Idle),
+            Next::Missing(ids) => return Ok(Step::Missing(ids)),
             Next::LeaveTo(target) => return Ok(Step::Elsewhere(target)),
             Next::Record(changed) => {
                 record = changed;
@@ -212,7 +231,15 @@ impl Dcm {
                 }
             }
             Next::Look(mut pass) => {
-                self.reencrypt_page(&mut pass, limit.max(1)).await?;
+                let unread = self.reencrypt_page(&mut pass, limit.max(1)).await?;
+                if unread.iter().any(|id| record.given_up.contains(id)) {
+                    // Given up too early. Whoever has them begins anew.
+                    for id in &unread {
+                        record.put_in_use(id);
+                    }
+                    record.pass = None;
+                    return self.record(&key, &record, &revision, Step::Idle).await;
+                }
                 pass.touched_at = self.now();
                 let finished = pass.phase == PassPhase::Finished;
                 if finished && pass.failed == 0 {
@@ -223,7 +250,18 @@ impl Dcm {
                 if finished { Step::Finished(pass) } else { Step::Working(pass) }
             }
         };
-        match self.store().replace(&key, &record, &revision).await {
+        self.record(&key, &record, &revision, step).await
+    }
+
+    /// Records what a step came to.
+    async fn record(
+        &self,
+        key: &Key,
+        record: &Encryption,
+        revision: &store::Revision,
+        step: Step,
+    ) -> Result<Step, Error> {
+        match self.store().replace(key, record, revision).await {
             Ok(_) => Ok(step),
             // Another process has written; the next step sees what.
             Err(store::Error::Conflict { .. }) => Ok(match step {
@@ -234,13 +272,14 @@ impl Dcm {
         }
     }
 
-    /// Looks at the next page of documents.
-    async fn reencrypt_page(&self, pass: &mut Pass, limit: usize) -> Result<(), Error> {
+    /// Looks at the next page of documents; answers with which keys those are sealed that cannot be read.
+    async fn reencrypt_page(&self, pass: &mut Pass, limit: usize) -> Result<BTreeSet<String>, Error> {
+        let mut unread = BTreeSet::new();
         let root = pass.position.as_ref().and_then(|position| position.segments().next());
         let kinds = SecretKind::all();
         // A root that this release does not know: from the beginning.
         let at = kinds.iter().position(|kind| Some(kind.root) == root).unwrap_or(0);
-        let Some(kind) = kinds.get(at) else { return Ok(()) };
+        let Some(kind) = kinds.get(at) else { return Ok(unread) };
         let prefix = Key::new([kind.root])?;
         let after = pass.position.take().filter(|position| position.is_below(&prefix));
         let page = self.store().scan(Scan::below(prefix.clone(), limit).after(after)).await?;
@@ -249,7 +288,7 @@ impl Dcm {
         for document in page {
             pass.looked_at += 1;
             if pass.phase != PassPhase::Counting {
-                self.reencrypt_document(kind, document, pass).await?;
+                self.reencrypt_document(kind, document, pass, &mut unread).await?;
             }
         }
         if !full {
@@ -258,7 +297,7 @@ impl Dcm {
                 None => pass.advance(),
             }
         }
-        Ok(())
+        Ok(unread)
     }
 
     async fn reencrypt_document(
@@ -266,12 +305,14 @@ impl Dcm {
         kind: &SecretKind,
         mut document: Document,
         pass: &mut Pass,
+        unread: &mut BTreeSet<String>,
     ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let body = match kind.reseal(&document, &*self.ports.sealer) {
                 Ok(Some(body)) => body,
                 Ok(None) => return Ok(()),
                 Err(reason) => {
+                    secret::note_key_ids_of(&document.body, unread);
                     pass.fail(&document.key, reason);
                     return Ok(());
                 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     keys,
     model::{Installation, Uid},
+    secret,
     store::{Body, Key},
 };
 
@@ -56,7 +57,7 @@ pub(super) async fn check<'a>(input: &'a dyn Input, tell: &mut Tell<'_>) -> Resu
         };
         let read = match line::parse(text) {
             Ok(Line::Document { key, body }) => {
-                line::note_key_ids(body, &mut key_ids);
+                secret::note_key_ids(body, &mut key_ids);
                 if key == this {
                     let body = Body::from_json(body.as_bytes());
                     installation = Some(body.read::<Installation>(&key).map(|found| found.id));
@@ -131,7 +132,7 @@ impl<'a> Checked<'a> {
                 return Ok((batches.documents, key_ids));
             }
             for (_, body) in &batch {
-                line::note_key_ids_of(body, &mut key_ids);
+                secret::note_key_ids_of(body, &mut key_ids);
             }
         }
     }

@@ -7,7 +7,10 @@ use super::{
     line::{self, End},
     marker::{is_marker, refuse_unfinished},
 };
-use crate::store::{self, Document, Key, Revision, Scan, Store};
+use crate::{
+    secret,
+    store::{self, Document, Key, Revision, Scan, Store},
+};
 
 /// How many documents a page has at most: all of them are in memory at once, and each may have megabytes.
 const LARGEST_PAGE: usize = 100;
@@ -169,7 +172,7 @@ impl Lines<'_> {
 
     async fn document(&mut self, document: &Document) -> Result<(), Error> {
         let text = std::str::from_utf8(document.body.as_bytes()).unwrap_or_default();
-        line::note_key_ids(text, &mut self.key_ids);
+        secret::note_key_ids(text, &mut self.key_ids);
         self.add(line::document(document)?);
         self.flush_some().await
     }

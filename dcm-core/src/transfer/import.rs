@@ -3,7 +3,6 @@ use std::collections::BTreeSet;
 use super::{
     Error, Imported, Input, Mode, Run, Stage, Tell,
     check::{BATCH, Checked, check},
-    line,
     marker::{self, Held},
     undo,
     write::{Outcome, compare, each, patiently, put, write},
@@ -11,6 +10,7 @@ use super::{
 use crate::{
     keys,
     model::{Encryption, Installation, SecretKind},
+    secret,
     store::{self, Body, Key, Precondition, Scan, Store, StoreExt},
 };
 
@@ -41,12 +41,12 @@ pub async fn import(
     tell: &mut Tell<'_>,
 ) -> Result<Imported, Error> {
     let checked = check(input, tell).await?;
-    let (held, mode, resumed) = match marker::load(store).await? {
+    let (held, mode, met) = match marker::load(store).await? {
         // What was begun in an empty store goes on with any options: so did the first run.
         Some(found) if found.value.sha256 == checked.sha256 && [Mode::IntoEmpty, mode].contains(&found.value.mode) => {
             tell(checked.batches().progress(Stage::Writing));
             let mode = found.value.mode;
-            (Held::take_over(store, found, run).await?, mode, true)
+            (Held::take_over(store, found, run).await?, mode, None)
         }
         Some(found) => return Err(Error::Unfinished { mode: found.value.mode }),
         None => {
@@ -54,9 +54,10 @@ pub async fn import(
             if mode == Mode::IntoEmpty {
                 refuse_documents(store).await?;
             }
-            if mode != Mode::IntoEmpty {
-                compare_all(store, &checked, mode, tell).await?;
-            }
+            let met = match mode {
+                Mode::IntoEmpty => Met::default(),
+                _ => look_before(store, &checked, mode, tell).await?,
+            };
             tell(checked.batches().progress(Stage::Writing));
             let held = Held::begin(store, &checked.sha256, mode, run).await?;
             // A server that started before it could see the marker has made documents by now.
@@ -66,13 +67,14 @@ pub async fn import(
                 held.end().await.map_err(left)?;
                 return Err(error);
             }
-            (held, mode, false)
+            (held, mode, Some(met))
         }
     };
+    let resumed = met.is_none();
     let mut log = undo::Log::default();
     let key_ids = checked.key_ids.iter().cloned().collect();
     let mut imported = Imported { documents: checked.documents, bytes: checked.bytes, key_ids, ..Imported::default() };
-    let failed = match write_all(&held, &checked, mode, &mut imported, &mut log, tell).await {
+    let failed = match write_all(&held, &checked, mode, met, &mut imported, &mut log, tell).await {
         Ok(()) => {
             return match held.end().await {
                 Ok(()) => Ok(imported),
@@ -123,8 +125,18 @@ async fn refuse_documents(store: &dyn Store) -> Result<(), Error> {
     }
 }
 
-/// Finds out what a merge would meet, before anything is written.
-async fn compare_all(store: &dyn Store, checked: &Checked<'_>, mode: Mode, tell: &mut Tell<'_>) -> Result<(), Error> {
+/// What a merge meets in a store.
+#[derive(Default)]
+struct Met {
+    /// The ids of the keys that what it writes is sealed with. What the store keeps needs none of the file's.
+    key_ids: BTreeSet<String>,
+    /// The first documents that differ.
+    differing: Vec<Key>,
+    count: u64,
+}
+
+/// Refuses a merge that cannot be, before anything is written.
+async fn look_before(store: &dyn Store, checked: &Checked<'_>, mode: Mode, tell: &mut Tell<'_>) -> Result<Met, Error> {
     let this = keys::installation("this").map_err(|error| Error::Read(Box::new(error)))?;
     let there = store.load::<Installation>(&this).await?;
     if let (Some(file), Some(there)) = (&checked.installation, there)
@@ -132,32 +144,45 @@ async fn compare_all(store: &dyn Store, checked: &Checked<'_>, mode: Mode, tell:
     {
         return Err(Error::OtherInstallation { file: file.clone(), store: there.value.id });
     }
-    if mode != Mode::Merge {
-        return Ok(());
+    let met = compare_all(store, checked, mode, tell).await?;
+    if mode == Mode::Merge && met.count > 0 {
+        return Err(Error::Differs { keys: met.differing, count: met.count });
     }
-    let (mut keys, mut differing) = (Vec::<Key>::new(), 0);
+    Ok(met)
+}
+
+async fn compare_all(store: &dyn Store, checked: &Checked<'_>, mode: Mode, tell: &mut Tell<'_>) -> Result<Met, Error> {
+    let mut met = Met::default();
     let mut batches = checked.batches();
     loop {
         let batch = batches.next().await?;
         if batch.is_empty() {
-            break;
+            return Ok(met);
         }
-        for outcome in each(batch, |key, body| compare(store, key, body)).await {
-            if let Outcome::Kept(key) = outcome? {
-                differing += 1;
-                keys.push(key);
+        let compare = async |key, body: Body| Ok((compare(store, key, body.clone()).await?, body));
+        for compared in each(batch, compare).await {
+            let (outcome, body) = compared?;
+            let is_written = match outcome {
+                Outcome::Kept(key) => {
+                    met.count += 1;
+                    met.differing.push(key);
+                    mode == Mode::MergeOverwriting
+                }
+                outcome => matches!(outcome, Outcome::Added(..)),
+            };
+            if is_written {
+                secret::note_key_ids_of(&body, &mut met.key_ids);
             }
         }
-        keys.sort();
-        keys.truncate(NAMED);
+        met.differing.sort();
+        met.differing.truncate(NAMED);
         tell(batches.progress(Stage::Comparing));
     }
-    if differing > 0 { Err(Error::Differs { keys, count: differing }) } else { Ok(()) }
 }
 
-/// Counts the keys that the file's secrets are sealed with as in use before any of them is there. So the next server does not
+/// Counts the keys that what is to be written is sealed with as in use before any of it is there. So the next server does not
 /// start without one, and looks at every document.
-async fn admit_keys(held: &Held<'_>, checked: &Checked<'_>, log: &mut undo::Log) -> Result<(), Error> {
+async fn admit_keys(held: &Held<'_>, key_ids: &BTreeSet<String>, log: &mut undo::Log) -> Result<(), Error> {
     let key = keys::encryption("this").map_err(|error| Error::Read(Box::new(error)))?;
     let found = patiently(async || held.store.get(&key).await).await?;
     let old = found.as_ref().map(|found| found.body.read::<Encryption>(&key)).transpose()?;
@@ -166,7 +191,7 @@ async fn admit_keys(held: &Held<'_>, checked: &Checked<'_>, log: &mut undo::Log)
         // Only a look at all of them tells.
         None => Encryption { in_use: sealed_with(held.store).await?, given_up: Vec::new(), pass: None },
     };
-    for id in &checked.key_ids {
+    for id in key_ids {
         record.put_in_use(id);
     }
     record.pass = None;
@@ -194,7 +219,7 @@ async fn sealed_with(store: &dyn Store) -> Result<BTreeSet<String>, Error> {
             let scan = Scan::below(root.clone(), BATCH).after(after.take());
             let page = patiently(async || store.scan(scan.clone()).await).await?;
             for document in &page {
-                line::note_key_ids_of(&document.body, &mut ids);
+                secret::note_key_ids_of(&document.body, &mut ids);
             }
             match page.last() {
                 Some(last) if page.len() == BATCH => after = Some(last.key.clone()),
@@ -209,12 +234,17 @@ async fn write_all(
     held: &Held<'_>,
     checked: &Checked<'_>,
     mode: Mode,
+    met: Option<Met>,
     imported: &mut Imported,
     log: &mut undo::Log,
     tell: &mut Tell<'_>,
 ) -> Result<(), Error> {
     if mode != Mode::IntoEmpty {
-        admit_keys(held, checked, log).await?;
+        let met = match met {
+            Some(met) => met,
+            None => compare_all(held.store, checked, mode, tell).await?,
+        };
+        admit_keys(held, &met.key_ids, log).await?;
     }
     let mut batches = checked.batches();
     loop {

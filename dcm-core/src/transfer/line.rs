@@ -1,6 +1,6 @@
 //! One line: how it is written, and how it is read.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _};
+use std::{borrow::Cow, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -143,40 +143,6 @@ pub(super) fn hex(digest: Sha256) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Notes the ids of the keys that sealed values in this JSON were sealed with.
-pub(super) fn note_key_ids(body: &str, ids: &mut BTreeSet<String>) {
-    // Most documents hold no secret: not even parsed.
-    if !(body.contains("\"key-id\"") && body.contains("\"ciphertext\"")) {
-        return;
-    }
-    if let Ok(value) = serde_json::from_str(body) {
-        search(&value, ids);
-    }
-}
-
-/// The same for a document's body.
-pub(super) fn note_key_ids_of(body: &Body, ids: &mut BTreeSet<String>) {
-    note_key_ids(std::str::from_utf8(body.as_bytes()).unwrap_or_default(), ids);
-}
-
-fn search(value: &serde_json::Value, ids: &mut BTreeSet<String>) {
-    match value {
-        serde_json::Value::Object(object) => {
-            if let (Some(id), true, true) = (
-                object.get("key-id").and_then(|id| id.as_str()),
-                object.contains_key("nonce"),
-                object.contains_key("ciphertext"),
-            ) && !ids.contains(id)
-            {
-                ids.insert(id.to_owned());
-            }
-            object.values().for_each(|value| search(value, ids));
-        }
-        serde_json::Value::Array(list) => list.iter().for_each(|value| search(value, ids)),
-        _ => {}
-    }
 }
 
 /// Whether two bodies say the same: a backend may write numbers and names in another way.

@@ -2,7 +2,7 @@
 
 use super::{
     Error, Stage, Tell,
-    check::{BATCH, Checked},
+    check::Checked,
     line::same,
     marker::{Held, is_marker},
     write::{Outcome, each, patiently},
@@ -44,10 +44,9 @@ impl Log {
 
     /// Takes all of it back; whether that is possible.
     pub(super) async fn undo(self, held: &Held<'_>) -> Result<bool, Error> {
-        for (n, (key, revision, before)) in self.written.into_iter().rev().enumerate() {
-            if n % BATCH == 0 {
-                held.check().await?;
-            }
+        for (key, revision, before) in self.written.into_iter().rev() {
+            // Each time: a run that has taken over counts what it finds.
+            held.check().await?;
             match before {
                 None => held.patiently(async || held.store.delete(&key, &revision).await).await?,
                 Some(body) => {
@@ -69,7 +68,6 @@ pub(super) async fn empty(held: &Held<'_>, checked: &Checked<'_>, tell: &mut Tel
         if batch.is_empty() {
             break;
         }
-        held.check().await?;
         for deleted in each(batch, |key, body| remove(held, key, body)).await {
             deleted?;
         }
@@ -82,6 +80,7 @@ pub(super) async fn empty(held: &Held<'_>, checked: &Checked<'_>, tell: &mut Tel
 async fn remove(held: &Held<'_>, key: Key, body: Body) -> Result<Outcome, Error> {
     match patiently(async || held.store.get(&key).await).await? {
         Some(found) if same(&found.body, &body) => {
+            held.check().await?;
             held.patiently(async || held.store.delete(&key, &found.revision).await).await?;
         }
         _ => {}

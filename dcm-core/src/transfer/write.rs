@@ -26,9 +26,9 @@ pub(super) enum Outcome {
 }
 
 /// Works on all documents of a batch, each to its end, and answers what became of each.
-pub(super) async fn each<'a, F>(batch: Vec<(Key, Body)>, work: impl Fn(Key, Body) -> F) -> Vec<Result<Outcome, Error>>
+pub(super) async fn each<'a, T, F>(batch: Vec<(Key, Body)>, work: impl Fn(Key, Body) -> F) -> Vec<Result<T, Error>>
 where
-    F: Future<Output = Result<Outcome, Error>> + 'a,
+    F: Future<Output = Result<T, Error>> + 'a,
 {
     stream::iter(batch).map(|(key, body)| work(key, body)).buffer_unordered(AT_ONCE).collect().await
 }

@@ -97,6 +97,20 @@ async fn the_record_of_encryption_keys_is_no_difference_and_names_the_keys_of_bo
 }
 
 #[tokio::test]
+async fn keys_of_documents_that_a_merge_does_not_take_over_are_not_in_use() {
+    let (store, text) = apart().await;
+    insert(&*store, "z/2", &sealed_with("transparent")).await;
+    let before = record(&*store).await;
+    let done = imported(&*store, &text, Mode::MergeKeeping).await.unwrap();
+    assert_eq!((done.added, done.kept), (0, 1));
+    assert_eq!(record(&*store).await.in_use, before.in_use);
+    Fixture::new(Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
+    // Where the file's counts, its key does.
+    imported(&*store, &text, Mode::MergeOverwriting).await.unwrap();
+    assert_eq!(record(&*store).await, in_use(&["another", "transparent"]));
+}
+
+#[tokio::test]
 async fn a_merge_in_the_middle_of_a_rotation_forgets_no_key_and_lets_the_pass_begin_anew() {
     let (store, text) = apart().await;
     let before = r#"{"kind":"Encryption","version":1,"document":{"in-use":["older","transparent"],"given-up":["oldest","another"],

@@ -13,6 +13,9 @@ use crate::InvalidUrl;
 /// The database where the connection string names none.
 const DATABASE: &str = "dcm";
 
+/// How few connections there may be: one for calls, one for watches, and one to open them.
+const FEWEST: u32 = 3;
+
 /// For how long a call may wait for a free connection at most: a request waits for several calls.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -147,9 +150,9 @@ fn check(uri: &ConnectionString) -> Result<(), InvalidUrl> {
     let socket_timeout = uri.socket_timeout;
     refuse(socket_timeout.is_some(), "socketTimeoutMS", "leave it out: DCM bounds each request by itself")?;
     refuse(
-        uri.max_pool_size == Some(0),
-        "maxPoolSize to 0",
-        "name a number above 0: connections without bound could take the server down",
+        uri.max_pool_size.is_some_and(|most| most < FEWEST),
+        "maxPoolSize below 3",
+        "name a larger number: calls, watches, and who opens one have a connection each; 0 would be without a bound",
     )?;
     refuse(
         uri.wait_queue_timeout().is_some_and(|wait| wait.is_zero() || wait > LONGEST_WAIT),
@@ -294,6 +297,7 @@ mod tests {
             ("mongodb://h/?maxPoolSize", "name=value"),
             ("mongodb://h/?maxPoolSize=many", "maxpoolsize"),
             ("mongodb://h/?maxPoolSize=0", "maxPoolSize"),
+            ("mongodb://h/?maxPoolSize=2", "maxPoolSize below 3"),
             ("mongodb://h/?tls=yes", "boolean"),
             ("mongodb://h/?tls=true&tls=true", "repeated"),
             ("mongodb://h/?tlsCaFlie=x", "tlscaflie: did you mean tlsCAFile?"),

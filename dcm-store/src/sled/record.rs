@@ -123,6 +123,12 @@ pub(super) fn look_at_chunks(db: &Db, number: u64, chunks: u32) -> Result<(), ::
     (0..chunks).try_for_each(|index| db.get(chunk_key(number, index)).map(drop))
 }
 
+/// Reads the place in the tree that a document's chunks will come to, where it has some: all to the same one, since their
+/// number was never used.
+pub(super) fn look_where_chunks_go(db: &Db, number: u64, json: &[u8]) -> Result<(), ::sled::Error> {
+    if json.len() > CHUNK { db.get(chunk_key(number, 0)).map(drop) } else { Ok(()) }
+}
+
 /// Adds the removal of a document's chunks to a batch.
 pub(super) fn remove_chunks(batch: &mut Batch, number: u64, chunks: u32) {
     for index in 0..chunks {

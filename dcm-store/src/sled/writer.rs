@@ -118,7 +118,7 @@ impl Writer {
                 write.answer(Err(error));
                 continue;
             }
-            match draft.current(&self.db, &write.encoded) {
+            match draft.current(&self.db, &write, self.counter + 1) {
                 Err(error) => {
                     let error = read_failed(&write.key, error);
                     write.answer(Err(error));
@@ -215,19 +215,24 @@ struct Draft {
 }
 
 impl Draft {
-    fn current(&self, db: &Db, encoded: &[u8]) -> Result<Option<At>, ::sled::Error> {
-        if let Some(touched) = self.touched.get(encoded) {
+    /// What there is of a document that is to be written with this number.
+    ///
+    /// Where sled cannot read what a batch changes, it gives up half way, and its log keeps that half: a document's chunks would
+    /// be gone and the document not. So all of that is read here: what cannot be read is this write's failure alone.
+    fn current(&self, db: &Db, write: &Write, number: u64) -> Result<Option<At>, ::sled::Error> {
+        if let Some(body) = &write.body {
+            record::look_where_chunks_go(db, number, body.as_bytes())?;
+        }
+        if let Some(touched) = self.touched.get(&write.encoded) {
             return Ok(*touched);
         }
-        let Some(bytes) = db.get(encoded)? else {
+        let Some(bytes) = db.get(&write.encoded)? else {
             return Ok(None);
         };
         let Some(head) = Head::parse(&bytes) else {
             return Err(::sled::Error::Corruption { at: None, bt: () });
         };
         let at = At { number: head.number, chunks: head.chunks() };
-        // Where sled cannot read what a batch changes, it gives up half way, and its log keeps that half: a document's
-        // chunks would be gone and the document not. What cannot be read now is this write's failure alone.
         record::look_at_chunks(db, at.number, at.chunks)?;
         Ok(Some(at))
     }

@@ -21,6 +21,7 @@ pub(crate) struct EncryptionAnswer<'a> {
 struct PassAnswer<'a> {
     target: &'a str,
     state: &'static str,
+    settled: bool,
     looked_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
@@ -56,6 +57,7 @@ impl<'a> PassAnswer<'a> {
         Self {
             target: &pass.target,
             state: pass.phase.as_str(),
+            settled: pass.settled,
             looked_at: pass.looked_at,
             total: pass.total,
             re_encrypted: pass.reencrypted,
