@@ -1,9 +1,11 @@
 //! The REST edge: `/v2` over HTTP/1.1 and HTTP/2.
 
+mod api;
 mod body;
 mod cloud_status;
 mod clusters;
 mod condition;
+mod docs;
 mod dto;
 mod edge;
 mod encryption;

@@ -49,7 +49,43 @@ pub(crate) struct Meaning {
     pub(crate) retry_after: Option<u64>,
 }
 
+impl Meaning {
+    /// The problem's type.
+    pub(crate) fn type_uri(&self) -> String {
+        format!("https://dcm.onap.org/problems/{}", self.slug)
+    }
+}
+
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 25] = [
+        Self::Core(ErrorKind::Invalid),
+        Self::Core(ErrorKind::NotFound),
+        Self::Core(ErrorKind::AlreadyExists),
+        Self::Core(ErrorKind::Refused),
+        Self::Core(ErrorKind::NotReady),
+        Self::Core(ErrorKind::Conflict),
+        Self::Core(ErrorKind::PreconditionFailed),
+        Self::Core(ErrorKind::Expired),
+        Self::Core(ErrorKind::TooLarge),
+        Self::Core(ErrorKind::Unavailable),
+        Self::Core(ErrorKind::Timeout),
+        Self::Core(ErrorKind::Internal),
+        Self::Malformed,
+        Self::NoSuchPath,
+        Self::Method,
+        Self::NotAcceptable,
+        Self::Slow,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::MediaType,
+        Self::HeadersTooLarge,
+        Self::Foreign,
+        Self::Overloaded,
+        Self::TimedOut,
+        Self::Bug,
+    ];
+
     /// How it is told.
     pub(crate) const fn meaning(self) -> Meaning {
         use ErrorKind as K;

@@ -4,13 +4,37 @@ use http::StatusCode;
 
 use super::{
     Answer, App,
+    api::{Api, Noun},
     body::ReceivedOrForm,
     condition::Conditions,
-    dto::ClusterAnswer,
+    dto::{ClusterAnswer, ClusterBody},
     page::Listing,
     path::{ClusterPath, Named},
     reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let cluster = Noun::new("Cluster", "a registered cluster", "a provider's clusters");
+    let form = [("metadata", "The registration as JSON."), ("file", "The kubeconfig.")];
+    api.tag("Clusters", "Kubernetes clusters that logical clouds may refer to.")
+        .path("/v2/cluster-providers/{cluster-provider}/clusters", |path| {
+            path.get(list, cluster.list::<ClusterAnswer>()).post(
+                create,
+                cluster.create::<ClusterBody, ClusterAnswer>(StatusCode::CREATED).named().or_form(&form).about(
+                    "The kubeconfig must hold its credentials itself; it may not run programs or name files. A cluster \
+                            that cannot be reached is registered all the same.",
+                ),
+            )
+        })
+        .path("/v2/cluster-providers/{cluster-provider}/clusters/{cluster}", |path| {
+            path.get(
+                read,
+                cluster.read::<ClusterAnswer>().about("With its health and who uses it; without credentials."),
+            )
+            .put(update, cluster.replace::<ClusterBody, ClusterAnswer>(StatusCode::OK).or_form(&form))
+            .delete(delete, cluster.delete().about("A cluster that logical clouds refer to stays (409)."))
+        })
+}
 
 pub(super) async fn create(
     State(app): State<App>,

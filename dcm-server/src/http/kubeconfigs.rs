@@ -3,7 +3,9 @@ use dcm_core::{name::ReferenceName, service::IssuedKubeconfig};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use super::{
-    Answer, App, dto,
+    Answer, App,
+    api::{Api, Operation, of_cloud},
+    dto,
     path::{Child, Cloud},
     problem::Problem,
     query::Query,
@@ -17,8 +19,26 @@ enum Form {
     Yaml,
 }
 
+pub(super) fn routes(api: Api) -> Api {
+    let types = ["application/json", "application/yaml"];
+    let operation = |id: &str, summary: &str| {
+        Operation::new(id, summary)
+            .about("A secret: it is the user's way in. 409 with `Retry-After` while it is not issued yet.")
+            .problem(StatusCode::CONFLICT)
+            .problem(StatusCode::NOT_ACCEPTABLE)
+            .answers_text(StatusCode::OK, "The kubeconfig, as JSON or YAML by `Accept`.", &types)
+    };
+    let of_all = operation("getKubeconfig", "Hands out the user's kubeconfig: a context for each cluster.")
+        .query_name("cluster-reference", "Only for this cluster: as JSON, with the status 201.")
+        .answers_text(StatusCode::CREATED, "The kubeconfig for one cluster.", &types[..1]);
+    let of_one = operation("getKubeconfigOfClusterReference", "Hands out the user's kubeconfig for one cluster.");
+    api.tag("Kubeconfigs", "The user's way in.")
+        .path(of_cloud("/kubeconfig"), |path| path.get(of_whole_cloud, of_all))
+        .path(of_cloud("/cluster-references/{cluster-reference}/kubeconfig"), |path| path.get(of_reference, of_one))
+}
+
 /// With a cluster reference the one for that cluster, as the design has it; else one for all clusters.
-pub(super) async fn of_cloud(State(app): State<App>, Cloud(id): Cloud, uri: Uri, headers: HeaderMap) -> Answer {
+async fn of_whole_cloud(State(app): State<App>, Cloud(id): Cloud, uri: Uri, headers: HeaderMap) -> Answer {
     match Query::parse(uri.query())?.one("cluster-reference")? {
         Some(text) => {
             let name: ReferenceName = text.parse().map_err(|error| Problem::parameter("cluster-reference", error))?;
@@ -32,7 +52,7 @@ pub(super) async fn of_cloud(State(app): State<App>, Cloud(id): Cloud, uri: Uri,
     }
 }
 
-pub(super) async fn of_reference(State(app): State<App>, path: Child<ReferenceName>, headers: HeaderMap) -> Answer {
+async fn of_reference(State(app): State<App>, path: Child<ReferenceName>, headers: HeaderMap) -> Answer {
     let form = accepted(&headers, Form::Yaml)?;
     answer(StatusCode::OK, &app.dcm.kubeconfig(&path.cloud, &path.name).await?, form)
 }

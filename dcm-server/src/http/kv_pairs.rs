@@ -1,16 +1,37 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{model::KvPairInput, name::KvPairName};
 use http::StatusCode;
+use serde_json::json;
 
 use super::{
     Answer, App,
+    api::{Api, Noun, of_cloud},
     body::Received,
     condition::Conditions,
-    dto::KvPairAnswer,
+    dto::{KvPairAnswer, KvPairBody},
     page::Listing,
     path::{Child, Cloud},
     reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let pair = Noun::new("KvPair", "a kv-pair of a logical cloud", "a logical cloud's kv-pairs");
+    api.tag("Kv-pairs", "Named lists of key-value pairs of a logical cloud.")
+        .path(of_cloud("/kv-pairs"), |path| {
+            path.get(list, pair.list::<KvPairAnswer>()).post(
+                create,
+                pair.create::<KvPairBody, KvPairAnswer>(StatusCode::CREATED)
+                    .named()
+                    .about("A logical cloud has at most 1,000. Values are any JSON.")
+                    .example(json!({"metadata": {"name": "kv-1"}, "spec": {"kv": [{"key1": "val1"}, {"key2": 2}]}})),
+            )
+        })
+        .path(of_cloud("/kv-pairs/{kv-pair}"), |path| {
+            path.get(read, pair.read::<KvPairAnswer>())
+                .put(update, pair.replace::<KvPairBody, KvPairAnswer>(StatusCode::CREATED))
+                .delete(delete, pair.delete())
+        })
+}
 
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<KvPairInput>) -> Answer {
     let made = app.dcm.create_kv_pair(&id, body.draft).await?;

@@ -5,16 +5,67 @@ use dcm_core::{
     service::{CloudId, Deletion},
 };
 use http::StatusCode;
+use serde_json::{Value, json};
 
 use super::{
     Answer, App,
+    api::{Api, Noun, of_cloud},
     body::Received,
     condition::Conditions,
-    dto::{AcceptedAnswer, LogicalCloudAnswer, UserKey},
+    dto::{AcceptedAnswer, LogicalCloudAnswer, LogicalCloudBody, UserKey},
     page::Listing,
     path::{Cloud, Named},
     reply::{Reply, Warnings},
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let cloud = Noun::new("LogicalCloud", "a logical cloud", "a project's logical clouds");
+    api.tag("Logical clouds", "A namespace, a user, quotas and key-value pairs, the same on many clusters.")
+        .path("/v2/projects/{project}/logical-clouds", |path| {
+            path.get(list, cloud.list::<LogicalCloudAnswer>()).post(
+                create,
+                cloud
+                    .create::<LogicalCloudBody, LogicalCloudAnswer>(StatusCode::CREATED)
+                    .named()
+                    .about("Nothing happens on clusters before it is applied. The project is made where it is not there, \
+                            unless the server is told that projects are registered.")
+                    .example(example()),
+            )
+        })
+        .path(of_cloud(""), |path| {
+            path.get(read, cloud.read::<LogicalCloudAnswer>())
+                .put(
+                    update,
+                    cloud
+                        .replace::<LogicalCloudBody, LogicalCloudAnswer>(StatusCode::OK)
+                        .about("Clusters get it with the next apply."),
+                )
+                .delete(
+                    delete,
+                    cloud
+                        .delete()
+                        .about("Where something of it is on clusters it is terminated first, and goes when they are clean. It \
+                                takes along all that is in it.")
+                        .accepts::<AcceptedAnswer>(),
+                )
+        })
+}
+
+fn example() -> Value {
+    json!({
+        "metadata": { "name": "lc-1", "description": "logical cloud for walmart finance department" },
+        "spec": {
+            "namespace": "ns-1",
+            "user": {
+                "user-name": "user-1",
+                "type": "certificate",
+                "user-permissions": [
+                    { "permission-name": "permission-1", "apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"] },
+                ],
+            },
+        },
+    })
+}
 
 pub(super) async fn create(
     State(app): State<App>,

@@ -1,14 +1,56 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::lifecycle::Event;
-use http::Uri;
+use http::{StatusCode, Uri};
 
 use super::{
     Answer, App,
+    api::{Api, Operation, of_cloud},
     dto::{AcceptedAnswer, AppliedAnswer, RevokedAnswer},
     path::Cloud,
     query::Query,
     reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let order = |id: &str, summary: &str| Operation::new(id, summary).problem(StatusCode::CONFLICT);
+    let forced = "Go on although a cluster holds a newer state than this store: it was restored from an old backup.";
+    api.tag("Lifecycle", "What is to become of a logical cloud on its clusters. Bodies are ignored.")
+        .path(of_cloud("/apply"), |path| {
+            let about = "Freezes the logical cloud as it is now, and makes the clusters be that; from there on they are kept so. \
+                         May always be called again.";
+            let operation = order("applyLogicalCloud", "Makes the clusters be as the logical cloud says.").about(about);
+            path.post(apply, operation.forced(forced).answers::<AppliedAnswer>(StatusCode::OK, "It is recorded."))
+        })
+        .path(of_cloud("/instantiate"), |path| {
+            let operation = order("instantiateLogicalCloud", "Applies a logical cloud that is not applied.");
+            path.post(instantiate, operation.about("One that is applied is a 409.").forced(forced).accepts::<AppliedAnswer>())
+        })
+        .path(of_cloud("/update"), |path| {
+            let operation = order("updateLogicalCloud", "Applies a logical cloud that is applied once more.");
+            path.post(update, operation.about("One that is not applied is a 409.").forced(forced).accepts::<AppliedAnswer>())
+        })
+        .path(of_cloud("/terminate"), |path| {
+            let about = "Removes from the clusters all that DCM made there for it, and waits until it is gone.";
+            let operation = order("terminateLogicalCloud", "Removes a logical cloud from its clusters.").about(about);
+            path.post(terminate, operation.forced(forced).accepts::<AcceptedAnswer>())
+        })
+        .path(of_cloud("/stop"), |path| {
+            let about = "Objects on clusters stay as they are. Apply or terminate take it up again.";
+            let operation = order("stopLogicalCloud", "Ends the work that is in progress.").about(about);
+            path.post(stop, operation.accepts::<AcceptedAnswer>())
+        })
+        .path(of_cloud("/user/revoke"), |path| {
+            let about = "At once on every cluster that can be reached; the rest is reported, and follows. The answer lists what \
+                         else there grants him access.";
+            let operation = order("revokeUser", "Cuts the user off, and gives him no new credential.").about(about);
+            path.post(revoke, operation.accepts::<RevokedAnswer>())
+        })
+        .path(of_cloud("/user/renew"), |path| {
+            let about = "The old credential does not work any more.";
+            let operation = order("renewUser", "Gives the user a new credential on every cluster.").about(about);
+            path.post(renew, operation.accepts::<AcceptedAnswer>())
+        })
+}
 
 pub(super) async fn apply(State(app): State<App>, Cloud(id): Cloud, uri: Uri) -> Answer {
     let ordered = app.dcm.apply(&id, Event::Apply, Query::is_forced(&uri)?).await?;

@@ -4,16 +4,44 @@ use dcm_core::{
     name::PermissionName,
 };
 use http::StatusCode;
+use serde_json::json;
 
 use super::{
     Answer, App,
+    api::{Api, Noun, Operation, of_cloud},
     body::Received,
     condition::Conditions,
-    dto::{PermissionAnswer, PermissionsAnswer},
+    dto::{PermissionAnswer, PermissionBody, PermissionsAnswer},
     page::Listing,
     path::{Child, Cloud},
     reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let permission = Noun::new(
+        "UserPermission",
+        "a permission of a logical cloud's user",
+        "the permissions of a logical cloud's user",
+    );
+    let every = Operation::new("listUserPermissions", "Lists the permissions of a logical cloud's user.");
+    api.tag("User permissions", "What a logical cloud's user may do on its clusters.")
+        .path(of_cloud("/user-permissions"), |path| {
+            path.get(list, every.answers::<PermissionsAnswer>(StatusCode::OK, "All of them; at most 256.")).post(
+                create,
+                permission
+                    .create::<PermissionBody, PermissionAnswer>(StatusCode::OK)
+                    .about("Flat, or with `metadata` and `spec`. Clusters get it with the next apply.")
+                    .example(
+                        json!({"name": "permission-1", "apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}),
+                    ),
+            )
+        })
+        .path(of_cloud("/user-permissions/{user-permission}"), |path| {
+            path.get(read, permission.read::<PermissionAnswer>())
+                .put(update, permission.replace::<PermissionBody, PermissionAnswer>(StatusCode::OK))
+                .delete(delete, permission.delete())
+        })
+}
 
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: Received<PermissionInput>) -> Answer {
     let (made, revision) = app.dcm.create_permission(&id, body.draft).await?;

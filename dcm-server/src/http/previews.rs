@@ -2,11 +2,12 @@
 
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::service::Selection;
-use http::Uri;
+use http::{StatusCode, Uri};
 
 use super::{
     Answer, App,
-    dto::{DiffAnswer, Manifests, ManifestsAnswer},
+    api::{Api, Operation, of_cloud},
+    dto::{DiffAnswer, DiffSchema, Manifests, ManifestsAnswer, ManifestsAnswerSchema},
     page::Listing,
     path::Cloud,
     problem::Problem,
@@ -16,6 +17,25 @@ use super::{
 
 /// The largest page of a preview: every cluster of it is asked, or shown with all of its objects.
 const LARGEST_PAGE: usize = 100;
+
+pub(super) fn routes(api: Api) -> Api {
+    let of_one = "Only for this cluster reference; else for a page of them.";
+    let manifests_of = Operation::new("getManifests", "Shows what an apply would send to clusters.")
+        .about("Touches no cluster. Secrets are left out. For one reference it is a list that `kubectl` reads.")
+        .query_name("cluster-reference", of_one)
+        .paged()
+        .problem(StatusCode::CONFLICT)
+        .answers::<ManifestsAnswerSchema>(StatusCode::OK, "The objects.");
+    let diff_of = Operation::new("getDiff", "Shows what an apply would change on clusters.")
+        .about("Asks the clusters, and changes nothing there.")
+        .query_name("cluster-reference", of_one)
+        .paged()
+        .problem(StatusCode::CONFLICT)
+        .answers::<DiffSchema>(StatusCode::OK, "The changes.");
+    api.tag("Previews", "What an apply would do.")
+        .path(of_cloud("/manifests"), |path| path.get(manifests, manifests_of))
+        .path(of_cloud("/diff"), |path| path.get(diff, diff_of))
+}
 
 /// With a cluster reference the objects for that cluster, as one list that `kubectl` reads; else those of a
 /// page of clusters.

@@ -105,7 +105,7 @@ impl Problem {
             }
         }
         let document = Document {
-            type_uri: format!("https://dcm.onap.org/problems/{}", meaning.slug),
+            type_uri: meaning.type_uri(),
             title: meaning.title,
             status: meaning.status.as_u16(),
             detail: &detail,

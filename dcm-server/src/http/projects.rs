@@ -5,10 +5,40 @@ use dcm_core::{
     store::Entry,
 };
 use http::StatusCode;
+use serde_json::json;
 
 use super::{
-    Answer, App, body::Received, condition::Conditions, dto::RecordAnswer, page::Listing, path::Named, reply::Reply,
+    Answer, App,
+    api::{Api, Noun},
+    body::Received,
+    condition::Conditions,
+    dto::{RecordAnswer, RecordBody, RecordSchema},
+    page::Listing,
+    path::Named,
+    reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let project = Noun::new("Project", "a project", "projects");
+    api.tag("Projects", "Tenants.")
+        .path("/v2/projects", |path| {
+            path.get(list, project.list::<RecordSchema>()).post(
+                create,
+                project
+                    .create::<RecordBody, RecordSchema>(StatusCode::CREATED)
+                    .named()
+                    .example(json!({"metadata": {"name": "walmart"}})),
+            )
+        })
+        .path("/v2/projects/{project}", |path| {
+            path.get(read, project.read::<RecordSchema>())
+                .put(update, project.replace::<RecordBody, RecordSchema>(StatusCode::OK))
+                .delete(
+                    delete,
+                    project.delete().about("A project that holds logical clouds stays (409, naming some of them)."),
+                )
+        })
+}
 
 pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>) -> Answer {
     let made = app.dcm.create_project(body.draft).await?;

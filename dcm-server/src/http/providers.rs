@@ -5,10 +5,40 @@ use dcm_core::{
     store::Entry,
 };
 use http::StatusCode;
+use serde_json::json;
 
 use super::{
-    Answer, App, body::Received, condition::Conditions, dto::RecordAnswer, page::Listing, path::Named, reply::Reply,
+    Answer, App,
+    api::{Api, Noun},
+    body::Received,
+    condition::Conditions,
+    dto::{RecordAnswer, RecordBody, RecordSchema},
+    page::Listing,
+    path::Named,
+    reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let provider = Noun::new("ClusterProvider", "a cluster provider", "cluster providers");
+    api.tag("Cluster providers", "Groups of clusters; `default` is there from the start.")
+        .path("/v2/cluster-providers", |path| {
+            path.get(list, provider.list::<RecordSchema>()).post(
+                create,
+                provider
+                    .create::<RecordBody, RecordSchema>(StatusCode::CREATED)
+                    .named()
+                    .example(json!({"metadata": {"name": "provider-1"}})),
+            )
+        })
+        .path("/v2/cluster-providers/{cluster-provider}", |path| {
+            path.get(read, provider.read::<RecordSchema>())
+                .put(update, provider.replace::<RecordBody, RecordSchema>(StatusCode::OK))
+                .delete(
+                    delete,
+                    provider.delete().about("A provider that has clusters stays (409, naming some of them)."),
+                )
+        })
+}
 
 pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>) -> Answer {
     let made = app.dcm.create_provider(body.draft).await?;

@@ -1,16 +1,38 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{model::QuotaInput, name::QuotaName};
 use http::StatusCode;
+use serde_json::json;
 
 use super::{
     Answer, App,
+    api::{Api, Noun, of_cloud},
     body::Received,
     condition::Conditions,
-    dto::QuotaAnswer,
+    dto::{QuotaAnswer, QuotaBody},
     page::Listing,
     path::{Child, Cloud},
     reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let quota = Noun::new("Quota", "a quota of a logical cloud", "a logical cloud's quotas");
+    api.tag("Quotas", "What every cluster of a logical cloud limits it to.")
+        .path(of_cloud("/cluster-quotas"), |path| {
+            path.get(list, quota.list::<QuotaAnswer>()).post(
+                create,
+                quota
+                    .create::<QuotaBody, QuotaAnswer>(StatusCode::CREATED)
+                    .named()
+                    .about("A logical cloud has at most 32. Clusters get it with the next apply.")
+                    .example(json!({"metadata": {"name": "quota-1"}, "spec": {"limits.cpu": "400", "pods": "500"}})),
+            )
+        })
+        .path(of_cloud("/cluster-quotas/{cluster-quota}"), |path| {
+            path.get(read, quota.read::<QuotaAnswer>())
+                .put(update, quota.replace::<QuotaBody, QuotaAnswer>(StatusCode::CREATED))
+                .delete(delete, quota.delete())
+        })
+}
 
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<QuotaInput>) -> Answer {
     let made = app.dcm.create_quota(&id, body.draft).await?;

@@ -1,17 +1,56 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{model::ClusterReferenceInput, name::ReferenceName, service::Deletion};
 use http::{StatusCode, Uri};
+use serde_json::json;
 
 use super::{
     Answer, App,
+    api::{Api, Noun, of_cloud},
     body::Received,
     condition::Conditions,
-    dto::ReferenceAnswer,
+    dto::{ReferenceAnswer, ReferenceBody},
     page::Listing,
     path::{Child, Cloud},
     query::Query,
     reply::Reply,
 };
+
+pub(super) fn routes(api: Api) -> Api {
+    let reference = Noun::new(
+        "ClusterReference",
+        "a reference of a logical cloud to a cluster",
+        "a logical cloud's cluster references",
+    );
+    let deletion = reference
+        .delete()
+        .about(
+            "Where something of the logical cloud is on the cluster it is removed first, and the reference goes when \
+                the cluster is clean.",
+        )
+        .forced("Let it go although its cluster has been away for long; what is there stays there.")
+        .accepts::<ReferenceAnswer>();
+    api.tag("Cluster references", "Which clusters a logical cloud is on.")
+        .path(of_cloud("/cluster-references"), |path| {
+            path.get(list, reference.list::<ReferenceAnswer>()).post(
+                create,
+                reference
+                    .create::<ReferenceBody, ReferenceAnswer>(StatusCode::OK)
+                    .about("At most 10,000 of a logical cloud. In the short form the reference is called as the cluster, of \
+                            the provider `default`. A cluster that is not registered is a 400.")
+                    .example(json!({"cluster-reference": "cluster-1", "loadbalancer-ip": "0.0.0.0"})),
+            )
+        })
+        .path(of_cloud("/cluster-references/{cluster-reference}"), |path| {
+            path.get(
+                read,
+                reference
+                    .read::<ReferenceAnswer>()
+                    .about("By its name, or else the only reference to a cluster of that name."),
+            )
+            .put(update, reference.replace::<ReferenceBody, ReferenceAnswer>(StatusCode::OK))
+            .delete(delete, deletion)
+        })
+}
 
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<ClusterReferenceInput>) -> Answer {
     let made = app.dcm.create_reference(&id, body.draft).await?;

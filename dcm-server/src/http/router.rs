@@ -1,22 +1,18 @@
-//! Which path leads to which handler.
+//! Which path leads to which handler, and what the description says of it.
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::Router;
 
 use super::{
-    App, cloud_status, clusters, encryption, health, kubeconfigs, kv_pairs, logical_clouds, orders, permissions,
-    previews, problem::Problem, projects, providers, quotas, references,
+    App, api::Api, cloud_status, clusters, docs, encryption, health, kubeconfigs, kv_pairs, logical_clouds, orders,
+    permissions, previews, problem::Problem, projects, providers, quotas, references,
 };
 use crate::status::Kind;
 
 /// All routes. Paths come without a trailing slash.
 pub(super) fn router(app: App) -> Router {
-    clouds(registry(Router::new()))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/v2/encryption", get(encryption::read))
+    let (router, description) = api().into_parts();
+    router
+        .merge(docs::router(&description))
         .fallback(async || Problem::new(Kind::NoSuchPath, "no resource has this path; all of them lie below /v2"))
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::Method, "the header field Allow says which methods are possible here")
@@ -24,54 +20,21 @@ pub(super) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-fn registry(router: Router<App>) -> Router<App> {
-    router
-        .route("/v2/projects", get(projects::list).post(projects::create))
-        .route("/v2/projects/{project}", get(projects::read).put(projects::update).delete(projects::delete))
-        .route("/v2/cluster-providers", get(providers::list).post(providers::create))
-        .route(
-            "/v2/cluster-providers/{cluster-provider}",
-            get(providers::read).put(providers::update).delete(providers::delete),
-        )
-        .route("/v2/cluster-providers/{cluster-provider}/clusters", get(clusters::list).post(clusters::create))
-        .route(
-            "/v2/cluster-providers/{cluster-provider}/clusters/{cluster}",
-            get(clusters::read).put(clusters::update).delete(clusters::delete),
-        )
-}
-
-/// Logical clouds and what lies below one. Not nested: a nested router costs every request a new URI, and
-/// handlers the path that was asked for.
-fn clouds(router: Router<App>) -> Router<App> {
-    let all = "/v2/projects/{project}/logical-clouds";
-    let one = |rest: &str| format!("{all}/{{logical-cloud}}{rest}");
-    router
-        .route(all, get(logical_clouds::list).post(logical_clouds::create))
-        .route(&one(""), get(logical_clouds::read).put(logical_clouds::update).delete(logical_clouds::delete))
-        .route(&one("/cluster-references"), get(references::list).post(references::create))
-        .route(
-            &one("/cluster-references/{cluster-reference}"),
-            get(references::read).put(references::update).delete(references::delete),
-        )
-        .route(&one("/cluster-references/{cluster-reference}/kubeconfig"), get(kubeconfigs::of_reference))
-        .route(&one("/user-permissions"), get(permissions::list).post(permissions::create))
-        .route(
-            &one("/user-permissions/{user-permission}"),
-            get(permissions::read).put(permissions::update).delete(permissions::delete),
-        )
-        .route(&one("/cluster-quotas"), get(quotas::list).post(quotas::create))
-        .route(&one("/cluster-quotas/{cluster-quota}"), get(quotas::read).put(quotas::update).delete(quotas::delete))
-        .route(&one("/kv-pairs"), get(kv_pairs::list).post(kv_pairs::create))
-        .route(&one("/kv-pairs/{kv-pair}"), get(kv_pairs::read).put(kv_pairs::update).delete(kv_pairs::delete))
-        .route(&one("/apply"), post(orders::apply))
-        .route(&one("/instantiate"), post(orders::instantiate))
-        .route(&one("/update"), post(orders::update))
-        .route(&one("/terminate"), post(orders::terminate))
-        .route(&one("/stop"), post(orders::stop))
-        .route(&one("/user/revoke"), post(orders::revoke))
-        .route(&one("/user/renew"), post(orders::renew))
-        .route(&one("/manifests"), get(previews::manifests))
-        .route(&one("/diff"), get(previews::diff))
-        .route(&one("/status"), get(cloud_status::read))
-        .route(&one("/kubeconfig"), get(kubeconfigs::of_cloud))
+/// The routes of all resources, in the order in which a reader of the description meets them.
+fn api() -> Api {
+    let api = Api::new();
+    let api = logical_clouds::routes(api);
+    let api = references::routes(api);
+    let api = permissions::routes(api);
+    let api = quotas::routes(api);
+    let api = kv_pairs::routes(api);
+    let api = orders::routes(api);
+    let api = cloud_status::routes(api);
+    let api = kubeconfigs::routes(api);
+    let api = previews::routes(api);
+    let api = projects::routes(api);
+    let api = providers::routes(api);
+    let api = clusters::routes(api);
+    let api = encryption::routes(api);
+    health::routes(api)
 }

@@ -4,37 +4,45 @@ use dcm_core::{
     sync::{Failure, Grant},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use utoipa::ToSchema;
 
 use super::{AcceptedAnswer, preview::ObjectName};
 
 /// A user who was cut off.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Revoked)]
 pub(crate) struct RevokedAnswer<'a> {
     #[serde(flatten)]
+    #[schema(inline)]
     cloud: AcceptedAnswer<'a>,
+    /// An object for each cluster reference, whose only key is its name.
+    #[schema(value_type = Vec<BTreeMap<String, Access>>)]
     clusters: Vec<Cluster<'a>>,
 }
 
 /// One cluster: an object whose only key is the name of its reference.
 struct Cluster<'a>(&'a ReferenceName, &'a Result<Vec<Grant>, Failure>);
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevokedAccess)]
 #[serde(rename_all = "kebab-case")]
 struct Access<'a> {
-    /// What became of his access.
+    /// What became of his access: `Revoked`, or `Not Revoked Yet`.
     access: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     /// What was made by others, or by him, and may still give him access.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     still_grants_access: Vec<StillGrants<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StillGrants<'a> {
     #[serde(flatten)]
+    #[schema(inline)]
     object: ObjectName<'a>,
     detail: &'a str,
 }

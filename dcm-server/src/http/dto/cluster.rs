@@ -9,8 +9,14 @@ use dcm_core::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Input, NotJson, Read, metadata::metadata, reader::Object, yaml};
+use super::{
+    Input, NotJson, Read,
+    metadata::{MetadataBody, MetadataSchema, metadata},
+    reader::Object,
+    yaml,
+};
 
 impl Input for ClusterInput {
     fn read(body: &Object<'_>) -> Self {
@@ -54,23 +60,56 @@ pub(crate) fn from_multipart(metadata: Option<&[u8]>, file: Option<&[u8]>) -> Re
     Ok(read)
 }
 
+/// A cluster's registration, as it is written.
+#[derive(ToSchema)]
+#[schema(as = ClusterInput)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct ClusterBody {
+    metadata: MetadataBody,
+    spec: SpecBody,
+}
+
+#[derive(ToSchema)]
+#[schema(as = ClusterInputSpec)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is read")]
+struct SpecBody {
+    /// A kubeconfig that holds its credentials itself, as an object or as a text of YAML or JSON. Required to register one;
+    /// where it is left out of a replacement, the one that is there stays. Never shown.
+    #[schema(value_type = Option<Value>)]
+    kubeconfig: (),
+    labels: Option<BTreeMap<String, String>>,
+    /// The certificate (PEM) of the CA that the cluster trusts for clients: with its key, DCM signs users' certificates itself.
+    ca_certificate: Option<String>,
+    /// Its key (PEM). Never shown.
+    ca_key: Option<String>,
+    /// The version of Istio there.
+    istio_version: Option<String>,
+}
+
 /// A registered cluster, without its credentials.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cluster)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct ClusterAnswer<'a> {
+    #[schema(value_type = MetadataSchema)]
     metadata: &'a Metadata<ClusterName>,
     spec: Spec<'a>,
     name: &'a str,
     provider: &'a str,
     uid: &'a str,
     health: Health<'a>,
+    /// The logical clouds that refer to it.
     used_by: Vec<Use<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClusterSpec)]
 #[serde(rename_all = "kebab-case")]
 struct Spec<'a> {
+    /// The URL of its API server.
     server: &'a str,
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,10 +118,14 @@ struct Spec<'a> {
     istio_version: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// What was last seen of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClusterHealth)]
 #[serde(rename_all = "kebab-case")]
 struct Health<'a> {
+    #[schema(value_type = ConnectivityWord)]
     connectivity: &'static str,
+    /// The uid of its namespace `kube-system`.
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,13 +135,27 @@ struct Health<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     /// By feature: whether DCM's credential suffices for it.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     capabilities: BTreeMap<&'a str, String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     checked_at: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+/// Whether a cluster answers.
+#[derive(ToSchema)]
+#[schema(as = Connectivity)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a word")]
+pub(super) enum ConnectivityWord {
+    Unknown,
+    Available,
+    Unavailable,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClusterUse)]
 #[serde(rename_all = "kebab-case")]
 struct Use<'a> {
     project: &'a str,

@@ -4,9 +4,11 @@ use dcm_core::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Which encryption keys there are, by their ids, and how far a new one is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Encryption)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct EncryptionAnswer<'a> {
     current_key: &'a str,
@@ -16,25 +18,32 @@ pub(crate) struct EncryptionAnswer<'a> {
     pass: Option<PassAnswer<'a>>,
 }
 
-#[derive(Serialize)]
+/// A pass over all documents that makes the current key the only one in use.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EncryptionPass)]
 #[serde(rename_all = "kebab-case")]
 struct PassAnswer<'a> {
     target: &'a str,
     state: &'static str,
+    /// Whether the lines of other keys can be removed from the key file.
     settled: bool,
     looked_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
     re_encrypted: u64,
     failed: u64,
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<Failure<'a>>,
+    #[schema(value_type = String, format = DateTime)]
     started: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     finished: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EncryptionFailure)]
 struct Failure<'a> {
     document: &'a str,
     reason: &'a str,

@@ -4,8 +4,13 @@ use dcm_core::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::{Input, metadata::metadata, reader::Object};
+use super::{
+    Input,
+    metadata::{MetadataBody, MetadataSchema, metadata},
+    reader::Object,
+};
 
 impl Input for KvPairInput {
     fn read(body: &Object<'_>) -> Self {
@@ -15,15 +20,38 @@ impl Input for KvPairInput {
     }
 }
 
-/// A kv-pair.
-#[derive(Serialize)]
+/// Key-value pairs under one name, as they are written.
+#[derive(ToSchema)]
+#[schema(as = KvPairInput)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct KvPairBody {
+    metadata: MetadataBody,
+    spec: KvSpecBody,
+}
+
+#[derive(ToSchema)]
+#[schema(as = KvPairInputSpec)]
+#[expect(dead_code, reason = "describes what is read")]
+struct KvSpecBody {
+    /// Objects with one key each, whose order and repetitions are kept; a plain object is taken too, and sorted.
+    #[schema(value_type = Vec<BTreeMap<String, Value>>)]
+    kv: (),
+}
+
+/// Key-value pairs under one name.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KvPair)]
 pub(crate) struct KvPairAnswer<'a> {
+    #[schema(value_type = MetadataSchema)]
     metadata: &'a Metadata<KvPairName>,
     spec: Spec<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KvPairSpec)]
 struct Spec<'a> {
+    /// Objects with one key each, in their order.
+    #[schema(value_type = Vec<BTreeMap<String, Value>>)]
     kv: Vec<Pair<'a>>,
 }
 

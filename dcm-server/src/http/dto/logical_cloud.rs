@@ -6,11 +6,12 @@ use dcm_core::{
     service::LogicalCloudView,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Input,
-    metadata::metadata,
-    permission::{self, Rule},
+    metadata::{MetadataBody, MetadataSchema, metadata},
+    permission::{self, Rule, RuleBody},
     reader::Object,
 };
 
@@ -55,10 +56,108 @@ fn user(user: &Object<'_>) -> UserInput {
     }
 }
 
+/// A logical cloud, as it is written.
+#[derive(ToSchema)]
+#[schema(as = LogicalCloudInput)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct LogicalCloudBody {
+    metadata: MetadataBody,
+    spec: SpecBody,
+}
+
+#[derive(ToSchema)]
+#[schema(as = LogicalCloudInputSpec)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is read")]
+struct SpecBody {
+    /// The one namespace, on every cluster: a DNS-1123 label. Required at level `"1"`; does not change while applied.
+    #[schema(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
+    namespace: Option<String>,
+    /// `"1"` (default), or `"0"` for an admin cloud, which uses the clusters' own credentials. The operator has to allow it.
+    #[schema(value_type = Option<Level>)]
+    level: (),
+    /// Required at level `"1"`.
+    user: Option<UserBody>,
+    /// Labels of the namespace.
+    labels: Option<BTreeMap<String, String>>,
+    /// Whether it has a service mesh; does not change while applied.
+    #[schema(value_type = Option<MeshMode>)]
+    mesh: (),
+    /// The mesh's trust domain; does not change while applied.
+    trust_domain: Option<String>,
+    /// What becomes of a namespace that is there already and was not made for this logical cloud.
+    #[schema(value_type = Option<AdoptionPolicy>)]
+    adoption_policy: (),
+    /// What becomes of the namespace at the end.
+    #[schema(value_type = Option<DeletePolicy>)]
+    delete_policy: (),
+}
+
+#[derive(ToSchema)]
+#[schema(as = UserInput)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is read")]
+struct UserBody {
+    #[schema(pattern = "^[A-Za-z0-9]([-A-Za-z0-9_.@]*[A-Za-z0-9])?$", max_length = 63)]
+    user_name: String,
+    /// How he authenticates: `certificate` (default) or `token`, whatever its case.
+    #[schema(rename = "type")]
+    user_type: Option<String>,
+    user_permissions: Option<Vec<NamedRuleBody>>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = NamedRuleInput)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is read")]
+struct NamedRuleBody {
+    permission_name: String,
+    #[serde(flatten)]
+    #[schema(inline)]
+    rule: RuleBody,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a word")]
+enum Level {
+    #[schema(rename = "0")]
+    Admin,
+    #[schema(rename = "1")]
+    Standard,
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a word")]
+enum MeshMode {
+    Auto,
+    Required,
+    None,
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a word")]
+enum AdoptionPolicy {
+    Never,
+    IfIdentical,
+    Always,
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a word")]
+enum DeletePolicy {
+    Delete,
+    Keep,
+}
+
 /// A logical cloud.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogicalCloud)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LogicalCloudAnswer<'a> {
+    #[schema(value_type = MetadataSchema)]
     metadata: &'a Metadata<LogicalCloudName>,
     spec: Spec<'a>,
     name: &'a str,
@@ -69,30 +168,40 @@ pub(crate) struct LogicalCloudAnswer<'a> {
     user_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
+    /// The state that its records are in: ahead of the applied one where they were edited since.
     generation: u64,
+    /// The state that clusters hold, or are being made to hold.
     applied_generation: u64,
     uid: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogicalCloudSpec)]
 #[serde(rename_all = "kebab-case")]
 struct Spec<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<&'a str>,
+    #[schema(value_type = Level)]
     level: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserAnswer<'a>>,
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a BTreeMap<String, String>,
+    #[schema(value_type = MeshMode)]
     mesh: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     trust_domain: Option<&'a str>,
+    #[schema(value_type = AdoptionPolicy)]
     adoption_policy: &'static str,
+    #[schema(value_type = DeletePolicy)]
     delete_policy: &'static str,
+    /// The names of its cluster references.
     clusters: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 #[serde(rename_all = "kebab-case")]
 struct UserAnswer<'a> {
     user_name: &'a str,
@@ -101,11 +210,13 @@ struct UserAnswer<'a> {
     user_permissions: Vec<NamedRule<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NamedRule)]
 #[serde(rename_all = "kebab-case")]
 struct NamedRule<'a> {
     permission_name: &'a str,
     #[serde(flatten)]
+    #[schema(inline)]
     rule: Rule<'a>,
 }
 

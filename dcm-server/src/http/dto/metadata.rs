@@ -1,5 +1,6 @@
 use dcm_core::model::{Metadata, MetadataInput};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Input, reader::Object};
 
@@ -20,6 +21,62 @@ impl Input for MetadataInput {
         body.read_only(&["uid", "spec"]);
         metadata(body)
     }
+}
+
+/// What every record carries beside its spec.
+#[derive(ToSchema)]
+#[schema(as = Metadata)]
+#[expect(dead_code, reason = "describes what the core's type writes")]
+pub(crate) struct MetadataSchema {
+    /// Unique among its siblings; never changes.
+    #[schema(pattern = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", max_length = 128)]
+    name: String,
+    /// For people.
+    #[schema(max_length = 1024)]
+    description: Option<String>,
+    /// The client's own.
+    #[schema(rename = "userData1", max_length = 512)]
+    user_data1: Option<String>,
+    /// The client's own.
+    #[schema(rename = "userData2", max_length = 512)]
+    user_data2: Option<String>,
+}
+
+/// What every record may carry beside its spec.
+#[derive(ToSchema)]
+#[schema(as = MetadataInput)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct MetadataBody {
+    /// Unique among its siblings. Required to create a record; may be left out where the path has it.
+    #[schema(pattern = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", min_length = 1, max_length = 128)]
+    name: Option<String>,
+    /// For people.
+    #[schema(max_length = 1024)]
+    description: Option<String>,
+    /// The client's own.
+    #[schema(rename = "userData1", max_length = 512)]
+    user_data1: Option<String>,
+    /// The client's own.
+    #[schema(rename = "userData2", max_length = 512)]
+    user_data2: Option<String>,
+}
+
+/// A project or a cluster provider, as it is written.
+#[derive(ToSchema)]
+#[schema(as = RecordInput)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct RecordBody {
+    metadata: MetadataBody,
+}
+
+/// A project or a cluster provider.
+#[derive(ToSchema)]
+#[schema(as = Record)]
+#[expect(dead_code, reason = "describes what is written")]
+pub(crate) struct RecordSchema {
+    metadata: MetadataSchema,
+    /// Tells it from others of its name, before and after.
+    uid: String,
 }
 
 /// A project or a cluster provider.

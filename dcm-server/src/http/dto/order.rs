@@ -1,15 +1,23 @@
 use dcm_core::{model::LogicalCloud, name::QuotaName, service::Ordered};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An apply that was taken.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Applied)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct AppliedAnswer<'a> {
     #[serde(flatten)]
+    #[schema(inline)]
     cloud: AcceptedAnswer<'a>,
+    /// The names of the clusters.
     clusters: &'a [String],
+    /// The first quota by name.
+    #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     quota_name: Option<&'a QuotaName>,
+    /// The names of all quotas.
+    #[schema(value_type = Vec<String>)]
     quotas: &'a [QuotaName],
 }
 
@@ -25,7 +33,8 @@ impl<'a> AppliedAnswer<'a> {
 }
 
 /// Another order that was taken.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Accepted)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct AcceptedAnswer<'a> {
     logical_cloud_name: &'a str,

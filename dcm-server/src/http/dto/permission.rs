@@ -1,5 +1,6 @@
 use dcm_core::model::{PermissionInput, PermissionScope, UserPermission};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Input, reader::Object};
 
@@ -36,15 +37,66 @@ impl Input for PermissionInput {
     }
 }
 
+/// A user permission, as it is written: flat, or with `metadata` and `spec`.
+#[derive(ToSchema)]
+#[schema(as = UserPermissionInput)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) enum PermissionBody {
+    Flat(FlatPermissionBody),
+    Whole(WholePermissionBody),
+}
+
+#[derive(ToSchema)]
+#[schema(as = UserPermissionInputFlat)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct FlatPermissionBody {
+    /// Required to create one; may be left out where the path has it.
+    #[schema(pattern = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", min_length = 1, max_length = 128)]
+    name: Option<String>,
+    #[serde(flatten)]
+    #[schema(inline)]
+    rule: RuleBody,
+}
+
+#[derive(ToSchema)]
+#[schema(as = UserPermissionInputWhole)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct WholePermissionBody {
+    metadata: Option<super::metadata::MetadataBody>,
+    spec: RuleBody,
+}
+
+/// What a permission grants, as it is written.
+#[derive(ToSchema)]
+#[schema(as = RuleInput)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what is read")]
+pub(super) struct RuleBody {
+    /// API groups; `""` is the core one, `*` all.
+    api_groups: Vec<String>,
+    /// Resources, also as `resource/subresource`; `*` all.
+    resources: Vec<String>,
+    /// Verbs; `*` all.
+    verbs: Vec<String>,
+    /// Only objects of these names.
+    resource_names: Option<Vec<String>>,
+    /// Another namespace than the logical cloud's own, or `""` for the whole cluster; the operator has to allow it.
+    namespace: Option<String>,
+}
+
 /// What a permission grants.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rule)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rule<'a> {
     api_groups: &'a [String],
     resources: &'a [String],
     verbs: &'a [String],
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     resource_names: &'a [String],
+    /// `""` for the whole cluster; absent for the logical cloud's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<&'a str>,
 }
@@ -65,10 +117,12 @@ impl<'a> Rule<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct Flat<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = FlatUserPermission)]
+pub(crate) struct Flat<'a> {
     name: &'a str,
     #[serde(flatten)]
+    #[schema(inline)]
     rule: Rule<'a>,
 }
 
@@ -79,15 +133,18 @@ impl<'a> Flat<'a> {
 }
 
 /// One permission: flat, and as a resource.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserPermission)]
 pub(crate) struct PermissionAnswer<'a> {
     #[serde(flatten)]
+    #[schema(inline)]
     flat: Flat<'a>,
     metadata: Name<'a>,
     spec: Rule<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserPermissionMetadata)]
 struct Name<'a> {
     name: &'a str,
 }
@@ -103,7 +160,8 @@ impl<'a> PermissionAnswer<'a> {
 }
 
 /// The permissions of a logical cloud.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserPermissions)]
 pub(crate) struct PermissionsAnswer<'a> {
     permissions: Vec<Flat<'a>>,
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use dcm_core::{
     name::ReferenceName,
@@ -7,6 +7,7 @@ use dcm_core::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Objects as the list that `kubectl` reads and writes.
 pub(crate) struct Manifests<'a>(pub(crate) &'a [Object]);
@@ -20,6 +21,50 @@ impl Serialize for Manifests<'_> {
         map.serialize_entry("items", &items)?;
         map.end()
     }
+}
+
+/// Objects as the list that `kubectl` reads and writes.
+#[derive(ToSchema)]
+#[schema(as = ManifestList)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what is written")]
+pub(crate) struct ManifestsSchema {
+    api_version: String,
+    kind: String,
+    items: Vec<Value>,
+}
+
+/// What an apply would send: to several clusters, or to the one that was asked for.
+#[derive(ToSchema)]
+#[schema(as = Manifests)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written")]
+pub(crate) enum ManifestsAnswerSchema {
+    One(ManifestsSchema),
+    Several(ManifestsOfClusters),
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is written")]
+pub(crate) struct ManifestsOfClusters {
+    logical_cloud_name: String,
+    generation: u64,
+    /// An object for each cluster reference, whose only key is its name.
+    clusters: Vec<BTreeMap<String, ManifestsSchema>>,
+}
+
+/// What an apply would change.
+#[derive(ToSchema)]
+#[schema(as = Diff)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is written")]
+pub(crate) struct DiffSchema {
+    logical_cloud_name: String,
+    generation: u64,
+    /// An object for each cluster reference, whose only key is its name.
+    #[schema(value_type = Vec<BTreeMap<String, ClusterDiff>>)]
+    clusters: (),
 }
 
 /// A preview of several clusters: each an object whose only key is the name of its reference.
@@ -63,13 +108,15 @@ impl<'a> DiffAnswer<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 struct ClusterDiff<'a> {
     changes: Vec<ObjectDiff<'a>>,
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "no_remarks")]
     remarks: &'a [String],
     #[serde(flatten)]
+    #[schema(inline)]
     failure: Why<'a>,
 }
 
@@ -78,7 +125,7 @@ fn no_remarks(remarks: &&[String]) -> bool {
 }
 
 /// Why something is not so, where it is not.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Why<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -108,17 +155,21 @@ impl<'a> ClusterDiff<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 struct ObjectDiff<'a> {
+    #[schema(value_type = ChangeWord)]
     change: &'static str,
     #[serde(flatten)]
+    #[schema(inline)]
     object: ObjectName<'a>,
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<Field<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
     #[serde(flatten)]
+    #[schema(inline)]
     refusal: Why<'a>,
 }
 
@@ -134,6 +185,19 @@ impl<'a> ObjectDiff<'a> {
     }
 }
 
+/// What brings an object to what it should be.
+#[derive(ToSchema)]
+#[schema(as = ChangeKind)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes a word")]
+pub(super) enum ChangeWord {
+    Create,
+    Update,
+    Replace,
+    Delete,
+    Other,
+}
+
 /// The word for a change.
 pub(super) const fn change_word(change: ChangeKind) -> &'static str {
     match change {
@@ -146,7 +210,7 @@ pub(super) const fn change_word(change: ChangeKind) -> &'static str {
 }
 
 /// What an object is and where it lies, as Kubernetes spells it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ObjectName<'a> {
     api_version: &'a str,
@@ -163,7 +227,8 @@ impl<'a> ObjectName<'a> {
 }
 
 /// One field; `live` or `wanted` is left out where there is nothing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FieldDiff)]
 struct Field<'a> {
     pointer: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

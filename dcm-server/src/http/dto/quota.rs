@@ -5,8 +5,13 @@ use dcm_core::{
     name::QuotaName,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Input, metadata::metadata, reader::Object};
+use super::{
+    Input,
+    metadata::{MetadataBody, MetadataSchema, metadata},
+    reader::Object,
+};
 
 impl Input for QuotaInput {
     fn read(body: &Object<'_>) -> Self {
@@ -15,10 +20,26 @@ impl Input for QuotaInput {
     }
 }
 
-/// A quota.
-#[derive(Serialize)]
+/// A quota, as it is written.
+#[derive(ToSchema)]
+#[schema(as = QuotaInput)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct QuotaBody {
+    metadata: Option<MetadataBody>,
+    /// What a ResourceQuota holds (`limits.cpu`, `pods`, `count/jobs.batch`, …) and Kubernetes quantities; a blank one
+    /// is not set.
+    #[schema(value_type = BTreeMap<String, String>)]
+    spec: (),
+}
+
+/// A quota: each cluster of the logical cloud gets it as a ResourceQuota.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quota)]
 pub(crate) struct QuotaAnswer<'a> {
+    #[schema(value_type = MetadataSchema)]
     metadata: &'a Metadata<QuotaName>,
+    /// Resources and quantities; a blank one is not set.
+    #[schema(value_type = BTreeMap<String, String>)]
     spec: &'a BTreeMap<String, String>,
 }
 

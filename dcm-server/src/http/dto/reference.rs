@@ -5,8 +5,13 @@ use dcm_core::{
     name::ReferenceName,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Input, metadata::metadata, reader::Object};
+use super::{
+    Input,
+    metadata::{MetadataBody, MetadataSchema, metadata},
+    reader::Object,
+};
 
 /// With `metadata` and `spec`, or in the design's short form.
 impl Input for ClusterReferenceInput {
@@ -34,25 +39,76 @@ impl Input for ClusterReferenceInput {
     }
 }
 
-/// A cluster reference.
-#[derive(Serialize)]
+/// A cluster reference, as it is written: whole, or in the short form.
+#[derive(ToSchema)]
+#[schema(as = ClusterReferenceInput)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) enum ReferenceBody {
+    Whole(WholeReferenceBody),
+    Short(ShortReferenceBody),
+}
+
+#[derive(ToSchema)]
+#[schema(as = ClusterReferenceInputWhole)]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct WholeReferenceBody {
+    metadata: MetadataBody,
+    spec: ReferenceSpecBody,
+}
+
+/// A reference that is called as its cluster, of the provider `default`.
+#[derive(ToSchema)]
+#[schema(as = ClusterReferenceInputShort)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is read")]
+pub(crate) struct ShortReferenceBody {
+    /// The cluster's name.
+    cluster_reference: String,
+    /// The address of the Istio control plane's load balancer there.
+    #[schema(value_type = String, example = "0.0.0.0")]
+    loadbalancer_ip: (),
+}
+
+#[derive(ToSchema)]
+#[schema(as = ClusterReferenceInputSpec)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes what is read")]
+struct ReferenceSpecBody {
+    /// `default` where it is left out.
+    cluster_provider: Option<String>,
+    cluster_name: String,
+    /// The address of the Istio control plane's load balancer there: IPv4 or IPv6.
+    #[schema(value_type = String, example = "0.0.0.0")]
+    loadbalancer_ip: (),
+}
+
+/// A logical cloud's use of a cluster.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClusterReference)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct ReferenceAnswer<'a> {
+    #[schema(value_type = MetadataSchema)]
     metadata: &'a Metadata<ReferenceName>,
     spec: Spec<'a>,
     name: &'a str,
     cluster_name: &'a str,
+    #[schema(value_type = String)]
     loadbalancer_ip: IpAddr,
     uid: &'a str,
+    /// Whether it goes when its cluster is clean.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     deleting: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClusterReferenceSpec)]
 #[serde(rename_all = "kebab-case")]
 struct Spec<'a> {
     cluster_provider: &'a str,
     cluster_name: &'a str,
+    /// The address of the Istio control plane's load balancer there.
+    #[schema(value_type = String)]
     loadbalancer_ip: IpAddr,
 }
 

@@ -6,18 +6,47 @@ use dcm_core::{
 };
 use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use utoipa::ToSchema;
 
-use super::preview::{ObjectName, change_word};
+use super::{
+    cluster::ConnectivityWord,
+    preview::{ChangeWord, ObjectName, change_word},
+};
 
 /// How far a logical cloud is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Status)]
 pub(crate) struct StatusAnswer<'a> {
     metadata: Metadata<'a>,
+    /// An object for each cluster reference, whose only key is its name.
+    #[schema(value_type = Vec<BTreeMap<String, Parts>>)]
     clusters: Vec<Cluster<'a>>,
+    #[schema(value_type = StatusWord)]
     status: &'static str,
 }
 
-#[derive(Serialize)]
+/// How far it is: of all clusters, the one that is least far counts.
+#[derive(ToSchema)]
+#[schema(as = StatusWord)]
+#[expect(dead_code, reason = "describes a word")]
+enum StatusWord {
+    #[schema(rename = "Not Created")]
+    NotCreated,
+    #[schema(rename = "Creation in Progress")]
+    CreationInProgress,
+    Created,
+    #[schema(rename = "Creation Failed")]
+    CreationFailed,
+    #[schema(rename = "Deletion in Progress")]
+    DeletionInProgress,
+    Deleted,
+    #[schema(rename = "Deletion Failed")]
+    DeletionFailed,
+    Stopped,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatusMetadata)]
 struct Metadata<'a> {
     name: &'a str,
     description: &'a str,
@@ -46,7 +75,9 @@ impl<'a> StatusAnswer<'a> {
     }
 }
 
-#[derive(Serialize)]
+/// One cluster: each part is `Pending`, `Created`, `Deleted`, `Not Available: …` or `Failed: …`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClusterStatus)]
 #[serde(rename_all = "kebab-case")]
 struct Parts<'a> {
     namespace_status: String,
@@ -55,35 +86,46 @@ struct Parts<'a> {
     quota_status: String,
     credential_status: String,
     kubeconfig_status: String,
+    #[schema(value_type = ConnectivityWord)]
     connectivity: &'static str,
+    /// A word for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     last_attempt: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     unreachable_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<DriftAnswer<'a>>,
+    /// What is no failure and yet to be known.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<&'a str>,
 }
 
 /// What others changed of what is ours.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Drift)]
 #[serde(rename_all = "kebab-case")]
 struct DriftAnswer<'a> {
+    #[schema(value_type = String, format = DateTime)]
     seen_at: Timestamp,
     repaired: bool,
     count: usize,
     objects: Vec<DriftedObject<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DriftedObject<'a> {
+    #[schema(value_type = ChangeWord)]
     change: &'static str,
     #[serde(flatten)]
+    #[schema(inline)]
     object: ObjectName<'a>,
 }
 

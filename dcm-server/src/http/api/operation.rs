@@ -1,0 +1,319 @@
+//! One operation: what it takes, and what it answers.
+
+use http::StatusCode;
+use serde_json::Value;
+use utoipa::{
+    ToSchema,
+    openapi::{
+        AllOf, Array, Content, HeaderBuilder, Object, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
+        Schema, Type,
+        path::{Operation as Described, OperationBuilder, Parameter},
+        request_body::{RequestBody, RequestBodyBuilder},
+    },
+};
+
+use super::{Schemas, parameters, problems, schema_ref};
+
+/// What an operation is about.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Noun {
+    /// In ids, as `Quota`.
+    name: &'static str,
+    /// One of them, as `a quota of a logical cloud`.
+    one: &'static str,
+    /// All of them, as `a logical cloud's quotas`.
+    many: &'static str,
+}
+
+/// The description of an operation in the making.
+pub(in crate::http) struct Operation {
+    id: String,
+    summary: String,
+    about: String,
+    parameters: Vec<Parameter>,
+    body: Option<RequestBody>,
+    answers: Vec<(StatusCode, Response)>,
+    problems: Vec<StatusCode>,
+    schemas: Schemas,
+}
+
+impl Noun {
+    pub(in crate::http) const fn new(name: &'static str, one: &'static str, many: &'static str) -> Self {
+        Self { name, one, many }
+    }
+
+    /// A page of all of them, as an array.
+    pub(in crate::http) fn list<T: ToSchema>(self) -> Operation {
+        Operation::new(&format!("list{}s", self.name), &format!("Lists {}, ordered by name.", self.many))
+            .paged()
+            .answer(StatusCode::OK, "A page of them.", |operation| {
+                let page = Array::new(operation.schema::<T>()).into();
+                with_link(operation.json(&page))
+            })
+    }
+
+    pub(in crate::http) fn create<I: ToSchema, T: ToSchema>(self, status: StatusCode) -> Operation {
+        let operation = Operation::new(&format!("create{}", self.name), &format!("Creates {}.", self.one))
+            .body::<I>()
+            .problem(StatusCode::CONFLICT);
+        operation.answers_record::<T>(status, "It was created.")
+    }
+
+    pub(in crate::http) fn read<T: ToSchema>(self) -> Operation {
+        let operation = Operation::new(&format!("get{}", self.name), &format!("Reads {}.", self.one))
+            .parameter(parameters::if_match())
+            .parameter(parameters::if_none_match())
+            .problem(StatusCode::PRECONDITION_FAILED)
+            .answer(StatusCode::NOT_MODIFIED, "It is in a state that `If-None-Match` names.", |_| {
+                with_tag(ResponseBuilder::new())
+            });
+        operation.answers_record::<T>(StatusCode::OK, "The record, with its state as `ETag`.")
+    }
+
+    pub(in crate::http) fn replace<I: ToSchema, T: ToSchema>(self, status: StatusCode) -> Operation {
+        let operation = Operation::new(&format!("replace{}", self.name), &format!("Replaces {}.", self.one))
+            .body::<I>()
+            .conditional()
+            .about("Never creates one. The name may be left out of the body; it cannot be changed.");
+        operation.answers_record::<T>(status, "It was replaced.")
+    }
+
+    pub(in crate::http) fn delete(self) -> Operation {
+        Operation::new(&format!("delete{}", self.name), &format!("Deletes {}.", self.one)).conditional().answer(
+            StatusCode::NO_CONTENT,
+            "It is gone.",
+            |_| ResponseBuilder::new(),
+        )
+    }
+}
+
+impl Operation {
+    pub(in crate::http) fn new(id: &str, summary: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            summary: summary.to_owned(),
+            about: String::new(),
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            problems: Vec::new(),
+            schemas: Schemas::new(),
+        }
+    }
+
+    /// What there is to know of it beyond its summary.
+    pub(in crate::http) fn about(mut self, text: &str) -> Self {
+        if !self.about.is_empty() {
+            self.about.push_str("\n\n");
+        }
+        self.about.push_str(text);
+        self
+    }
+
+    pub(in crate::http) fn parameter(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// A parameter of the query that is a text.
+    pub(in crate::http) fn query(self, name: &str, description: &str) -> Self {
+        self.parameter(parameters::query(name, description, parameters::text()))
+    }
+
+    /// A parameter of the query that is a record's name.
+    pub(in crate::http) fn query_name(self, name: &str, description: &str) -> Self {
+        self.parameter(parameters::query(name, description, parameters::name_schema()))
+    }
+
+    /// A parameter of the query that is one of several words.
+    pub(in crate::http) fn query_one_of(self, name: &str, description: &str, values: &[&'static str]) -> Self {
+        self.parameter(parameters::query(name, description, parameters::one_of(values)))
+    }
+
+    /// With `?force=true`.
+    pub(in crate::http) fn forced(self, description: &str) -> Self {
+        self.parameter(parameters::query("force", description, parameters::flag()))
+    }
+
+    /// A page of a list can be asked for.
+    pub(in crate::http) fn paged(mut self) -> Self {
+        self.parameters.extend(parameters::of_page());
+        self
+    }
+
+    /// It can be made to depend on the record's state.
+    fn conditional(self) -> Self {
+        self.parameter(parameters::if_match())
+            .parameter(parameters::if_none_match())
+            .problem(StatusCode::CONFLICT)
+            .problem(StatusCode::PRECONDITION_FAILED)
+    }
+
+    /// It may answer with this problem, beside those that every operation may answer with.
+    pub(in crate::http) fn problem(mut self, status: StatusCode) -> Self {
+        self.problems.push(status);
+        self
+    }
+
+    /// It takes a body.
+    pub(in crate::http) fn body<I: ToSchema>(mut self) -> Self {
+        let schema = self.schema::<I>();
+        self.takes(schema)
+    }
+
+    /// The body must name the record.
+    pub(in crate::http) fn named(mut self) -> Self {
+        let name = ObjectBuilder::new().required("name").build();
+        let named = ObjectBuilder::new().property("metadata", name).required("metadata").build();
+        if let Some(schema) = self.json_body().and_then(|content| content.schema.as_mut()) {
+            let mut all = AllOf::new();
+            all.items = vec![std::mem::take(schema), Schema::from(named).into()];
+            *schema = Schema::AllOf(all).into();
+        }
+        self
+    }
+
+    fn json_body(&mut self) -> Option<&mut Content> {
+        match self.body.as_mut()?.content.get_mut("application/json")? {
+            RefOr::T(content) => Some(content),
+            RefOr::Ref(_) => None,
+        }
+    }
+
+    fn takes(mut self, schema: RefOr<Schema>) -> Self {
+        let body = RequestBodyBuilder::new().required(Some(Required::True));
+        self.body = Some(body.content("application/json", Content::new(Some(schema))).build());
+        self.parameters.extend(parameters::of_body());
+        self.problem(StatusCode::REQUEST_TIMEOUT)
+            .problem(StatusCode::PAYLOAD_TOO_LARGE)
+            .problem(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+    }
+
+    /// The body may also be a form with these parts.
+    pub(in crate::http) fn or_form(mut self, parts: &[(&str, &str)]) -> Self {
+        let mut form = ObjectBuilder::new();
+        for (name, description) in parts {
+            let part = ObjectBuilder::new().schema_type(Type::String).description(Some(*description));
+            form = form.property(*name, part).required(*name);
+        }
+        if let Some(body) = &mut self.body {
+            let content = Content::new(Some(RefOr::T(Schema::from(form))));
+            body.content.insert("multipart/form-data".to_owned(), RefOr::T(content));
+        }
+        self
+    }
+
+    /// An answer that holds JSON.
+    pub(in crate::http) fn answers<T: ToSchema>(self, status: StatusCode, description: &str) -> Self {
+        self.answer(status, description, |operation| {
+            let schema = operation.schema::<T>();
+            operation.json(&schema)
+        })
+    }
+
+    /// An answer that holds JSON, or nothing where what it would show has gone in the meantime.
+    pub(in crate::http) fn accepts<T: ToSchema>(self) -> Self {
+        self.answers::<T>(StatusCode::ACCEPTED, "It is recorded, and will be carried out.")
+    }
+
+    /// An answer of one of several media types, as text.
+    pub(in crate::http) fn answers_text(self, status: StatusCode, description: &str, types: &[&str]) -> Self {
+        self.answer(status, description, |_| {
+            let mut response = ResponseBuilder::new();
+            for media_type in types {
+                let schema = if media_type.ends_with("json") { Object::new() } else { parameters::text() };
+                response = response.content(*media_type, Content::new(Some(schema)));
+            }
+            response
+        })
+    }
+
+    fn answers_record<T: ToSchema>(self, status: StatusCode, description: &str) -> Self {
+        self.answer(status, description, |operation| {
+            let schema = operation.schema::<T>();
+            with_tag(operation.json(&schema))
+        })
+    }
+
+    /// An example of the body.
+    pub(in crate::http) fn example(mut self, example: Value) -> Self {
+        if let Some(content) = self.json_body() {
+            content.example = Some(example);
+        }
+        self
+    }
+
+    fn answer(
+        mut self,
+        status: StatusCode,
+        description: &str,
+        build: impl FnOnce(&mut Self) -> ResponseBuilder,
+    ) -> Self {
+        let mut response = build(&mut self).description(description);
+        if self.body.is_some() && status.is_success() {
+            response = response.header("Warning", text_header("What the client should know although it was served."));
+        }
+        self.answers.push((status, response.build()));
+        self
+    }
+
+    fn json(&self, schema: &RefOr<Schema>) -> ResponseBuilder {
+        ResponseBuilder::new().content("application/json", Content::new(Some(schema.clone())))
+    }
+
+    fn schema<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        add_schema::<T>(&mut self.schemas)
+    }
+
+    /// All of it, at its place.
+    pub(super) fn describe(self, template: &str, tag: &str) -> (Described, Schemas) {
+        let mut described = OperationBuilder::new()
+            .operation_id(Some(self.id))
+            .tag(tag)
+            .summary(Some(&self.summary))
+            .description(Some(if self.about.is_empty() { self.summary.clone() } else { self.about }))
+            .parameters(Some(parameters::of_path(template)))
+            .parameters(Some(self.parameters))
+            .request_body(self.body);
+        let mut statuses = self.problems;
+        statuses.extend([
+            StatusCode::BAD_REQUEST,
+            StatusCode::FORBIDDEN,
+            StatusCode::URI_TOO_LONG,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ]);
+        if parameters::names(template).next().is_some() {
+            statuses.push(StatusCode::NOT_FOUND);
+        }
+        for status in statuses {
+            described = described.response(status.as_str(), Ref::from_response_name(problems::name(status)));
+        }
+        for (status, response) in self.answers {
+            described = described.response(status.as_str(), response);
+        }
+        (described.build(), self.schemas)
+    }
+}
+
+/// Adds a type's schema and those that it needs, and refers to it.
+pub(super) fn add_schema<T: ToSchema>(schemas: &mut Schemas) -> RefOr<Schema> {
+    let mut needed = Vec::new();
+    T::schemas(&mut needed);
+    schemas.extend(needed);
+    schemas.insert(T::name().into_owned(), T::schema());
+    schema_ref(&T::name())
+}
+
+fn text_header(description: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new().schema(Some(parameters::text())).description(Some(description)).build()
+}
+
+fn with_tag(response: ResponseBuilder) -> ResponseBuilder {
+    response.header("ETag", text_header("The record's state, for `If-Match` and `If-None-Match`."))
+}
+
+fn with_link(response: ResponseBuilder) -> ResponseBuilder {
+    response.header("Link", text_header("Where the next page is (`rel=\"next\"`), where there is one."))
+}

@@ -1,0 +1,88 @@
+//! Parameters that many operations have.
+
+use utoipa::openapi::{
+    Object, ObjectBuilder, RefOr, Required, Schema, Type,
+    path::{Parameter, ParameterBuilder, ParameterIn},
+};
+
+use dcm_core::service::Page;
+
+/// The rule of names, as far as a pattern can say it.
+const NAME: &str = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
+
+/// The names of a path's parameters.
+pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+/// The parameters of a path: all are names.
+pub(super) fn of_path(template: &str) -> Vec<Parameter> {
+    let parameter = |name: &str| {
+        parameter(ParameterIn::Path, name, &format!("The {}'s name.", name.replace('-', " ")), name_schema())
+    };
+    names(template).map(parameter).collect()
+}
+
+fn parameter(place: ParameterIn, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let required = if place == ParameterIn::Path { Required::True } else { Required::False };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+/// A parameter of the query.
+pub(super) fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    parameter(ParameterIn::Query, name, description, schema)
+}
+
+fn header(name: &str, description: &str) -> Parameter {
+    parameter(ParameterIn::Header, name, description, text())
+}
+
+pub(super) fn text() -> Object {
+    Object::with_type(Type::String)
+}
+
+pub(super) fn name_schema() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(NAME)).min_length(Some(1)).max_length(Some(128)).build()
+}
+
+pub(super) fn one_of(values: &[&'static str]) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.iter().copied())).build()
+}
+
+pub(super) fn flag() -> Object {
+    Object::with_type(Type::Boolean)
+}
+
+/// Where a page begins, and how long it is.
+pub(super) fn of_page() -> Vec<Parameter> {
+    let limit = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(Page::LARGEST_LIMIT))
+        .default(Some(Page::DEFAULT_LIMIT.into()))
+        .build();
+    vec![
+        query("limit", "How many entries a page has at most.", limit),
+        query("after", "Begin after this name; the header field `Link` has it for the next page.", name_schema()),
+    ]
+}
+
+/// What becomes of fields that nobody knows.
+pub(super) fn of_body() -> Vec<Parameter> {
+    let description = "What becomes of unknown fields: they are told in `Warning` header fields, refused, or ignored.";
+    vec![query("fieldValidation", description, one_of(&["Warn", "Strict", "Ignore"]))]
+}
+
+pub(super) fn if_match() -> Parameter {
+    header("If-Match", "Serve only where the record is in one of these states: `*`, or a list of entity tags.")
+}
+
+pub(super) fn if_none_match() -> Parameter {
+    header("If-None-Match", "Serve only where the record is in none of these states: `*`, or a list of entity tags.")
+}
