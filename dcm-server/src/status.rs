@@ -105,9 +105,7 @@ impl Kind {
             Self::Core(K::Unavailable) => {
                 (S::SERVICE_UNAVAILABLE, "unavailable", "Something that is needed is away", Some(5))
             }
-            Self::Core(K::Timeout) => {
-                (S::SERVICE_UNAVAILABLE, "timeout", "Something that is needed took too long", Some(5))
-            }
+            Self::Core(K::Timeout) => (S::SERVICE_UNAVAILABLE, "timeout", "It took too long", Some(5)),
             Self::Core(K::Internal) | Self::Bug => {
                 (S::INTERNAL_SERVER_ERROR, "internal", "Something is broken on the server", None)
             }
@@ -147,6 +145,16 @@ mod tests {
             assert_ne!(Kind::Core(kind).meaning().status, StatusCode::INTERNAL_SERVER_ERROR, "{kind:?}");
         }
         assert_eq!(Kind::Core(ErrorKind::Internal).meaning().status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
+    fn every_type_of_problem_is_in_the_docs() {
+        let docs = include_str!("../../docs/status-codes.md");
+        for kind in Kind::ALL {
+            let Meaning { status, slug, title, .. } = kind.meaning();
+            let row = format!("| `{slug}` | {} | {title} |", status.as_u16());
+            assert!(docs.contains(&row), "{row}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{model::ClusterInput, name::ProviderName};
 use http::StatusCode;
+use serde_json::{Value, json};
 
 use super::{
     Answer, App,
@@ -20,7 +21,7 @@ pub(super) fn routes(api: Api) -> Api {
         .path("/v2/cluster-providers/{cluster-provider}/clusters", |path| {
             path.get(list, cluster.list::<ClusterAnswer>()).post(
                 create,
-                cluster.create::<ClusterBody, ClusterAnswer>(StatusCode::CREATED).named().or_form(&form).about(
+                cluster.create::<ClusterBody, ClusterAnswer>(StatusCode::CREATED).named().or_form(&form).example(example()).about(
                     "The kubeconfig must hold its credentials itself; it may not run programs or name files. A cluster \
                             that cannot be reached is registered all the same.",
                 ),
@@ -34,6 +35,23 @@ pub(super) fn routes(api: Api) -> Api {
             .put(update, cluster.replace::<ClusterBody, ClusterAnswer>(StatusCode::OK).or_form(&form))
             .delete(delete, cluster.delete().about("A cluster that logical clouds refer to stays (409)."))
         })
+}
+
+fn example() -> Value {
+    json!({
+        "metadata": { "name": "cluster-1" },
+        "spec": {
+            "labels": { "region": "north" },
+            "kubeconfig": {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "dcm",
+                "clusters": [{ "name": "cluster-1", "cluster": { "server": "https://cluster-1.example.com:6443" } }],
+                "users": [{ "name": "dcm", "user": { "token": "a-token-of-dcm" } }],
+                "contexts": [{ "name": "dcm", "context": { "cluster": "cluster-1", "user": "dcm" } }],
+            },
+        },
+    })
 }
 
 pub(super) async fn create(

@@ -1,5 +1,6 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
+    error::Error,
     model::{LogicalCloud, LogicalCloudInput, permission_warnings},
     name::ProjectName,
     service::{CloudId, Deletion},
@@ -113,11 +114,12 @@ pub(super) async fn delete(State(app): State<App>, Cloud(id): Cloud, conditions:
     }
 }
 
-/// Says what goes; it may be gone already.
+/// Says what goes, where it is not gone already.
 async fn accepted(app: &App, id: &CloudId) -> Answer {
     match app.dcm.logical_cloud(id).await {
         Ok(view) => Ok(Reply::accepted(&AcceptedAnswer::new(&view.cloud)).into_response()),
-        Err(_) => Ok(StatusCode::ACCEPTED.into_response()),
+        Err(Error::NotFound { .. }) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(error) => Err(error.into()),
     }
 }
 

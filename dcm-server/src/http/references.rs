@@ -28,7 +28,7 @@ pub(super) fn routes(api: Api) -> Api {
                 the cluster is clean.",
         )
         .forced("Let it go although its cluster has been away for long; what is there stays there.")
-        .accepts::<ReferenceAnswer>();
+        .answers_nothing(StatusCode::ACCEPTED, "It goes when its cluster is clean.");
     api.tag("Cluster references", "Which clusters a logical cloud is on.")
         .path(of_cloud("/cluster-references"), |path| {
             path.get(list, reference.list::<ReferenceAnswer>()).post(

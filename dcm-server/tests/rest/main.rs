@@ -5,8 +5,10 @@
 mod access;
 mod bad_inputs;
 mod calls;
+mod description;
 mod design;
 mod mutation;
+mod page;
 mod protocol;
 mod records;
 mod revision;

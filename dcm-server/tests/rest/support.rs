@@ -1,6 +1,6 @@
 //! A server for one test, and a client for it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
 use dcm_server::{Config, Running};
 use dcm_test_utils::patience::{until, until_so};
@@ -10,7 +10,10 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::OnceCell,
 };
+
+use crate::description::Description;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +44,7 @@ pub(crate) const LC: &str = "/v2/projects/p/logical-clouds/lc-1";
 pub(crate) struct Dcm {
     running: Running,
     client: reqwest::Client,
+    served: Mutex<BTreeSet<String>>,
     _directory: TempDir,
 }
 
@@ -106,7 +110,7 @@ impl Dcm {
         let config = Config::from_options(all).unwrap();
         let running = dcm_server::start(config).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { running, client, _directory: directory }
+        Self { running, client, served: Mutex::default(), _directory: directory }
     }
 
     pub(crate) async fn stop(self) {
@@ -121,10 +125,40 @@ impl Dcm {
         self.client.request(method, self.url(path))
     }
 
+    /// Sends a request, and holds the answer against the server's description of itself.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
-        let response = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let reply = self.execute(request).await;
+        let description = self.description().await;
+        if let Some(operation) = description.check(&method, &path, &reply)
+            && reply.status < 400
+        {
+            self.served.lock().unwrap().insert(operation);
+        }
+        reply
+    }
+
+    async fn execute(&self, request: reqwest::Request) -> Reply {
+        let response = self.client.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Reply { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    /// What the server says of itself: the same for all servers of this process.
+    pub(crate) async fn description(&self) -> &'static Description {
+        static DESCRIPTION: OnceCell<Description> = OnceCell::const_new();
+        DESCRIPTION
+            .get_or_init(async || {
+                let request = self.request(Method::GET, "/openapi.json").build().unwrap();
+                Description::new(self.execute(request).await.expect(200))
+            })
+            .await
+    }
+
+    /// The operations that were served, by their ids.
+    pub(crate) fn served(&self) -> BTreeSet<String> {
+        self.served.lock().unwrap().clone()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

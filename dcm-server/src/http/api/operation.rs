@@ -79,11 +79,9 @@ impl Noun {
     }
 
     pub(in crate::http) fn delete(self) -> Operation {
-        Operation::new(&format!("delete{}", self.name), &format!("Deletes {}.", self.one)).conditional().answer(
-            StatusCode::NO_CONTENT,
-            "It is gone.",
-            |_| ResponseBuilder::new(),
-        )
+        Operation::new(&format!("delete{}", self.name), &format!("Deletes {}.", self.one))
+            .conditional()
+            .answers_nothing(StatusCode::NO_CONTENT, "It is gone.")
     }
 }
 
@@ -211,7 +209,12 @@ impl Operation {
         })
     }
 
-    /// An answer that holds JSON, or nothing where what it would show has gone in the meantime.
+    /// An answer without a body.
+    pub(in crate::http) fn answers_nothing(self, status: StatusCode, description: &str) -> Self {
+        self.answer(status, description, |_| ResponseBuilder::new())
+    }
+
+    /// What it asks for is recorded, and the answer says what.
     pub(in crate::http) fn accepts<T: ToSchema>(self) -> Self {
         self.answers::<T>(StatusCode::ACCEPTED, "It is recorded, and will be carried out.")
     }

@@ -10,6 +10,9 @@ use dcm_core::service::Page;
 /// The rule of names, as far as a pattern can say it.
 const NAME: &str = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
 
+/// A list of entity tags.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
+
 /// The names of a path's parameters.
 pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
     template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
@@ -39,8 +42,10 @@ pub(super) fn query(name: &str, description: &str, schema: impl Into<RefOr<Schem
     parameter(ParameterIn::Query, name, description, schema)
 }
 
-fn header(name: &str, description: &str) -> Parameter {
-    parameter(ParameterIn::Header, name, description, text())
+/// A header field that holds entity tags (RFC 9110, section 8.8.3).
+fn tags(name: &str, description: &str) -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(TAGS));
+    parameter(ParameterIn::Header, name, description, schema)
 }
 
 pub(super) fn text() -> Object {
@@ -80,9 +85,9 @@ pub(super) fn of_body() -> Vec<Parameter> {
 }
 
 pub(super) fn if_match() -> Parameter {
-    header("If-Match", "Serve only where the record is in one of these states: `*`, or a list of entity tags.")
+    tags("If-Match", "Serve only where the record is in one of these states: `*`, or a list of entity tags.")
 }
 
 pub(super) fn if_none_match() -> Parameter {
-    header("If-None-Match", "Serve only where the record is in none of these states: `*`, or a list of entity tags.")
+    tags("If-None-Match", "Serve only where the record is in none of these states: `*`, or a list of entity tags.")
 }
