@@ -9,6 +9,7 @@
 //! | `cluster/<provider uid>/<cluster>` | [`Cluster`] |
 //! | `cluster-health/<cluster uid>` | [`ClusterHealth`] |
 //! | `cluster-use/<cluster uid>/<cloud uid>` | [`ClusterUse`] |
+//! | `controller/<controller>` | [`Controller`] |
 //! | `logical-cloud/<project uid>/<cloud>` | [`LogicalCloud`] |
 //! | `desired/<cloud uid>/cluster-reference/<reference>` | [`ClusterReference`] |
 //! | `desired/<cloud uid>/quota/<quota>` | [`Quota`] |
@@ -32,6 +33,7 @@
 //! [`Cluster`]: crate::model::Cluster
 //! [`ClusterHealth`]: crate::model::ClusterHealth
 //! [`ClusterUse`]: crate::model::ClusterUse
+//! [`Controller`]: crate::model::Controller
 //! [`LogicalCloud`]: crate::model::LogicalCloud
 //! [`ClusterReference`]: crate::model::ClusterReference
 //! [`Quota`]: crate::model::Quota
@@ -49,7 +51,10 @@ use jiff::Timestamp;
 
 use crate::{
     model::Uid,
-    name::{ClusterName, KvPairName, LogicalCloudName, Namespace, ProjectName, ProviderName, QuotaName, ReferenceName},
+    name::{
+        ClusterName, ControllerName, KvPairName, LogicalCloudName, Namespace, ProjectName, ProviderName, QuotaName,
+        ReferenceName,
+    },
     store::{InvalidKey, Key},
 };
 
@@ -100,6 +105,10 @@ keys! {
     cluster_uses(cluster: &Uid) = ["cluster-use", cluster];
     /// One use of a cluster.
     cluster_use(cluster: &Uid, cloud: &Uid) = ["cluster-use", cluster, cloud];
+    /// All controllers.
+    controllers() = ["controller"];
+    /// A controller.
+    controller(name: &ControllerName) = ["controller", name];
     /// All logical clouds of a project.
     logical_clouds(project: &Uid) = ["logical-cloud", project];
     /// A logical cloud.

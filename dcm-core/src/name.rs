@@ -96,6 +96,8 @@ names! {
     ProviderName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A cluster's name, unique at its provider.
     ClusterName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
+    /// A controller's name.
+    ControllerName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A Kubernetes namespace: a DNS label of RFC 1123.
     Namespace: is_dns_label, "must be a DNS-1123 label: 1 to 63 characters, lower-case letters, digits or '-', beginning and ending with a letter or digit";
     /// The name of a logical cloud's user. It has no colon, so it cannot look like one of Kubernetes' own users.

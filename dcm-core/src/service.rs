@@ -3,6 +3,7 @@
 mod access;
 mod children;
 mod clusters;
+mod controllers;
 mod drive;
 mod freeze;
 mod installation;

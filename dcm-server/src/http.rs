@@ -4,6 +4,7 @@ mod body;
 mod cloud_status;
 mod clusters;
 mod condition;
+mod controllers;
 mod dto;
 mod edge;
 mod encryption;

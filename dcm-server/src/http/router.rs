@@ -6,8 +6,8 @@ use axum::{
 };
 
 use super::{
-    App, cloud_status, clusters, encryption, health, kubeconfigs, kv_pairs, logical_clouds, orders, permissions,
-    previews, problem::Problem, projects, providers, quotas, references,
+    App, cloud_status, clusters, controllers, encryption, health, kubeconfigs, kv_pairs, logical_clouds, orders,
+    permissions, previews, problem::Problem, projects, providers, quotas, references,
 };
 use crate::status::Kind;
 
@@ -37,6 +37,11 @@ fn registry(router: Router<App>) -> Router<App> {
         .route(
             "/v2/cluster-providers/{cluster-provider}/clusters/{cluster}",
             get(clusters::read).put(clusters::update).delete(clusters::delete),
+        )
+        .route("/v2/controllers", get(controllers::list).post(controllers::create))
+        .route(
+            "/v2/controllers/{controller}",
+            get(controllers::read).put(controllers::update).delete(controllers::delete),
         )
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod bad_inputs;
 mod calls;
+mod controllers;
 mod design;
 mod mutation;
 mod protocol;

@@ -146,6 +146,19 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// A whole number that is not negative; in quotes, too.
+    pub(crate) fn integer(&self, name: &str) -> Option<u64> {
+        let number = match self.find(&[name])? {
+            Node::Number(number) => number.as_u64(),
+            Node::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.fault(name, "must be a whole number, not negative");
+        }
+        number
+    }
+
     /// An array of texts.
     pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
         let list = self.list(&[name])?;

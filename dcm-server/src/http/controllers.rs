@@ -1,0 +1,48 @@
+use axum::{extract::State, response::IntoResponse as _};
+use dcm_core::{model::ControllerInput, name::ControllerName};
+use http::StatusCode;
+
+use super::{
+    Answer, App, body::Received, condition::Conditions, dto::ControllerAnswer, page::Listing, path::Named, reply::Reply,
+};
+
+pub(super) async fn create(State(app): State<App>, body: Received<ControllerInput>) -> Answer {
+    let made = app.dcm.create_controller(body.draft).await?;
+    let answer = ControllerAnswer::new(&made.value);
+    Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
+}
+
+pub(super) async fn list(State(app): State<App>, listing: Listing) -> Answer {
+    let found = app.dcm.controllers(&listing.page).await?;
+    let answers: Vec<_> = found.iter().map(|entry| ControllerAnswer::new(&entry.value)).collect();
+    Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
+}
+
+pub(super) async fn read(State(app): State<App>, Named(name): Named<ControllerName>, conditions: Conditions) -> Answer {
+    let found = app.dcm.controller(&name).await?;
+    conditions.of(&found.revision, || {
+        Reply::ok(&ControllerAnswer::new(&found.value)).revision(&found.revision).into_response()
+    })
+}
+
+pub(super) async fn update(
+    State(app): State<App>,
+    Named(name): Named<ControllerName>,
+    conditions: Conditions,
+    body: Received<ControllerInput>,
+) -> Answer {
+    let expected = conditions.expected(async || Ok(app.dcm.controller(&name).await?.revision)).await?;
+    let made = app.dcm.update_controller(&name, body.draft, expected.as_ref()).await?;
+    let answer = ControllerAnswer::new(&made.value);
+    Ok(Reply::ok(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
+}
+
+pub(super) async fn delete(
+    State(app): State<App>,
+    Named(name): Named<ControllerName>,
+    conditions: Conditions,
+) -> Answer {
+    let expected = conditions.expected(async || Ok(app.dcm.controller(&name).await?.revision)).await?;
+    app.dcm.delete_controller(&name, expected.as_ref()).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
