@@ -9,6 +9,7 @@
 //! | `cluster/<provider uid>/<cluster>` | [`Cluster`] |
 //! | `cluster-health/<cluster uid>` | [`ClusterHealth`] |
 //! | `cluster-use/<cluster uid>/<cloud uid>` | [`ClusterUse`] |
+//! | `cluster-kv-pair/<cluster uid>/<kv-pair>` | [`KvPair`] |
 //! | `controller/<controller>` | [`Controller`] |
 //! | `logical-cloud/<project uid>/<cloud>` | [`LogicalCloud`] |
 //! | `desired/<cloud uid>/cluster-reference/<reference>` | [`ClusterReference`] |
@@ -105,6 +106,10 @@ keys! {
     cluster_uses(cluster: &Uid) = ["cluster-use", cluster];
     /// One use of a cluster.
     cluster_use(cluster: &Uid, cloud: &Uid) = ["cluster-use", cluster, cloud];
+    /// All kv-pairs of a cluster.
+    cluster_kv_pairs(cluster: &Uid) = ["cluster-kv-pair", cluster];
+    /// A kv-pair of a cluster.
+    cluster_kv_pair(cluster: &Uid, name: &KvPairName) = ["cluster-kv-pair", cluster, name];
     /// All controllers.
     controllers() = ["controller"];
     /// A controller.

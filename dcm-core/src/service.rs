@@ -2,6 +2,8 @@
 
 mod access;
 mod children;
+mod cluster_kv_pairs;
+mod cluster_labels;
 mod clusters;
 mod controllers;
 mod drive;
