@@ -2,6 +2,8 @@
 
 mod body;
 mod cloud_status;
+mod cluster_kv_pairs;
+mod cluster_labels;
 mod clusters;
 mod condition;
 mod controllers;
@@ -14,6 +16,7 @@ mod kv_pairs;
 mod logical_clouds;
 mod orders;
 mod page;
+mod patch;
 mod path;
 mod permissions;
 mod previews;

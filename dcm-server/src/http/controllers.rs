@@ -1,9 +1,16 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::ControllerInput, name::ControllerName};
+use dcm_core::{model::ControllerInput, name::ControllerName, service::Expected};
 use http::StatusCode;
 
 use super::{
-    Answer, App, body::Received, condition::Conditions, dto::ControllerAnswer, page::Listing, path::Named, reply::Reply,
+    Answer, App,
+    body::Received,
+    condition::Conditions,
+    dto::ControllerAnswer,
+    page::Listing,
+    patch::{Patch, Present},
+    path::Named,
+    reply::Reply,
 };
 
 pub(super) async fn create(State(app): State<App>, body: Received<ControllerInput>) -> Answer {
@@ -32,7 +39,25 @@ pub(super) async fn update(
     body: Received<ControllerInput>,
 ) -> Answer {
     let expected = conditions.expected(async || Ok(app.dcm.controller(&name).await?.revision)).await?;
-    let made = app.dcm.update_controller(&name, body.draft, expected.as_ref()).await?;
+    put(&app, &name, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    Named(name): Named<ControllerName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let found = app.dcm.controller(&name).await?;
+        Present::new(&ControllerAnswer::new(&found.value), &found.revision)
+    };
+    let write = async |body, present| put(&app, &name, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(app: &App, name: &ControllerName, body: Received<ControllerInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_controller(name, body.draft, expected).await?;
     let answer = ControllerAnswer::new(&made.value);
     Ok(Reply::ok(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }

@@ -2,12 +2,20 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{MetadataInput, Project},
     name::ProjectName,
+    service::Expected,
     store::Entry,
 };
 use http::StatusCode;
 
 use super::{
-    Answer, App, body::Received, condition::Conditions, dto::RecordAnswer, page::Listing, path::Named, reply::Reply,
+    Answer, App,
+    body::Received,
+    condition::Conditions,
+    dto::RecordAnswer,
+    page::Listing,
+    patch::{Patch, Present},
+    path::Named,
+    reply::Reply,
 };
 
 pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>) -> Answer {
@@ -33,7 +41,25 @@ pub(super) async fn update(
     body: Received<MetadataInput>,
 ) -> Answer {
     let expected = conditions.expected(async || Ok(app.dcm.project(&name).await?.revision)).await?;
-    let made = app.dcm.update_project(&name, body.draft, expected.as_ref()).await?;
+    put(&app, &name, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    Named(name): Named<ProjectName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let found = app.dcm.project(&name).await?;
+        Present::new(&answer(&found), &found.revision)
+    };
+    let write = async |body, present| put(&app, &name, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(app: &App, name: &ProjectName, body: Received<MetadataInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_project(name, body.draft, expected).await?;
     Ok(Reply::ok(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 

@@ -5,9 +5,11 @@
 mod access;
 mod bad_inputs;
 mod calls;
+mod cluster_records;
 mod controllers;
 mod design;
 mod mutation;
+mod patch;
 mod protocol;
 mod records;
 mod revision;

@@ -1,7 +1,8 @@
 //! A server for one test, and a client for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use dcm_core::store::Store;
 use dcm_server::{Config, Running};
 use dcm_test_utils::patience::{until, until_so};
 use reqwest::{Method, StatusCode, header::HeaderMap};
@@ -107,6 +108,15 @@ impl Dcm {
         let running = dcm_server::start(config).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { running, client, _directory: directory }
+    }
+
+    /// On a store of the test's own, which keeps nothing.
+    pub(crate) async fn start_on(store: Arc<dyn Store>) -> Self {
+        dcm_server::install_crypto_provider();
+        let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
+        let running = dcm_server::start_on(store, Config::from_options(options).unwrap()).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { running, client, _directory: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) async fn stop(self) {

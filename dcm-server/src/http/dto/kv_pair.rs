@@ -27,6 +27,12 @@ struct Spec<'a> {
     kv: Vec<Pair<'a>>,
 }
 
+/// The value of one key of a kv-pair.
+#[derive(Serialize)]
+pub(crate) struct KvValueAnswer<'a> {
+    pub(crate) value: &'a Value,
+}
+
 struct Pair<'a>(&'a (String, Value));
 
 impl Serialize for Pair<'_> {
