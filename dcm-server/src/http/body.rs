@@ -83,24 +83,18 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
 fn received<T>(read: dto::Read<T>, validation: Validation) -> Result<Received<T>, Problem> {
     let dto::Read { input, mut faults, unknown } = read;
     let mut warnings = Warnings::default();
-    validation.tell(unknown, ("unknown field", "is not a known field"), &mut faults, &mut warnings);
+    validation.tell_unknown(unknown, &mut faults, &mut warnings);
     Ok(Received { draft: Draft { input, faults }, warnings })
 }
 
 impl Validation {
-    /// Tells of fields what there is to tell, as a warning or as a fault.
-    pub(super) fn tell(
-        self,
-        pointers: Vec<String>,
-        (warning, fault): (&str, &str),
-        faults: &mut Faults,
-        warnings: &mut Warnings,
-    ) {
+    /// Tells of fields that nobody knows.
+    pub(super) fn tell_unknown(self, pointers: Vec<String>, faults: &mut Faults, warnings: &mut Warnings) {
         for pointer in pointers {
             match self {
                 Self::Ignore => {}
-                Self::Warn => warnings.add(format!("{warning} {pointer}")),
-                Self::Strict => faults.add(pointer, fault),
+                Self::Warn => warnings.add(format!("unknown field {pointer}")),
+                Self::Strict => faults.add(pointer, "is not a known field"),
             }
         }
     }

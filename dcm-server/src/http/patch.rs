@@ -109,10 +109,11 @@ impl Patch {
     fn merge<T: Input>(&self, present: &Node) -> (Received<T>, bool) {
         let Merged { read, kept, is_changed } = dto::merge::<T>(&self.patch, present);
         let (mut faults, mut warnings) = (read.faults, Warnings::default());
-        let unknown = ("unknown field", "is not a known field");
-        self.validation.tell(read.unknown, unknown, &mut faults, &mut warnings);
-        let kept_words = ("left as it is, since it is read-only:", "is read-only");
-        self.validation.tell(kept, kept_words, &mut faults, &mut warnings);
+        self.validation.tell_unknown(read.unknown, &mut faults, &mut warnings);
+        // No fault, however strict: what is derived may have changed since the client read it.
+        if !matches!(self.validation, Validation::Ignore) {
+            warnings.extend(kept.iter().map(|pointer| format!("{pointer} is read-only and stays as it is")));
+        }
         (Received { draft: Draft { input: read.input, faults }, warnings }, is_changed)
     }
 }
