@@ -9,6 +9,8 @@
 //! | `cluster/<provider uid>/<cluster>` | [`Cluster`] |
 //! | `cluster-health/<cluster uid>` | [`ClusterHealth`] |
 //! | `cluster-use/<cluster uid>/<cloud uid>` | [`ClusterUse`] |
+//! | `cluster-kv-pair/<cluster uid>/<kv-pair>` | [`KvPair`] |
+//! | `controller/<controller>` | [`Controller`] |
 //! | `logical-cloud/<project uid>/<cloud>` | [`LogicalCloud`] |
 //! | `desired/<cloud uid>/cluster-reference/<reference>` | [`ClusterReference`] |
 //! | `desired/<cloud uid>/quota/<quota>` | [`Quota`] |
@@ -32,6 +34,7 @@
 //! [`Cluster`]: crate::model::Cluster
 //! [`ClusterHealth`]: crate::model::ClusterHealth
 //! [`ClusterUse`]: crate::model::ClusterUse
+//! [`Controller`]: crate::model::Controller
 //! [`LogicalCloud`]: crate::model::LogicalCloud
 //! [`ClusterReference`]: crate::model::ClusterReference
 //! [`Quota`]: crate::model::Quota
@@ -49,7 +52,10 @@ use jiff::Timestamp;
 
 use crate::{
     model::Uid,
-    name::{ClusterName, KvPairName, LogicalCloudName, Namespace, ProjectName, ProviderName, QuotaName, ReferenceName},
+    name::{
+        ClusterName, ControllerName, KvPairName, LogicalCloudName, Namespace, ProjectName, ProviderName, QuotaName,
+        ReferenceName,
+    },
     store::{InvalidKey, Key},
 };
 
@@ -100,6 +106,14 @@ keys! {
     cluster_uses(cluster: &Uid) = ["cluster-use", cluster];
     /// One use of a cluster.
     cluster_use(cluster: &Uid, cloud: &Uid) = ["cluster-use", cluster, cloud];
+    /// All kv-pairs of a cluster.
+    cluster_kv_pairs(cluster: &Uid) = ["cluster-kv-pair", cluster];
+    /// A kv-pair of a cluster.
+    cluster_kv_pair(cluster: &Uid, name: &KvPairName) = ["cluster-kv-pair", cluster, name];
+    /// All controllers.
+    controllers() = ["controller"];
+    /// A controller.
+    controller(name: &ControllerName) = ["controller", name];
     /// All logical clouds of a project.
     logical_clouds(project: &Uid) = ["logical-cloud", project];
     /// A logical cloud.

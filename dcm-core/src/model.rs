@@ -8,7 +8,9 @@
 
 mod applied;
 mod cluster;
+mod cluster_label;
 mod cluster_reference;
+mod controller;
 mod credential;
 mod encryption;
 pub mod kubeconfig;
@@ -25,7 +27,9 @@ mod user_permission;
 
 pub use applied::{Applied, AppliedReference, ReferencePage};
 pub use cluster::{CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, Connectivity};
+pub use cluster_label::{ClusterLabel, ClusterLabelInput};
 pub use cluster_reference::{ClusterReference, ClusterReferenceInput};
+pub use controller::{Controller, ControllerInput};
 pub use credential::{Credential, Proof, Renewal, renew_after};
 pub use encryption::{Encryption, Pass, PassPhase, SecretKind, Unreadable};
 pub use kubeconfig::{Kubeconfig, KubeconfigRules};

@@ -90,12 +90,16 @@ names! {
     PermissionName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A quota's name, unique in its logical cloud.
     QuotaName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
-    /// A kv-pair's name, unique in its logical cloud.
+    /// A kv-pair's name, unique in its logical cloud or at its cluster.
     KvPairName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A cluster provider's name.
     ProviderName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A cluster's name, unique at its provider.
     ClusterName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
+    /// The key of a cluster's label.
+    LabelKey: is_label_key, "must be 1 to 317 characters";
+    /// A controller's name.
+    ControllerName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A Kubernetes namespace: a DNS label of RFC 1123.
     Namespace: is_dns_label, "must be a DNS-1123 label: 1 to 63 characters, lower-case letters, digits or '-', beginning and ending with a letter or digit";
     /// The name of a logical cloud's user. It has no colon, so it cannot look like one of Kubernetes' own users.
@@ -111,6 +115,11 @@ fn is_record_name(text: &str) -> bool {
     text.len() <= 128
         && is_alphanumeric_at_both_ends(text)
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// A DNS name of 253, a slash, and a name of 63.
+pub(crate) fn is_label_key(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 317
 }
 
 fn is_user_name(text: &str) -> bool {

@@ -2,7 +2,10 @@
 
 mod access;
 mod children;
+mod cluster_kv_pairs;
+mod cluster_labels;
 mod clusters;
+mod controllers;
 mod drive;
 mod freeze;
 mod installation;

@@ -9,10 +9,10 @@ use dcm_core::{
     lifecycle::{AppliedPointer, Lifecycle, Phase},
     model::{
         AdoptionPolicy, Applied, AppliedReference, Cluster, ClusterHealth, ClusterProvider, ClusterReference,
-        ClusterStatus, ClusterUse, Connectivity, Credential, DeletePolicy, Drift, Encryption, Goal, Installation,
-        KvPair, Level, LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, Pass, PassPhase, PermissionScope,
-        Project, Proof, Quota, ReferencePage, Renewal, Reservation, SecretKind, Uid, Unreadable, User, UserPermission,
-        UserType,
+        ClusterStatus, ClusterUse, Connectivity, Controller, Credential, DeletePolicy, Drift, Encryption, Goal,
+        Installation, KvPair, Level, LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, Pass, PassPhase,
+        PermissionScope, Project, Proof, Quota, ReferencePage, Renewal, Reservation, SecretKind, Uid, Unreadable, User,
+        UserPermission, UserType,
     },
     secret::Sealed,
     store::{Body, Key, Stored},
@@ -190,6 +190,17 @@ fn cluster_use_keeps_its_shape() {
         name: name("lc-1"),
         reference: name("lc-cl-1"),
         reference_uid: uid(6),
+    });
+}
+
+#[test]
+fn controller_keeps_its_shape() {
+    holds(&Controller {
+        metadata: metadata("ca"),
+        host: "dcm-ca.dcm.svc".to_owned(),
+        port: 9078,
+        controller_type: Some("action".to_owned()),
+        priority: Some(1),
     });
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use dcm_core::{
     error::{Error, ErrorKind},
     model::{KvPairInput, MetadataInput, Policy, Quota},
-    name::{ProjectName, ReferenceName},
+    name::{ClusterName, ProjectName, ReferenceName},
     service::{CloudId, Page, Settings},
-    store::Revision,
+    store::{Revision, Scan, Store as _},
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::builders::{
@@ -221,6 +221,33 @@ async fn a_cluster_that_goes_while_references_come_leaves_none_dangling() {
         assert_eq!(reference.is_ok(), created, "round {round}");
         let cluster = f.dcm.cluster(&provider("default"), &name.parse().unwrap()).await;
         assert_eq!(cluster.is_err(), deleted, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cluster_that_goes_while_kv_pairs_come_takes_them_along() {
+    let store = Arc::new(MemoryStore::new());
+    let f = Arc::new(Fixture::new(Arc::clone(&store) as _).await.unwrap());
+    let default = provider("default");
+    for round in 0..200 {
+        let name: ClusterName = "c".parse().unwrap();
+        f.register(&["c"]).await.unwrap();
+        let creator = tokio::spawn({
+            let (f, default, name) = (Arc::clone(&f), default.clone(), name.clone());
+            async move {
+                let input = KvPairInput { metadata: metadata("kv-1"), kv: Some(Vec::new()) };
+                f.dcm.create_cluster_kv_pair((&default, &name), input.into()).await.map(drop)
+            }
+        });
+        let deleter = tokio::spawn({
+            let (f, default, name) = (Arc::clone(&f), default.clone(), name.clone());
+            async move { f.dcm.delete_cluster(&default, &name, None).await }
+        });
+        let (created, deleted) = (creator.await.unwrap(), deleter.await.unwrap());
+        deleted.unwrap();
+        assert!(matches!(created, Ok(()) | Err(Error::NotFound { .. })), "round {round}: {created:?}");
+        let left = store.scan(Scan::below("cluster-kv-pair".parse().unwrap(), 10)).await.unwrap();
+        assert!(left.is_empty(), "round {round}: {left:?}");
     }
 }
 

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Kubeconfig, Metadata, MetadataInput, Policy, Uid};
+use super::{ClusterLabel, Kubeconfig, Metadata, MetadataInput, Policy, Uid};
 use crate::{
     fault::Faults,
-    name::{ClusterName, ProviderName},
+    name::{ClusterName, ProviderName, is_label_key},
     secret::{Sealed, Secret},
     store::Stored,
     sync::Reason,
@@ -195,9 +195,13 @@ impl ClusterInput {
                 None
             }
         };
+        if self.labels.len() > ClusterLabel::MOST {
+            let detail = format!("has {} labels; at most {} are allowed", self.labels.len(), ClusterLabel::MOST);
+            faults.add("/spec/labels", detail);
+        }
         for (key, value) in &self.labels {
-            let at = format!("/spec/labels/{}", super::quota::escape(key));
-            if key.is_empty() || key.len() > 317 || value.len() > 63 {
+            if !is_label_key(key) || ClusterLabel::check_value(value).is_err() {
+                let at = format!("/spec/labels/{}", super::quota::escape(key));
                 faults.add(at, "a label has a key of at most 317 and a value of at most 63 characters");
             }
         }

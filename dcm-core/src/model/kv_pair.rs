@@ -4,7 +4,7 @@ use serde_json::Value;
 use super::{Metadata, MetadataInput};
 use crate::{fault::Faults, name::KvPairName, store::Stored};
 
-/// A named list of key-value pairs of a logical cloud.
+/// A named list of key-value pairs of a logical cloud, or of a cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KvPair {
@@ -15,7 +15,7 @@ pub struct KvPair {
 }
 
 impl KvPair {
-    /// At most so many per logical cloud.
+    /// At most so many per logical cloud, and per cluster.
     pub const MOST: usize = 1000;
 }
 

@@ -114,22 +114,42 @@ impl Dcm {
         label: Label<'_>,
         most: usize,
     ) -> Result<Entry<T>, Error> {
-        let (prefix, key) = keys;
+        let confirm = async || self.confirm_parent(cloud).await;
+        self.create_among(keys, value, label, ("logical cloud", most), confirm).await
+    }
+
+    /// Creates a child of any parent that has at most so many. `confirm` says whether the parent is still there; where
+    /// it is not, the child is taken back. It was never visible: children are keyed by their parent's uid.
+    pub(super) async fn create_among<T, F>(
+        &self,
+        (prefix, key): (&Key, Key),
+        value: T,
+        label: Label<'_>,
+        (parent, most): (&'static str, usize),
+        confirm: impl FnOnce() -> F + Send,
+    ) -> Result<Entry<T>, Error>
+    where
+        T: Stored + Sync,
+        F: Future<Output = Result<(), Error>> + Send,
+    {
         let few = self.looks.allows(prefix);
         let siblings = if few { 0 } else { self.count(prefix, most).await? };
         if siblings >= most && self.store().get(&key).await?.is_none() {
-            return Err(too_many(label, most));
+            return Err(too_many(parent, label, most));
         }
         let near = !few && siblings + SIDE_BY_SIDE >= most;
         if !few && !near {
             self.looks.allow(prefix, (most - siblings) / PROCESSES);
         }
         let entry = self.create(key, value, label).await?;
-        self.confirm_parent(cloud, &entry).await?;
+        if let Err(gone) = confirm().await {
+            self.take_back(&entry).await?;
+            return Err(gone);
+        }
         // Others may have been created side by side.
         if near && self.count(prefix, most + 1).await? > most {
             self.take_back(&entry).await?;
-            return Err(too_many(label, most));
+            return Err(too_many(parent, label, most));
         }
         Ok(entry)
     }
@@ -140,19 +160,10 @@ impl Dcm {
         Ok(self.store().scan(scan).await?.len())
     }
 
-    /// Takes a child back whose logical cloud went while it was made. It was never visible: children are
-    /// keyed by their parent's uid.
-    pub(super) async fn confirm_parent<T>(&self, cloud: (&CloudId, &Uid), child: &Entry<T>) -> Result<(), Error> {
-        let (id, uid) = cloud;
-        let parent = match self.cloud(id).await {
-            Ok(parent) if parent.value.uid == *uid => refuse_deleting(&parent.value),
-            Ok(_) => Err(Error::not_found("logical cloud", &id.name)),
-            Err(error) => Err(error),
-        };
-        if parent.is_err() {
-            self.take_back(child).await?;
-        }
-        parent
+    /// Confirms that a logical cloud is still the one that a child was made for, and takes children in.
+    async fn confirm_parent(&self, (id, uid): (&CloudId, &Uid)) -> Result<(), Error> {
+        let now = self.cloud(id).await?.value;
+        if now.uid == *uid { refuse_deleting(&now) } else { Err(Error::not_found("logical cloud", &id.name)) }
     }
 
     /// Deletes what was just created, unless somebody has changed it since.
@@ -197,8 +208,8 @@ impl Looks {
     }
 }
 
-fn too_many(label: Label<'_>, most: usize) -> Error {
-    Error::Refused(format!("a logical cloud has at most {most} of a {}", label.0))
+fn too_many(parent: &str, label: Label<'_>, most: usize) -> Error {
+    Error::Refused(format!("a {parent} has at most {most} of a {}", label.0))
 }
 
 /// Compares what was read with what the caller expects.

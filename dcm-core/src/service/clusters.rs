@@ -107,7 +107,7 @@ impl Dcm {
         Ok(view)
     }
 
-    /// Deletes the registration of a cluster that no logical cloud refers to.
+    /// Deletes the registration of a cluster that no logical cloud refers to, with its kv-pairs.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Changed`]; [`Error::Refused`] naming up to ten logical clouds.
@@ -118,14 +118,15 @@ impl Dcm {
         expected: Expected<'_>,
     ) -> Result<(), Error> {
         let label = (WHAT, name.as_str());
-        let Entry { key, value: Cluster { uid, .. }, .. } = self.registration(provider, name).await?;
+        let key = self.registration(provider, name).await?.key;
         let held_by = async |uid: Uid| {
             let uses = self.uses_that_stand(&uid).await?;
             let names: Vec<String> = uses.iter().map(|used| format!("{}/{}", used.project, used.name)).collect();
             let names = names.iter().map(String::as_str);
             Ok((!uses.is_empty()).then(|| still_has(label, "references from logical clouds", names)))
         };
-        self.erase_parent::<Cluster, _>(&key, label, expected, held_by).await?;
+        let uid = self.erase_parent::<Cluster, _>(&key, label, expected, held_by).await?;
+        self.remove_below(keys::cluster_kv_pairs(&uid)?).await?;
         Ok(self.store().remove(&keys::cluster_health(&uid)?).await?)
     }
 

@@ -42,14 +42,14 @@ macro_rules! parents {
 parents!(Project, ClusterProvider, Cluster);
 
 impl Dcm {
-    /// Deletes a parent. `held_by` says, for people, what children it has.
+    /// Deletes a parent, and tells the uid that it had. `held_by` says, for people, what children it has.
     pub(super) async fn erase_parent<T, F>(
         &self,
         key: &Key,
         label: Label<'_>,
         expected: Expected<'_>,
         held_by: impl Fn(Uid) -> F + Send,
-    ) -> Result<(), Error>
+    ) -> Result<Uid, Error>
     where
         T: Parent,
         F: Future<Output = Result<Option<String>, Error>> + Send,
@@ -68,7 +68,7 @@ impl Dcm {
         }
         match self.store().delete(key, &marked.revision).await {
             Err(store::Error::Conflict { .. }) => Err(Error::changed(label.0, label.1, expected.is_some())),
-            other => Ok(other?),
+            other => Ok(other.map(|()| marked.value.uid().clone())?),
         }
     }
 

@@ -64,7 +64,7 @@ impl Dcm {
             let names = found.iter().map(|cloud| cloud.key.last());
             Ok((!found.is_empty()).then(|| still_has(label, "logical clouds", names)))
         };
-        self.erase_parent::<Project, _>(&keys::project(name)?, label, expected, held_by).await
+        self.erase_parent::<Project, _>(&keys::project(name)?, label, expected, held_by).await.map(drop)
     }
 
     /// The project of a logical cloud that is about to be made; made on first use unless projects are

@@ -64,7 +64,7 @@ impl Dcm {
             let names = found.iter().map(|cluster| cluster.key.last());
             Ok((!found.is_empty()).then(|| still_has(label, "clusters", names)))
         };
-        self.erase_parent::<ClusterProvider, _>(&keys::provider(name)?, label, expected, held_by).await
+        self.erase_parent::<ClusterProvider, _>(&keys::provider(name)?, label, expected, held_by).await.map(drop)
     }
 
     /// Makes the provider that the short form of a cluster reference means, where it is not there yet.

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use super::Unfinished;
 use crate::{
     model::{
-        Applied, Cluster, ClusterHealth, ClusterProvider, ClusterReference, ClusterStatus, ClusterUse, Credential,
-        Encryption, Installation, KvPair, LogicalCloud, Order, Project, Quota, ReferencePage, Renewal, Reservation,
+        Applied, Cluster, ClusterHealth, ClusterProvider, ClusterReference, ClusterStatus, ClusterUse, Controller,
+        Credential, Encryption, Installation, KvPair, LogicalCloud, Order, Project, Quota, ReferencePage, Renewal,
+        Reservation,
     },
     store::Stored,
 };
@@ -22,6 +23,7 @@ const KINDS: &[(&str, u32)] = &[
     of::<ClusterReference>(),
     of::<ClusterStatus>(),
     of::<ClusterUse>(),
+    of::<Controller>(),
     of::<Credential>(),
     of::<Encryption>(),
     of::<Installation>(),

@@ -30,6 +30,14 @@ pub(super) fn of_cloud(rest: &str) -> String {
     format!("{LOGICAL_CLOUD}{rest}")
 }
 
+/// What a path of a cluster begins with.
+const CLUSTER: &str = "/v2/cluster-providers/{cluster-provider}/clusters/{cluster}";
+
+/// The path of something of a cluster.
+pub(super) fn of_cluster(rest: &str) -> String {
+    format!("{CLUSTER}{rest}")
+}
+
 /// Routes and their description.
 pub(super) struct Api {
     router: Router<App>,
@@ -110,6 +118,11 @@ impl Path {
     pub(super) fn put<H: Handler<T, App>, T: 'static>(mut self, handler: H, operation: Operation) -> Self {
         self.methods = self.methods.put(handler);
         self.describe(HttpMethod::Put, operation)
+    }
+
+    pub(super) fn patch<H: Handler<T, App>, T: 'static>(mut self, handler: H, operation: Operation) -> Self {
+        self.methods = self.methods.patch(handler);
+        self.describe(HttpMethod::Patch, operation)
     }
 
     pub(super) fn delete<H: Handler<T, App>, T: 'static>(mut self, handler: H, operation: Operation) -> Self {

@@ -17,6 +17,8 @@ use http_body_util::BodyExt as _;
 use super::{App, dto, problem::Problem, query::Query, reply::Warnings};
 use crate::status::Kind;
 
+pub(super) const JSON: &str = "application/json";
+
 /// A body may have so many bytes.
 pub(super) const LARGEST: usize = 1024 * 1024;
 
@@ -34,7 +36,7 @@ pub(super) struct ReceivedOrForm<T>(pub(super) Received<T>);
 
 /// What becomes of fields that nobody knows; as in Kubernetes.
 #[derive(Clone, Copy)]
-enum Validation {
+pub(super) enum Validation {
     Ignore,
     Warn,
     Strict,
@@ -53,7 +55,7 @@ impl<T: dto::Input> FromRequest<App> for Received<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let validation = validation(&request)?;
         if form(request.headers())? != Form::Json {
-            return Err(unsupported("application/json"));
+            return Err(unsupported(JSON));
         }
         let bytes = read(request.into_body(), app.limits.body_timeout).await?;
         received(dto::read(&bytes)?, validation)
@@ -81,17 +83,24 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
 fn received<T>(read: dto::Read<T>, validation: Validation) -> Result<Received<T>, Problem> {
     let dto::Read { input, mut faults, unknown } = read;
     let mut warnings = Warnings::default();
-    for pointer in unknown {
-        match validation {
-            Validation::Ignore => {}
-            Validation::Warn => warnings.add(format!("unknown field {pointer}")),
-            Validation::Strict => faults.add(pointer, "is not a known field"),
-        }
-    }
+    validation.tell_unknown(unknown, &mut faults, &mut warnings);
     Ok(Received { draft: Draft { input, faults }, warnings })
 }
 
-fn validation(request: &Request) -> Result<Validation, Problem> {
+impl Validation {
+    /// Tells of fields that nobody knows.
+    pub(super) fn tell_unknown(self, pointers: Vec<String>, faults: &mut Faults, warnings: &mut Warnings) {
+        for pointer in pointers {
+            match self {
+                Self::Ignore => {}
+                Self::Warn => warnings.add(format!("unknown field {pointer}")),
+                Self::Strict => faults.add(pointer, "is not a known field"),
+            }
+        }
+    }
+}
+
+pub(super) fn validation(request: &Request) -> Result<Validation, Problem> {
     match Query::parse(request.uri().query())?.one("fieldValidation")? {
         None | Some("Warn" | "") => Ok(Validation::Warn),
         Some("Ignore") => Ok(Validation::Ignore),
@@ -100,24 +109,32 @@ fn validation(request: &Request) -> Result<Validation, Problem> {
     }
 }
 
-fn form(headers: &HeaderMap) -> Result<Form, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Form::Json) };
+/// What a body says that it is, without parameters; JSON where it says nothing. A bare `curl -d` says that it sends
+/// a form, and sends JSON.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return JSON.to_owned() };
     let text = value.to_str().unwrap_or("?");
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        // A bare `curl -d` says that it sends a form, and sends JSON.
-        "" | "application/json" | "application/x-www-form-urlencoded" => Ok(Form::Json),
-        "multipart/form-data" => Ok(Form::Multipart),
-        _ => Err(unsupported("application/json")),
+        "" | "application/x-www-form-urlencoded" => JSON.to_owned(),
+        _ => essence,
     }
 }
 
-fn unsupported(expected: &str) -> Problem {
+fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    match media_type(headers).as_str() {
+        JSON => Ok(Form::Json),
+        "multipart/form-data" => Ok(Form::Multipart),
+        _ => Err(unsupported(JSON)),
+    }
+}
+
+pub(super) fn unsupported(expected: &str) -> Problem {
     Problem::new(Kind::MediaType, format!("the Content-Type must be {expected}"))
 }
 
 /// Reads a whole body, in bounded time and space.
-async fn read(body: Body, within: Duration) -> Result<Bytes, Problem> {
+pub(super) async fn read(body: Body, within: Duration) -> Result<Bytes, Problem> {
     match tokio::time::timeout(within, collect(body)).await {
         Ok(read) => read,
         Err(_) => {

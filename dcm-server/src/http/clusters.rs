@@ -1,15 +1,16 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::ClusterInput, name::ProviderName};
+use dcm_core::{model::ClusterInput, name::ProviderName, service::Expected};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
     Answer, App,
     api::{Api, Noun},
-    body::ReceivedOrForm,
+    body::{Received, ReceivedOrForm},
     condition::Conditions,
     dto::{ClusterAnswer, ClusterBody},
     page::Listing,
+    patch::{Patch, Present},
     path::{ClusterPath, Named},
     reply::Reply,
 };
@@ -33,7 +34,8 @@ pub(super) fn routes(api: Api) -> Api {
                 cluster.read::<ClusterAnswer>().about("With its health and who uses it; without credentials."),
             )
             .put(update, cluster.replace::<ClusterBody, ClusterAnswer>(StatusCode::OK).or_form(&form))
-            .delete(delete, cluster.delete().about("A cluster that logical clouds refer to stays (409)."))
+            .patch(patch, cluster.patch::<ClusterAnswer>(StatusCode::OK))
+.delete(delete, cluster.delete().about("A cluster that logical clouds refer to stays (409)."))
         })
 }
 
@@ -76,13 +78,26 @@ pub(super) async fn read(State(app): State<App>, path: ClusterPath, conditions: 
 
 pub(super) async fn update(
     State(app): State<App>,
-    ClusterPath { provider, cluster }: ClusterPath,
+    path: ClusterPath,
     conditions: Conditions,
     ReceivedOrForm(body): ReceivedOrForm<ClusterInput>,
 ) -> Answer {
-    let present = async || Ok(app.dcm.cluster(&provider, &cluster).await?.revision);
+    let present = async || Ok(app.dcm.cluster(&path.provider, &path.cluster).await?.revision);
     let expected = conditions.expected(present).await?;
-    let made = app.dcm.update_cluster(&provider, &cluster, body.draft, expected.as_ref()).await?;
+    put(&app, &path, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(State(app): State<App>, path: ClusterPath, conditions: Conditions, patch: Patch) -> Answer {
+    let read = async || {
+        let found = app.dcm.cluster(&path.provider, &path.cluster).await?;
+        Present::new(&ClusterAnswer::new(&found), &found.revision)
+    };
+    let write = async |body, present| put(&app, &path, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(app: &App, path: &ClusterPath, body: Received<ClusterInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_cluster(&path.provider, &path.cluster, body.draft, expected).await?;
     Ok(Reply::ok(&ClusterAnswer::new(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 

@@ -73,9 +73,15 @@ impl Conditions {
             _ => {}
         }
         let present = present().await?;
-        let holds = self.if_match.as_ref().is_none_or(|tags| tags.match_strongly(&present))
-            && self.if_none_match.as_ref().is_none_or(|tags| !tags.match_weakly(&present));
-        if holds { Ok(Some(present)) } else { Err(lost()) }
+        self.hold(&present)?;
+        Ok(Some(present))
+    }
+
+    /// Fails where a write is not for the present state.
+    pub(super) fn hold(&self, present: &Revision) -> Result<(), Problem> {
+        let holds = self.if_match.as_ref().is_none_or(|tags| tags.match_strongly(present))
+            && self.if_none_match.as_ref().is_none_or(|tags| !tags.match_weakly(present));
+        if holds { Ok(()) } else { Err(lost()) }
     }
 }
 

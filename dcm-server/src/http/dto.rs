@@ -2,6 +2,8 @@
 
 mod access;
 mod cluster;
+mod cluster_label;
+mod controller;
 mod encryption;
 mod kv_pair;
 mod logical_cloud;
@@ -22,8 +24,10 @@ use dcm_core::fault::Faults;
 
 pub(crate) use access::RevokedAnswer;
 pub(crate) use cluster::{ClusterAnswer, ClusterBody, from_multipart};
+pub(crate) use cluster_label::{ClusterLabelAnswer, ClusterLabelBody};
+pub(crate) use controller::{ControllerAnswer, ControllerBody};
 pub(crate) use encryption::EncryptionAnswer;
-pub(crate) use kv_pair::{KvPairAnswer, KvPairBody};
+pub(crate) use kv_pair::{KvPairAnswer, KvPairBody, KvPairOrValueSchema, KvValueAnswer};
 pub(crate) use logical_cloud::{LogicalCloudAnswer, LogicalCloudBody, UserKey};
 pub(crate) use metadata::{RecordAnswer, RecordBody, RecordSchema};
 pub(crate) use order::{AcceptedAnswer, AppliedAnswer};
@@ -34,10 +38,9 @@ pub(crate) use quota::{QuotaAnswer, QuotaBody};
 pub(crate) use reader::Object;
 pub(crate) use reference::{ReferenceAnswer, ReferenceBody};
 pub(crate) use status::StatusAnswer;
-pub(crate) use tree::NotJson;
+pub(crate) use tree::{Node, NotJson};
 
 use reader::Findings;
-use tree::Node;
 
 /// An input of the core, as it is read from a request's body.
 pub(crate) trait Input: Sized {
@@ -58,6 +61,24 @@ pub(crate) fn read<T: Input>(body: &[u8]) -> Result<Read<T>, NotJson> {
     let node = Node::parse(body)?;
     let findings = Findings::default();
     let input = T::read(&Object::root(&node, &findings));
-    let (faults, unknown) = findings.into_parts();
+    let (faults, unknown, _) = findings.into_parts();
     Ok(Read { input, faults, unknown })
+}
+
+/// What a patch makes of what is there.
+pub(crate) struct Merged<T> {
+    pub(crate) read: Read<T>,
+    /// Pointers of fields that it would change and that cannot be changed.
+    pub(crate) kept: Vec<String>,
+    /// Whether it makes a difference.
+    pub(crate) is_changed: bool,
+}
+
+/// Reads a JSON merge patch (RFC 7396) of what is there already.
+pub(crate) fn merge<T: Input>(patch: &Node, present: &Node) -> Merged<T> {
+    let findings = Findings::default();
+    let input = T::read(&Object::patch(patch, present, &findings));
+    let is_changed = findings.is_changed();
+    let (faults, unknown, kept) = findings.into_parts();
+    Merged { read: Read { input, faults, unknown }, kept, is_changed }
 }

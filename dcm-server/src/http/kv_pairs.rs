@@ -1,5 +1,5 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::KvPairInput, name::KvPairName};
+use dcm_core::{model::KvPairInput, name::KvPairName, service::Expected};
 use http::StatusCode;
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use super::{
     condition::Conditions,
     dto::{KvPairAnswer, KvPairBody},
     page::Listing,
+    patch::{Patch, Present},
     path::{Child, Cloud},
     reply::Reply,
 };
@@ -29,6 +30,7 @@ pub(super) fn routes(api: Api) -> Api {
         .path(of_cloud("/kv-pairs/{kv-pair}"), |path| {
             path.get(read, pair.read::<KvPairAnswer>())
                 .put(update, pair.replace::<KvPairBody, KvPairAnswer>(StatusCode::CREATED))
+                .patch(patch, pair.patch::<KvPairAnswer>(StatusCode::CREATED))
                 .delete(delete, pair.delete())
         })
 }
@@ -53,12 +55,30 @@ pub(super) async fn read(State(app): State<App>, path: Child<KvPairName>, condit
 
 pub(super) async fn update(
     State(app): State<App>,
-    Child { cloud, name }: Child<KvPairName>,
+    path: Child<KvPairName>,
     conditions: Conditions,
     body: Received<KvPairInput>,
 ) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.kv_pair(&cloud, &name).await?.revision)).await?;
-    let made = app.dcm.update_kv_pair(&cloud, &name, body.draft, expected.as_ref()).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.kv_pair(&path.cloud, &path.name).await?.revision)).await?;
+    put(&app, &path, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    path: Child<KvPairName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let found = app.dcm.kv_pair(&path.cloud, &path.name).await?;
+        Present::new(&KvPairAnswer::new(&found.value), &found.revision)
+    };
+    let write = async |body, present| put(&app, &path, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::CREATED, read, write).await
+}
+
+async fn put(app: &App, path: &Child<KvPairName>, body: Received<KvPairInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_kv_pair(&path.cloud, &path.name, body.draft, expected).await?;
     // 201 and not 200: the design says so.
     let answer = KvPairAnswer::new(&made.value);
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())

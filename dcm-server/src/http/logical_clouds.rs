@@ -3,7 +3,7 @@ use dcm_core::{
     error::Error,
     model::{LogicalCloud, LogicalCloudInput, permission_warnings},
     name::ProjectName,
-    service::{CloudId, Deletion},
+    service::{CloudId, Deletion, Expected},
 };
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use super::{
     condition::Conditions,
     dto::{AcceptedAnswer, LogicalCloudAnswer, LogicalCloudBody, UserKey},
     page::Listing,
+    patch::{Patch, Present},
     path::{Cloud, Named},
     reply::{Reply, Warnings},
 };
@@ -41,7 +42,8 @@ pub(super) fn routes(api: Api) -> Api {
                         .replace::<LogicalCloudBody, LogicalCloudAnswer>(StatusCode::OK)
                         .about("Clusters get it with the next apply."),
                 )
-                .delete(
+                .patch(patch, cloud.patch::<LogicalCloudAnswer>(StatusCode::OK))
+.delete(
                     delete,
                     cloud
                         .delete()
@@ -97,10 +99,23 @@ pub(super) async fn update(
     State(app): State<App>,
     Cloud(id): Cloud,
     conditions: Conditions,
-    mut body: Received<LogicalCloudInput>,
+    body: Received<LogicalCloudInput>,
 ) -> Answer {
     let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision)).await?;
-    let made = app.dcm.update_logical_cloud(&id, body.draft, expected.as_ref()).await?;
+    put(&app, &id, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions, patch: Patch) -> Answer {
+    let read = async || {
+        let found = app.dcm.logical_cloud(&id).await?;
+        Present::new(&LogicalCloudAnswer::new(&found, UserKey::Both), &found.revision)
+    };
+    let write = async |body, present| put(&app, &id, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(app: &App, id: &CloudId, mut body: Received<LogicalCloudInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_logical_cloud(id, body.draft, expected).await?;
     warn(&mut body.warnings, &made.cloud);
     let answer = LogicalCloudAnswer::new(&made, UserKey::User);
     Ok(Reply::ok(&answer).revision(&made.revision).warnings(&body.warnings).into_response())

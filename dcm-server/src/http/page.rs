@@ -34,7 +34,7 @@ impl<S: Sync> FromRequestParts<S> for Listing {
     }
 }
 
-fn read_limit(text: &str) -> Result<usize, Problem> {
+pub(super) fn read_limit(text: &str) -> Result<usize, Problem> {
     let limit = text.parse().ok().filter(|limit| (1..=Page::LARGEST_LIMIT).contains(limit));
     limit.ok_or_else(|| Problem::parameter("limit", format!("must be a number from 1 to {}", Page::LARGEST_LIMIT)))
 }

@@ -29,6 +29,19 @@ pub(super) struct ClusterPath {
     pub(super) cluster: ClusterName,
 }
 
+impl ClusterPath {
+    /// As the core takes it.
+    pub(super) fn of(&self) -> (&ProviderName, &ClusterName) {
+        (&self.provider, &self.cluster)
+    }
+}
+
+/// Something of a cluster.
+pub(super) struct ClusterChild<N> {
+    pub(super) cluster: ClusterPath,
+    pub(super) name: N,
+}
+
 struct Names(RawPathParams);
 
 impl Names {
@@ -53,6 +66,10 @@ impl Names {
             return Err(Problem::bug("a route has fewer parameters than its handler reads"));
         };
         text.parse().map_err(|error| Problem::parameter(parameter, error))
+    }
+
+    fn cluster(&self) -> Result<ClusterPath, Problem> {
+        Ok(ClusterPath { provider: self.get(0)?, cluster: self.get(1)? })
     }
 
     fn cloud(&self) -> Result<CloudId, Problem> {
@@ -97,7 +114,19 @@ impl<S: Send + Sync> FromRequestParts<S> for ClusterPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Names::of(parts, state).await?.cluster()
+    }
+}
+
+impl<S: Send + Sync, N> FromRequestParts<S> for ClusterChild<N>
+where
+    N: FromStr,
+    N::Err: Display,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let names = Names::of(parts, state).await?;
-        Ok(Self { provider: names.get(0)?, cluster: names.get(1)? })
+        Ok(Self { cluster: names.cluster()?, name: names.get(2)? })
     }
 }

@@ -2,6 +2,7 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{PermissionInput, permission_warnings},
     name::PermissionName,
+    service::Expected,
 };
 use http::StatusCode;
 use serde_json::json;
@@ -13,6 +14,7 @@ use super::{
     condition::Conditions,
     dto::{PermissionAnswer, PermissionBody, PermissionsAnswer},
     page::Listing,
+    patch::{Patch, Present},
     path::{Child, Cloud},
     reply::Reply,
 };
@@ -39,6 +41,7 @@ pub(super) fn routes(api: Api) -> Api {
         .path(of_cloud("/user-permissions/{user-permission}"), |path| {
             path.get(read, permission.read::<PermissionAnswer>())
                 .put(update, permission.replace::<PermissionBody, PermissionAnswer>(StatusCode::OK))
+                .patch(patch, permission.patch::<PermissionAnswer>(StatusCode::OK))
                 .delete(delete, permission.delete())
         })
 }
@@ -68,12 +71,35 @@ pub(super) async fn read(State(app): State<App>, path: Child<PermissionName>, co
 
 pub(super) async fn update(
     State(app): State<App>,
-    Child { cloud, name }: Child<PermissionName>,
+    path: Child<PermissionName>,
     conditions: Conditions,
-    mut body: Received<PermissionInput>,
+    body: Received<PermissionInput>,
 ) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.permission(&cloud, &name).await?.1)).await?;
-    let (made, revision) = app.dcm.update_permission(&cloud, &name, body.draft, expected.as_ref()).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.permission(&path.cloud, &path.name).await?.1)).await?;
+    put(&app, &path, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    path: Child<PermissionName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let (found, revision) = app.dcm.permission(&path.cloud, &path.name).await?;
+        Present::new(&PermissionAnswer::new(&found), &revision)
+    };
+    let write = async |body, present| put(&app, &path, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(
+    app: &App,
+    path: &Child<PermissionName>,
+    mut body: Received<PermissionInput>,
+    expected: Expected<'_>,
+) -> Answer {
+    let (made, revision) = app.dcm.update_permission(&path.cloud, &path.name, body.draft, expected).await?;
     body.warnings.extend(permission_warnings(&made));
     Ok(Reply::ok(&PermissionAnswer::new(&made)).revision(&revision).warnings(&body.warnings).into_response())
 }

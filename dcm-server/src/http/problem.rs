@@ -11,11 +11,14 @@ use dcm_core::{
     fault::{Fault, Faults},
     store,
 };
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
 
-use super::dto::NotJson;
+use super::{dto::NotJson, patch};
 use crate::status::Kind;
+
+/// RFC 5789, section 3.1.
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// Why a request was not served. Becomes an answer at the rim, which knows path and request id.
 #[derive(Clone, Debug)]
@@ -119,6 +122,9 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if meaning.status == StatusCode::UNSUPPORTED_MEDIA_TYPE && *method == Method::PATCH {
+            headers.insert(ACCEPT_PATCH, HeaderValue::from_static(patch::ACCEPTED));
+        }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }

@@ -2,6 +2,7 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{MetadataInput, Project},
     name::ProjectName,
+    service::Expected,
     store::Entry,
 };
 use http::StatusCode;
@@ -14,6 +15,7 @@ use super::{
     condition::Conditions,
     dto::{RecordAnswer, RecordBody, RecordSchema},
     page::Listing,
+    patch::{Patch, Present},
     path::Named,
     reply::Reply,
 };
@@ -33,6 +35,7 @@ pub(super) fn routes(api: Api) -> Api {
         .path("/v2/projects/{project}", |path| {
             path.get(read, project.read::<RecordSchema>())
                 .put(update, project.replace::<RecordBody, RecordSchema>(StatusCode::OK))
+                .patch(patch, project.patch::<RecordSchema>(StatusCode::OK))
                 .delete(
                     delete,
                     project.delete().about("A project that holds logical clouds stays (409, naming some of them)."),
@@ -63,7 +66,25 @@ pub(super) async fn update(
     body: Received<MetadataInput>,
 ) -> Answer {
     let expected = conditions.expected(async || Ok(app.dcm.project(&name).await?.revision)).await?;
-    let made = app.dcm.update_project(&name, body.draft, expected.as_ref()).await?;
+    put(&app, &name, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    Named(name): Named<ProjectName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let found = app.dcm.project(&name).await?;
+        Present::new(&answer(&found), &found.revision)
+    };
+    let write = async |body, present| put(&app, &name, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(app: &App, name: &ProjectName, body: Received<MetadataInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_project(name, body.draft, expected).await?;
     Ok(Reply::ok(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 

@@ -2,6 +2,7 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{ClusterProvider, MetadataInput},
     name::ProviderName,
+    service::Expected,
     store::Entry,
 };
 use http::StatusCode;
@@ -14,6 +15,7 @@ use super::{
     condition::Conditions,
     dto::{RecordAnswer, RecordBody, RecordSchema},
     page::Listing,
+    patch::{Patch, Present},
     path::Named,
     reply::Reply,
 };
@@ -33,6 +35,7 @@ pub(super) fn routes(api: Api) -> Api {
         .path("/v2/cluster-providers/{cluster-provider}", |path| {
             path.get(read, provider.read::<RecordSchema>())
                 .put(update, provider.replace::<RecordBody, RecordSchema>(StatusCode::OK))
+                .patch(patch, provider.patch::<RecordSchema>(StatusCode::OK))
                 .delete(
                     delete,
                     provider.delete().about("A provider that has clusters stays (409, naming some of them)."),
@@ -63,7 +66,25 @@ pub(super) async fn update(
     body: Received<MetadataInput>,
 ) -> Answer {
     let expected = conditions.expected(async || Ok(app.dcm.provider(&name).await?.revision)).await?;
-    let made = app.dcm.update_provider(&name, body.draft, expected.as_ref()).await?;
+    put(&app, &name, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    Named(name): Named<ProviderName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let found = app.dcm.provider(&name).await?;
+        Present::new(&answer(&found), &found.revision)
+    };
+    let write = async |body, present| put(&app, &name, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(app: &App, name: &ProviderName, body: Received<MetadataInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_provider(name, body.draft, expected).await?;
     Ok(Reply::ok(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 

@@ -1,5 +1,5 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::QuotaInput, name::QuotaName};
+use dcm_core::{model::QuotaInput, name::QuotaName, service::Expected};
 use http::StatusCode;
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use super::{
     condition::Conditions,
     dto::{QuotaAnswer, QuotaBody},
     page::Listing,
+    patch::{Patch, Present},
     path::{Child, Cloud},
     reply::Reply,
 };
@@ -30,6 +31,7 @@ pub(super) fn routes(api: Api) -> Api {
         .path(of_cloud("/cluster-quotas/{cluster-quota}"), |path| {
             path.get(read, quota.read::<QuotaAnswer>())
                 .put(update, quota.replace::<QuotaBody, QuotaAnswer>(StatusCode::CREATED))
+                .patch(patch, quota.patch::<QuotaAnswer>(StatusCode::CREATED))
                 .delete(delete, quota.delete())
         })
 }
@@ -54,12 +56,30 @@ pub(super) async fn read(State(app): State<App>, path: Child<QuotaName>, conditi
 
 pub(super) async fn update(
     State(app): State<App>,
-    Child { cloud, name }: Child<QuotaName>,
+    path: Child<QuotaName>,
     conditions: Conditions,
     body: Received<QuotaInput>,
 ) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.quota(&cloud, &name).await?.revision)).await?;
-    let made = app.dcm.update_quota(&cloud, &name, body.draft, expected.as_ref()).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.quota(&path.cloud, &path.name).await?.revision)).await?;
+    put(&app, &path, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    path: Child<QuotaName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let found = app.dcm.quota(&path.cloud, &path.name).await?;
+        Present::new(&QuotaAnswer::new(&found.value), &found.revision)
+    };
+    let write = async |body, present| put(&app, &path, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::CREATED, read, write).await
+}
+
+async fn put(app: &App, path: &Child<QuotaName>, body: Received<QuotaInput>, expected: Expected<'_>) -> Answer {
+    let made = app.dcm.update_quota(&path.cloud, &path.name, body.draft, expected).await?;
     // 201 and not 200: the design says so.
     let answer = QuotaAnswer::new(&made.value);
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())

@@ -1,5 +1,9 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::ClusterReferenceInput, name::ReferenceName, service::Deletion};
+use dcm_core::{
+    model::ClusterReferenceInput,
+    name::ReferenceName,
+    service::{Deletion, Expected},
+};
 use http::{StatusCode, Uri};
 use serde_json::json;
 
@@ -10,6 +14,7 @@ use super::{
     condition::Conditions,
     dto::{ReferenceAnswer, ReferenceBody},
     page::Listing,
+    patch::{Patch, Present},
     path::{Child, Cloud},
     query::Query,
     reply::Reply,
@@ -48,7 +53,8 @@ pub(super) fn routes(api: Api) -> Api {
                     .about("By its name, or else the only reference to a cluster of that name."),
             )
             .put(update, reference.replace::<ReferenceBody, ReferenceAnswer>(StatusCode::OK))
-            .delete(delete, deletion)
+            .patch(patch, reference.patch::<ReferenceAnswer>(StatusCode::OK))
+.delete(delete, deletion)
         })
 }
 
@@ -74,12 +80,35 @@ pub(super) async fn read(State(app): State<App>, path: Child<ReferenceName>, con
 
 pub(super) async fn update(
     State(app): State<App>,
-    Child { cloud, name }: Child<ReferenceName>,
+    path: Child<ReferenceName>,
     conditions: Conditions,
     body: Received<ClusterReferenceInput>,
 ) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.reference(&cloud, &name).await?.revision)).await?;
-    let made = app.dcm.update_reference(&cloud, &name, body.draft, expected.as_ref()).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.reference(&path.cloud, &path.name).await?.revision)).await?;
+    put(&app, &path, body, expected.as_ref()).await
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    path: Child<ReferenceName>,
+    conditions: Conditions,
+    patch: Patch,
+) -> Answer {
+    let read = async || {
+        let found = app.dcm.reference(&path.cloud, &path.name).await?;
+        Present::new(&ReferenceAnswer::new(&found.value), &found.revision)
+    };
+    let write = async |body, present| put(&app, &path, body, Some(&present)).await;
+    patch.carry_out(&conditions, StatusCode::OK, read, write).await
+}
+
+async fn put(
+    app: &App,
+    path: &Child<ReferenceName>,
+    body: Received<ClusterReferenceInput>,
+    expected: Expected<'_>,
+) -> Answer {
+    let made = app.dcm.update_reference(&path.cloud, &path.name, body.draft, expected).await?;
     let answer = ReferenceAnswer::new(&made.value);
     Ok(Reply::ok(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }

@@ -20,7 +20,7 @@ const MOST_WARNINGS: usize = 4096;
 pub(super) struct Reply(Response);
 
 impl Reply {
-    fn new(status: StatusCode, body: &impl Serialize) -> Self {
+    pub(super) fn new(status: StatusCode, body: &impl Serialize) -> Self {
         let mut json = Vec::with_capacity(1024);
         if let Err(error) = serde_json::to_writer(&mut json, body) {
             return Self(Problem::bug(format!("an answer has no JSON form: {error}")).into_response());

@@ -3,8 +3,9 @@
 use axum::Router;
 
 use super::{
-    App, api::Api, cloud_status, clusters, docs, encryption, health, kubeconfigs, kv_pairs, logical_clouds, orders,
-    permissions, previews, problem::Problem, projects, providers, quotas, references,
+    App, api::Api, cloud_status, cluster_kv_pairs, cluster_labels, clusters, controllers, docs, encryption, health,
+    kubeconfigs, kv_pairs, logical_clouds, orders, permissions, previews, problem::Problem, projects, providers,
+    quotas, references,
 };
 use crate::status::Kind;
 
@@ -35,6 +36,9 @@ fn api() -> Api {
     let api = projects::routes(api);
     let api = providers::routes(api);
     let api = clusters::routes(api);
+    let api = cluster_labels::routes(api);
+    let api = cluster_kv_pairs::routes(api);
+    let api = controllers::routes(api);
     let api = encryption::routes(api);
     health::routes(api)
 }

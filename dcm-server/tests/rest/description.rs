@@ -125,12 +125,14 @@ fn close(schema: &mut Value, is_part: bool) {
 on_every_store! {
     async fn every_operation_is_served_as_it_is_described(dcm) {
         let (p, cp) = ("/v2/projects", "/v2/cluster-providers");
-        for base in [p, cp] {
-            let named = json!({ "metadata": { "name": "w" } });
+        let spec = json!({ "host": "ca.example.com", "port": 9078 });
+        for base in [p, cp, "/v2/controllers"] {
+            let named = json!({ "metadata": { "name": "w" }, "spec": spec });
             dcm.post(base, &named).await.expect(201);
             dcm.get(base).await.expect(200);
             dcm.get(&format!("{base}/w")).await.expect(200);
             dcm.put(&format!("{base}/w"), &named).await.expect(200);
+            dcm.patch(&format!("{base}/w"), &json!({ "metadata": { "description": "d" } })).await.expect(200);
             dcm.delete(&format!("{base}/w")).await.expect(204);
         }
         let clusters = format!("{cp}/default/clusters");
@@ -140,9 +142,27 @@ on_every_store! {
         dcm.get(&format!("{clusters}/cluster-1")).await.expect(200);
         dcm.put(&format!("{clusters}/cluster-1"), &body).await.expect(200);
 
+        dcm.patch(&format!("{clusters}/cluster-1"), &json!({ "spec": { "labels": { "a": "c" } } })).await.expect(200);
+        for (children, body, name) in [
+            ("labels", &json!({ "label-name": "x", "value": "y" }), "x"),
+            ("kv-pairs", &json!({ "metadata": { "name": "x" }, "spec": { "kv": [{ "a": [1, null] }] } }), "x"),
+        ] {
+            let base = format!("{clusters}/cluster-1/{children}");
+            dcm.post(&base, body).await.expect(201);
+            dcm.get(&base).await.expect(200);
+            dcm.get(&format!("{base}/{name}")).await.expect(200);
+            dcm.put(&format!("{base}/{name}"), body).await.expect(200);
+            dcm.patch(&format!("{base}/{name}"), &json!({})).await.expect(200);
+            if children == "kv-pairs" {
+                dcm.get(&format!("{base}/{name}?key=a")).await.expect(200);
+            }
+            dcm.delete(&format!("{base}/{name}")).await.expect(204);
+        }
+
         let cloud = dcm.with_cloud().await;
         dcm.get(&format!("{p}/p/logical-clouds")).await.expect(200);
         dcm.put(LC, &cloud).await.expect(200);
+        dcm.patch(LC, &json!({ "spec": { "labels": { "team": "finance" } } })).await.expect(200);
         let reference = json!({ "cluster-reference": "cluster-1", "loadbalancer-ip": "0.0.0.0" });
         for (children, body, name, created, replaced) in [
             ("cluster-references", &reference, "cluster-1", 200, 200),
@@ -155,6 +175,7 @@ on_every_store! {
             dcm.get(&base).await.expect(200);
             dcm.get(&format!("{base}/{name}")).await.expect(200);
             dcm.put(&format!("{base}/{name}"), body).await.expect(replaced);
+            dcm.patch(&format!("{base}/{name}"), &json!({})).await.expect(replaced);
         }
         for (order, status) in [("instantiate", 202), ("update", 202), ("stop", 202), ("apply", 200)] {
             dcm.order(&format!("{LC}/{order}")).await.expect(status);

@@ -5,10 +5,13 @@
 mod access;
 mod bad_inputs;
 mod calls;
+mod cluster_records;
+mod controllers;
 mod description;
 mod design;
 mod mutation;
 mod page;
+mod patch;
 mod protocol;
 mod records;
 mod revision;

@@ -73,6 +73,9 @@ async fn no_body_makes_the_server_fail() {
     dcm.post(&format!("{LC}/cluster-quotas"), &example(design::QUOTA)).await.expect(201);
     dcm.post(&format!("{LC}/kv-pairs"), &example(design::KV_PAIR)).await.expect(201);
     let cluster = json!({ "metadata": { "name": "c" }, "spec": { "kubeconfig": kubeconfig(), "ca-certificate": "x", "ca-key": "y", "istio-version": "1.28.0" } });
+    let controller =
+        json!({ "metadata": { "name": "ca" }, "spec": { "host": "h", "port": 1, "type": "action", "priority": 1 } });
+    dcm.post("/v2/controllers", &controller).await.expect(201);
     let bodies = [
         (LC.to_owned(), design::logical_cloud()),
         ("/v2/projects/p/logical-clouds".to_owned(), design::logical_cloud()),
@@ -84,7 +87,15 @@ async fn no_body_makes_the_server_fail() {
         (format!("{LC}/cluster-quotas/quota-1"), example(design::QUOTA_CHANGED)),
         (format!("{LC}/kv-pairs"), example(design::KV_PAIR)),
         (format!("{LC}/kv-pairs/kv-1"), example(design::KV_PAIR_CHANGED)),
+        ("/v2/cluster-providers/default/clusters/cluster-1".to_owned(), cluster.clone()),
+        (
+            "/v2/cluster-providers/default/clusters/cluster-1/labels".to_owned(),
+            json!({ "label-name": "a", "value": "b" }),
+        ),
+        ("/v2/cluster-providers/default/clusters/cluster-1/kv-pairs".to_owned(), example(design::KV_PAIR)),
         ("/v2/cluster-providers/default/clusters".to_owned(), cluster),
+        ("/v2/controllers/ca".to_owned(), controller.clone()),
+        ("/v2/controllers".to_owned(), controller),
         ("/v2/projects".to_owned(), json!({ "metadata": { "name": "q", "description": "d" } })),
     ];
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
@@ -97,7 +108,12 @@ async fn no_body_makes_the_server_fail() {
             }
             let last = path.rsplit('/').next().unwrap();
             let is_list = last.ends_with('s');
-            let reply = dcm.send(dcm.request(if is_list { Method::POST } else { Method::PUT }, path).json(&body)).await;
+            let method = match round % 2 {
+                _ if is_list => Method::POST,
+                0 => Method::PUT,
+                _ => Method::PATCH,
+            };
+            let reply = dcm.send(dcm.request(method, path).json(&body)).await;
             assert!(reply.status < 500, "round {round}, {path}: {} for {body:.2000}", reply.text());
             if reply.status < 400 {
                 taken += 1;

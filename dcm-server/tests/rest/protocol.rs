@@ -102,7 +102,7 @@ on_every_store! {
 
     async fn other_methods_are_told_which_are_possible(dcm) {
         for (method, path, allowed) in [
-            (Method::PATCH, LC, vec!["DELETE", "GET", "HEAD", "PUT"]),
+            (Method::POST, LC, vec!["DELETE", "GET", "HEAD", "PATCH", "PUT"]),
             (Method::DELETE, "/v2/projects", vec!["GET", "HEAD", "POST"]),
             (Method::GET, "/v2/projects/p/logical-clouds/lc-1/apply", vec!["POST"]),
             (Method::POST, "/v2/projects/p/logical-clouds/lc-1/status", vec!["GET", "HEAD"]),
@@ -117,7 +117,7 @@ on_every_store! {
     }
 
     async fn what_is_not_there_is_not_found(dcm) {
-        for path in ["/", "/v2", "/v1/projects", "/v2/projects/p/logical-clouds/lc-1/diff", "/v2//projects", "/metrics", "/v2/controllers"] {
+        for path in ["/", "/v2", "/v1/projects", "/v2/projects/p/logical-clouds/lc-1/diff", "/v2//projects", "/metrics", "/v2/controllers/ca"] {
             let problem = dcm.get(path).await.expect_problem(404, &[]);
             assert_eq!(problem["instance"], path);
         }

@@ -1,7 +1,12 @@
 //! A server for one test, and a client for it.
 
-use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use dcm_core::store::Store;
 use dcm_server::{Config, Running};
 use dcm_test_utils::patience::{until, until_so};
 use reqwest::{Method, StatusCode, header::HeaderMap};
@@ -113,6 +118,15 @@ impl Dcm {
         Self { running, client, served: Mutex::default(), _directory: directory }
     }
 
+    /// On a store of the test's own, which keeps nothing.
+    pub(crate) async fn start_on(store: Arc<dyn Store>) -> Self {
+        dcm_server::install_crypto_provider();
+        let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
+        let running = dcm_server::start_on(store, Config::from_options(options).unwrap()).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { running, client, served: Mutex::default(), _directory: tempfile::tempdir().unwrap() }
+    }
+
     pub(crate) async fn stop(self) {
         self.running.stop().await;
     }
@@ -171,6 +185,11 @@ impl Dcm {
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
         self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// A JSON merge patch.
+    pub(crate) async fn patch(&self, path: &str, patch: &Value) -> Reply {
+        self.raw(Method::PATCH, path, "application/merge-patch+json", patch.to_string()).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Reply {

@@ -13,6 +13,7 @@ use utoipa::{
 };
 
 use super::{Schemas, parameters, problems, schema_ref};
+use crate::http::patch::MERGE_PATCH;
 
 /// What an operation is about.
 #[derive(Clone, Copy)]
@@ -76,6 +77,22 @@ impl Noun {
             .conditional()
             .about("Never creates one. The name may be left out of the body; it cannot be changed.");
         operation.answers_record::<T>(status, "It was replaced.")
+    }
+
+    /// The status is that of its replacement.
+    pub(in crate::http) fn patch<T: ToSchema>(self, status: StatusCode) -> Operation {
+        let mut operation = Operation::new(&format!("patch{}", self.name), &format!("Changes a part of {}.", self.one))
+            .takes(Object::new().into())
+            .conditional()
+            .about(
+                "A JSON merge patch (RFC 7396) of what GET answers: what it names changes, `null` takes away, the rest stays. \
+                 One that makes no difference writes nothing.",
+            );
+        if let Some(body) = &mut operation.body {
+            let content = body.content.get("application/json").cloned();
+            body.content.extend(content.map(|content| (MERGE_PATCH.to_owned(), content)));
+        }
+        operation.answers_record::<T>(status, "It is so now.")
     }
 
     pub(in crate::http) fn delete(self) -> Operation {

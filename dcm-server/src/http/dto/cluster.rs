@@ -24,11 +24,20 @@ impl Input for ClusterInput {
         let metadata = metadata(body);
         let spec = body.object_or_empty("spec");
         spec.read_only(&["server"]);
+        if spec.takes_away("kubeconfig") {
+            spec.fault("kubeconfig", "is required: it can be replaced, and not taken away");
+        }
+        let ca_certificate = spec.text(&["ca-certificate"]);
+        // Without its key, which is not shown, the certificate is worth nothing.
+        let (loses_key, names_certificate) = (spec.takes_away("ca-key"), spec.has(&["ca-certificate"]));
+        if loses_key && names_certificate && ca_certificate.is_some() {
+            spec.fault("ca-key", "is required together with ca-certificate; make both null");
+        }
         Self {
             metadata,
             kubeconfig: yaml::field(&spec, "kubeconfig"),
             labels: spec.map("labels", false).unwrap_or_default(),
-            ca_certificate: spec.text(&["ca-certificate"]),
+            ca_certificate: ca_certificate.filter(|_| names_certificate || !loses_key),
             ca_key: spec.text(&["ca-key"]).map(Secret::new),
             istio_version: spec.text(&["istio-version"]),
         }

@@ -55,6 +55,23 @@ struct Spec<'a> {
     kv: Vec<Pair<'a>>,
 }
 
+/// A kv-pair, or where a key was asked for, its value.
+#[derive(ToSchema)]
+#[schema(as = KvPairOrValue)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written")]
+pub(crate) enum KvPairOrValueSchema {
+    Pair(KvPairAnswer<'static>),
+    Value(KvValueAnswer<'static>),
+}
+
+/// The value of one key of a kv-pair.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KvValue)]
+pub(crate) struct KvValueAnswer<'a> {
+    pub(crate) value: &'a Value,
+}
+
 struct Pair<'a>(&'a (String, Value));
 
 impl Serialize for Pair<'_> {

@@ -227,6 +227,8 @@ pub(crate) enum UserKey {
     UserName,
     /// `user`, as for PUT.
     User,
+    /// Both: what a patch may repeat.
+    Both,
 }
 
 impl<'a> LogicalCloudAnswer<'a> {
@@ -250,8 +252,8 @@ impl<'a> LogicalCloudAnswer<'a> {
             name: metadata.name.as_str(),
             logical_cloud_name: metadata.name.as_str(),
             namespace,
-            user_name: user.filter(|_| key == UserKey::UserName),
-            user: user.filter(|_| key == UserKey::User),
+            user_name: user.filter(|_| key != UserKey::User),
+            user: user.filter(|_| key != UserKey::UserName),
             generation: view.generation,
             applied_generation: view.cloud.lifecycle.applied_generation,
             uid: view.cloud.uid.as_str(),

@@ -19,21 +19,20 @@ pub(super) fn rule(object: &Object<'_>, names: &[&str]) -> PermissionInput {
 /// Flat, as the design has it, or with `metadata` and `spec`.
 impl Input for PermissionInput {
     fn read(body: &Object<'_>) -> Self {
-        if !body.has(&["spec"]) {
-            body.read_only(&["metadata"]);
-            let metadata = body.object_or_empty("metadata");
-            metadata.read_only(&["description", "userData1", "userData2"]);
-            let name = metadata.text(&["name"]);
-            let flat = rule(body, &["name", "permission-name"]);
-            return Self { name: flat.name.or(name), ..flat };
-        }
+        let names = ["name", "permission-name"];
         let metadata = body.object_or_empty("metadata");
         metadata.read_only(&["description", "userData1", "userData2"]);
         let name = metadata.text(&["name"]);
+        if !body.has(&["spec"]) {
+            let flat = rule(body, &names);
+            let name = if body.has(&names) { flat.name.or(name) } else { name.or(flat.name) };
+            return Self { name, ..flat };
+        }
         body.read_only(&["name", "permission-name", "apiGroups", "resources", "verbs", "resourceNames", "namespace"]);
         let spec = body.object_or_empty("spec");
-        let rule = rule(&spec, &["name", "permission-name"]);
-        Self { name: name.or(rule.name), ..rule }
+        let rule = rule(&spec, &names);
+        let name = if metadata.has(&["name"]) { name.or(rule.name) } else { rule.name.or(name) };
+        Self { name, ..rule }
     }
 }
 

@@ -30,7 +30,10 @@ impl Input for ClusterReferenceInput {
         };
         body.read_only(&["name", "uid", "deleting"]);
         let input = if short {
-            read(body, &["cluster-reference", "cluster-name", "cluster"])
+            let input = read(body, &["cluster-reference", "cluster-name", "cluster"]);
+            // A patch in the short form is of a reference that has a provider, which only the long form shows.
+            let provider = || body.object("spec").and_then(|spec| spec.text(&["cluster-provider"]));
+            Self { cluster_provider: input.cluster_provider.clone().or_else(provider), ..input }
         } else {
             body.read_only(&["cluster-reference", "cluster-provider", "cluster-name", "cluster", "loadbalancer-ip"]);
             read(&body.object_or_empty("spec"), &["cluster-name", "cluster"])

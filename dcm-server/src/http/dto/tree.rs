@@ -18,6 +18,7 @@ const LONGEST_KEY: usize = 1024;
 const UNFIT: &str = "is a number that cannot be kept exactly: write it as a text, in quotes";
 
 /// One JSON value. Has no debug form: bodies hold secrets.
+#[derive(PartialEq)]
 pub(crate) enum Node {
     Null,
     Bool(bool),
@@ -132,6 +133,20 @@ impl Node {
                 }
                 Value::Object(object)
             }
+        }
+    }
+}
+
+/// An answer of ours.
+impl From<Value> for Node {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(value),
+            Value::Number(value) => Self::Number(value),
+            Value::String(value) => Self::Text(value),
+            Value::Array(list) => Self::List(list.into_iter().map(Self::from).collect()),
+            Value::Object(map) => Self::Object(map.into_iter().map(|(key, value)| (key, Self::from(value))).collect()),
         }
     }
 }

@@ -1,0 +1,61 @@
+use super::{Dcm, Draft, Expected, Page};
+use crate::{
+    error::Error,
+    keys,
+    model::{Controller, ControllerInput},
+    name::ControllerName,
+    store::Entry,
+};
+
+const WHAT: &str = "controller";
+
+impl Dcm {
+    /// Registers a controller.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::AlreadyExists`].
+    pub async fn create_controller(&self, draft: Draft<ControllerInput>) -> Result<Entry<Controller>, Error> {
+        let controller = draft.check(|input, faults| input.check(None, faults))?;
+        let name = controller.metadata.name.clone();
+        self.create(keys::controller(&name)?, controller, (WHAT, name.as_str())).await
+    }
+
+    /// Reads a controller.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn controller(&self, name: &ControllerName) -> Result<Entry<Controller>, Error> {
+        self.read(&keys::controller(name)?, (WHAT, name.as_str())).await
+    }
+
+    /// Lists controllers by name.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn controllers(&self, page: &Page) -> Result<Vec<Entry<Controller>>, Error> {
+        self.page(keys::controllers()?, page).await
+    }
+
+    /// Replaces a controller.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`], [`Error::Changed`].
+    pub async fn update_controller(
+        &self,
+        name: &ControllerName,
+        draft: Draft<ControllerInput>,
+        expected: Expected<'_>,
+    ) -> Result<Entry<Controller>, Error> {
+        let controller = draft.check(|input, faults| input.check(Some(name), faults))?;
+        let change = |_: Controller| Ok(controller.clone());
+        self.change(&keys::controller(name)?, (WHAT, name.as_str()), expected, change).await
+    }
+
+    /// Deletes a controller.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Changed`].
+    pub async fn delete_controller(&self, name: &ControllerName, expected: Expected<'_>) -> Result<(), Error> {
+        self.erase::<Controller>(&keys::controller(name)?, (WHAT, name.as_str()), expected).await
+    }
+}

@@ -1,0 +1,63 @@
+use std::{
+    cell::{Cell, RefCell},
+    fmt::Display,
+};
+
+use dcm_core::fault::Faults;
+
+use super::Node;
+
+/// What was found on the way through one body.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    faults: RefCell<Faults>,
+    unknown: RefCell<Vec<String>>,
+    kept: RefCell<Vec<String>>,
+    changed: Cell<bool>,
+}
+
+impl Findings {
+    /// Writes the fault down, unless there are enough of them.
+    pub(super) fn fault(&self, pointer: impl Display, detail: impl Display) {
+        let mut faults = self.faults.borrow_mut();
+        if !faults.is_full() {
+            faults.add(pointer.to_string(), detail.to_string());
+        }
+    }
+
+    pub(super) fn wrong(&self, pointer: impl Display, expected: &str, found: &Node) {
+        self.fault(pointer, format_args!("must be {expected}, not {}", found.kind()));
+    }
+
+    /// Notes a field that nobody knows.
+    pub(super) fn unknown(&self, pointer: impl Display) {
+        note(&mut self.unknown.borrow_mut(), pointer);
+    }
+
+    /// Notes a field that a patch would change and that cannot be changed.
+    pub(super) fn kept(&self, pointer: impl Display) {
+        note(&mut self.kept.borrow_mut(), pointer);
+    }
+
+    /// Notes that a patch makes a difference.
+    pub(super) fn changed(&self) {
+        self.changed.set(true);
+    }
+
+    /// Whether a patch makes a difference.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed.get()
+    }
+
+    /// What is wrong, and the pointers of the fields that nobody knows, and of those that stay as they are.
+    pub(crate) fn into_parts(self) -> (Faults, Vec<String>, Vec<String>) {
+        (self.faults.into_inner(), self.unknown.into_inner(), self.kept.into_inner())
+    }
+}
+
+/// One more than there may be faults tells that there are more.
+fn note(pointers: &mut Vec<String>, pointer: impl Display) {
+    if pointers.len() <= Faults::MOST {
+        pointers.push(pointer.to_string());
+    }
+}
