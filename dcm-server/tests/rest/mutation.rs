@@ -73,11 +73,12 @@ async fn no_body_makes_the_server_fail() {
     dcm.post(&format!("{LC}/cluster-quotas"), &example(design::QUOTA)).await.expect(201);
     dcm.post(&format!("{LC}/kv-pairs"), &example(design::KV_PAIR)).await.expect(201);
     let cluster = json!({ "metadata": { "name": "c" }, "spec": { "kubeconfig": kubeconfig(), "ca-certificate": "x", "ca-key": "y", "istio-version": "1.28.0" } });
+    let reference = json!({ "cluster-reference": "cluster-1", "loadbalancer-ip": "0.0.0.0" });
     let bodies = [
         (LC.to_owned(), design::logical_cloud()),
         ("/v2/projects/p/logical-clouds".to_owned(), design::logical_cloud()),
         (format!("{LC}/cluster-references"), example(design::CLUSTER_REFERENCE_LONG)),
-        (format!("{LC}/cluster-references/cluster-1"), example(design::CLUSTER_REFERENCE)),
+        (format!("{LC}/cluster-references/cluster-1"), reference),
         (format!("{LC}/user-permissions"), example(design::USER_PERMISSION)),
         (format!("{LC}/user-permissions/permission-1"), example(design::USER_PERMISSION_CHANGED)),
         (format!("{LC}/cluster-quotas"), example(design::QUOTA)),
