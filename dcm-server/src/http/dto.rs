@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod emco_status;
 mod encryption;
 mod kv_pair;
 mod logical_cloud;
@@ -21,6 +22,7 @@ use dcm_core::fault::Faults;
 
 pub(crate) use access::RevokedAnswer;
 pub(crate) use cluster::{ClusterAnswer, from_multipart};
+pub(crate) use emco_status::{EmcoQuery, EmcoStatus, List, Output, Source, instance};
 pub(crate) use encryption::EncryptionAnswer;
 pub(crate) use kv_pair::KvPairAnswer;
 pub(crate) use logical_cloud::{LogicalCloudAnswer, UserKey};
