@@ -1,5 +1,8 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::QuotaInput, name::QuotaName};
+use dcm_core::{
+    model::{QuotaInput, quota_warnings},
+    name::QuotaName,
+};
 use http::StatusCode;
 
 use super::{
@@ -12,8 +15,9 @@ use super::{
     reply::Reply,
 };
 
-pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<QuotaInput>) -> Answer {
+pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: Received<QuotaInput>) -> Answer {
     let made = app.dcm.create_quota(&id, body.draft).await?;
+    body.warnings.extend(quota_warnings(&made.value));
     let answer = QuotaAnswer::new(&made.value);
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
@@ -34,10 +38,11 @@ pub(super) async fn update(
     State(app): State<App>,
     Child { cloud, name }: Child<QuotaName>,
     conditions: Conditions,
-    body: Received<QuotaInput>,
+    mut body: Received<QuotaInput>,
 ) -> Answer {
     let expected = conditions.expected(async || Ok(app.dcm.quota(&cloud, &name).await?.revision)).await?;
     let made = app.dcm.update_quota(&cloud, &name, body.draft, expected.as_ref()).await?;
+    body.warnings.extend(quota_warnings(&made.value));
     // 201 and not 200: the design says so.
     let answer = QuotaAnswer::new(&made.value);
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
