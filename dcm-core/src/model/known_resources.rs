@@ -208,24 +208,24 @@ fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'st
     near.min().map(|(_, known)| known)
 }
 
-/// How many letters must be put in, left out or changed (Levenshtein).
+/// How many letters must be put in, left out, changed or swapped with their neighbour (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut corner = i;
-        let mut left = i + 1;
-        for (to, above) in b.iter().zip(row.iter_mut().skip(1)) {
-            let changed = corner + usize::from(from != *to);
-            corner = *above;
-            left = changed.min(corner + 1).min(left + 1);
-            *above = left;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut before = last.clone();
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let changed = last[j] + usize::from(from != to);
+            let mut least = changed.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *to && b[j - 1] == *from {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or_default()
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn distances_are_right() {
-        for (a, b, off) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0), ("pods", "pod", 1)] {
+        for (a, b, off) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0), ("pods", "pdos", 1)] {
             assert_eq!(distance(a, b), off, "{a} {b}");
         }
     }
