@@ -3,7 +3,11 @@
 //! Only orders are kept here. How far the clusters are is derived from their statuses
 //! ([`crate::model::ClusterStatus`]), so that no state is kept twice.
 
+mod action;
+
 use serde::{Deserialize, Serialize};
+
+pub use action::{Action, ActionKind};
 
 use crate::model::Uid;
 
@@ -30,6 +34,9 @@ pub struct Lifecycle {
     /// seen a store that is younger than this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Uid>,
+    /// The last orders that were given, the latest at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
 }
 
 /// Points to a frozen state.
@@ -50,7 +57,14 @@ impl Lifecycle {
     /// Nothing was ordered yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { phase: Phase::NotCreated, applied_generation: 0, applied: None, order: None, history: Vec::new() }
+        Self {
+            phase: Phase::NotCreated,
+            applied_generation: 0,
+            applied: None,
+            order: None,
+            history: Vec::new(),
+            actions: Vec::new(),
+        }
     }
 
     /// The lifecycle with another frozen state applied.

@@ -13,6 +13,7 @@ mod cluster_reference;
 mod controller;
 mod credential;
 mod encryption;
+mod known_resources;
 pub mod kubeconfig;
 mod kv_pair;
 mod logical_cloud;
@@ -41,7 +42,7 @@ pub use logical_cloud::{
 pub use metadata::{Metadata, MetadataInput};
 pub use policy::Policy;
 pub use project::Project;
-pub use quota::{Quota, QuotaInput};
+pub use quota::{Quota, QuotaInput, warnings as quota_warnings};
 pub use reservation::{ClusterUse, Installation, Order, Reservation};
 pub use status::{ClusterStatus, Drift, Goal};
 pub use user_permission::{PermissionInput, PermissionScope, UserPermission, warnings as permission_warnings};

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fmt::Debug, path::Path};
 
 use dcm_core::{
-    lifecycle::{AppliedPointer, Lifecycle, Phase},
+    lifecycle::{Action, ActionKind, AppliedPointer, Lifecycle, Phase},
     model::{
         AdoptionPolicy, Applied, AppliedReference, Cluster, ClusterHealth, ClusterProvider, ClusterReference,
         ClusterStatus, ClusterUse, Connectivity, Controller, Credential, DeletePolicy, Drift, Encryption, Goal,
@@ -225,12 +225,18 @@ fn logical_cloud_keeps_its_shape() {
             }),
             order: Some(uid(5)),
             history: Vec::new(),
+            actions: Vec::new(),
         },
         created_at: time(),
     };
     holds(&cloud);
     let lifecycle = Lifecycle { history: vec![uid(8), uid(9)], ..cloud.lifecycle.clone() };
-    holds_as(&LogicalCloud { lifecycle, ..cloud }, ".history");
+    let remembered = LogicalCloud { lifecycle, ..cloud };
+    holds_as(&remembered, ".history");
+    let action = |number, kind, state| Action { kind, at: time(), number, state };
+    let actions = vec![action(1, ActionKind::Applied, Some(uid(8))), action(2, ActionKind::Terminated, None)];
+    let lifecycle = Lifecycle { actions, ..remembered.lifecycle.clone() };
+    holds_as(&LogicalCloud { lifecycle, ..remembered }, ".actions");
 }
 
 #[test]

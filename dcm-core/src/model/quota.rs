@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, MetadataInput, quantity};
+use super::{Metadata, MetadataInput, known_resources, quantity};
 use crate::{
     fault::Faults,
     name::{QuotaName, is_dns_label, is_dns_subdomain},
@@ -60,6 +60,13 @@ impl QuotaInput {
         }
         Some(Quota { metadata: metadata?, spec })
     }
+}
+
+/// Which of a quota's limits Kubernetes takes and does nothing for: what they count is not there.
+pub fn warnings(quota: &Quota) -> Vec<String> {
+    let counts = quota.limits().filter_map(|(key, _)| Some((key, key.strip_prefix("count/")?)));
+    let dead = counts.filter_map(|(key, counted)| Some((key, known_resources::count_of_nothing(counted)?)));
+    dead.map(|(key, text)| format!("quota {}: {key}: {text}", quota.metadata.name)).collect()
 }
 
 /// A JSON pointer's reference token (RFC 6901, section 4).

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Policy;
+use super::{Policy, known_resources};
 use crate::{
     fault::Faults,
     name::{Namespace, PermissionName},
@@ -306,9 +306,10 @@ pub fn warnings(permission: &UserPermission) -> Vec<String> {
         "watch",
     ];
     let unknown = permission.verbs.iter().filter(|verb| !VERBS.contains(&verb.as_str()));
-    unknown
-        .map(|verb| format!("permission {}: Kubernetes knows no verb {verb:?}; it grants nothing", permission.name))
-        .collect()
+    let verbs = unknown.map(|verb| format!("Kubernetes knows no verb {verb:?}; it grants nothing"));
+    let resources = permission.resources.iter();
+    let resources = resources.filter_map(|entry| known_resources::rule_for_nothing(&permission.api_groups, entry));
+    verbs.chain(resources).map(|text| format!("permission {}: {text}", permission.name)).collect()
 }
 
 #[cfg(test)]

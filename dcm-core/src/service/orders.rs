@@ -223,6 +223,7 @@ impl Dcm {
         lifecycle: Lifecycle,
         order: Order,
     ) -> Result<LogicalCloud, Error> {
+        let lifecycle = lifecycle.remembering(&cloud.value.lifecycle, order.given_at);
         let key = self.put_order(&cloud.value.uid, order).await?;
         let name = cloud.value.metadata.name.clone();
         cloud.value.lifecycle = lifecycle;

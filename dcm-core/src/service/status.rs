@@ -65,6 +65,14 @@ impl Dcm {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn status(&self, id: &CloudId) -> Result<CloudStatus, Error> {
+        Ok(self.gather_status(id).await?.0)
+    }
+
+    /// How far a logical cloud is, with its references as they are now.
+    pub(super) async fn gather_status(
+        &self,
+        id: &CloudId,
+    ) -> Result<(CloudStatus, BTreeMap<ReferenceName, ClusterReference>), Error> {
         let cloud = self.cloud(id).await?.value;
         let stored = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
         let mut statuses: BTreeMap<ReferenceName, Option<ClusterStatus>> =
@@ -92,7 +100,7 @@ impl Dcm {
         }
         let clusters: Vec<_> = statuses.into_iter().collect();
         let overall = overall(&cloud, &clusters, &wanted);
-        Ok(CloudStatus { cloud, overall, clusters })
+        Ok((CloudStatus { cloud, overall, clusters }, present))
     }
 
     /// The frozen references that still stand: neither deleted since, nor another one of the same name.

@@ -125,6 +125,20 @@ pub struct ObjectId {
     pub name: String,
 }
 
+impl ObjectId {
+    /// Which part of a logical cloud an object of this kind belongs to.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self.kind.as_str() {
+            "Namespace" => Part::Namespace,
+            "Role" | "ClusterRole" => Part::Role,
+            "RoleBinding" | "ClusterRoleBinding" => Part::RoleBinding,
+            "ResourceQuota" => Part::Quota,
+            _ => Part::Credential,
+        }
+    }
+}
+
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {

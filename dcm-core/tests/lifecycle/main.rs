@@ -4,6 +4,7 @@
 
 mod apply;
 mod identity;
+mod objects;
 mod policy;
 mod removal;
 mod status;

@@ -75,6 +75,19 @@ impl Problem {
         problem
     }
 
+    /// Several parameters are wrong; `problems` has at least one.
+    pub(crate) fn all(problems: impl IntoIterator<Item = Self>) -> Self {
+        let mut problems = problems.into_iter();
+        let Some(mut first) = problems.next() else { return Self::bug("nothing is wrong, and was refused") };
+        for other in problems {
+            first.0.errors.extend(other.0.errors);
+        }
+        if first.0.errors.len() > 1 {
+            first.0.detail = format!("{} parameters are not valid; \"errors\" names them", first.0.errors.len());
+        }
+        first
+    }
+
     /// A header field is wrong.
     pub(crate) fn header(name: &'static str, detail: &str) -> Self {
         let mut problem = Self::new(Kind::Malformed, format!("the header field {name} {detail}"));

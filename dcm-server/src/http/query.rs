@@ -36,6 +36,28 @@ impl Query {
         Ok(first)
     }
 
+    /// Whether a parameter stands there, with a value or without.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
+    /// A parameter that may stand there several times.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is one of several words.
+    pub(super) fn choice<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, choice)) => Ok(Some(*choice)),
+            None => {
+                let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                Err(Problem::parameter(name, format!("must be one of {}", allowed.join(", "))))
+            }
+        }
+    }
+
     /// A parameter that is true or false.
     fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.one(name)? {

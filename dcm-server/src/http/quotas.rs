@@ -1,5 +1,9 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::QuotaInput, name::QuotaName, service::Expected};
+use dcm_core::{
+    model::{QuotaInput, quota_warnings},
+    name::QuotaName,
+    service::Expected,
+};
 use http::StatusCode;
 use serde_json::json;
 
@@ -36,8 +40,9 @@ pub(super) fn routes(api: Api) -> Api {
         })
 }
 
-pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<QuotaInput>) -> Answer {
+pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: Received<QuotaInput>) -> Answer {
     let made = app.dcm.create_quota(&id, body.draft).await?;
+    body.warnings.extend(quota_warnings(&made.value));
     let answer = QuotaAnswer::new(&made.value);
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
@@ -78,8 +83,9 @@ pub(super) async fn patch(
     patch.carry_out(&conditions, StatusCode::CREATED, read, write).await
 }
 
-async fn put(app: &App, path: &Child<QuotaName>, body: Received<QuotaInput>, expected: Expected<'_>) -> Answer {
+async fn put(app: &App, path: &Child<QuotaName>, mut body: Received<QuotaInput>, expected: Expected<'_>) -> Answer {
     let made = app.dcm.update_quota(&path.cloud, &path.name, body.draft, expected).await?;
+    body.warnings.extend(quota_warnings(&made.value));
     // 201 and not 200: the design says so.
     let answer = QuotaAnswer::new(&made.value);
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())

@@ -15,6 +15,9 @@ use super::problem::Problem;
 /// All `Warning` headers of an answer together have at most so many bytes.
 const MOST_WARNINGS: usize = 4096;
 
+/// Of more warnings than this, none has room.
+const MOST_TEXTS: usize = 256;
+
 /// An answer in the making.
 #[derive(Debug)]
 pub(super) struct Reply(Response);
@@ -84,7 +87,8 @@ impl Warnings {
     }
 
     pub(super) fn extend(&mut self, texts: impl IntoIterator<Item = String>) {
-        self.0.extend(texts);
+        let room = MOST_TEXTS.saturating_sub(self.0.len());
+        self.0.extend(texts.into_iter().take(room));
     }
 }
 

@@ -10,6 +10,7 @@ mod clock;
 mod clusters;
 mod drift;
 mod escalation;
+mod known;
 mod limits;
 mod neighbours;
 mod permissions;

@@ -56,7 +56,10 @@ on_every_store! {
 
     async fn call_03_update_logical_cloud(dcm) {
         dcm.with_cloud().await;
-        let mut body = design::logical_cloud();
+        let made = dcm.put(LC, &example(design::LOGICAL_CLOUD_CHANGED)).await.expect(200);
+        assert_eq!(made["metadata"], design::logical_cloud()["metadata"]);
+        assert_eq!(made["spec"]["user"], design::logical_cloud()["spec"]["user"]);
+        let mut body = example(design::LOGICAL_CLOUD_CHANGED);
         body["metadata"] = json!({ "description": "another one" });
         let made = dcm.put(LC, &body).await.expect(200);
         for (field, value) in [("name", "lc-1"), ("logical-cloud-name", "lc-1"), ("namespace", "ns-1"), ("user", "user-1")] {
@@ -69,16 +72,16 @@ on_every_store! {
     }
 
     async fn call_04_associate_cluster(dcm) {
-        dcm.with_cluster("cluster-1").await;
+        dcm.with_cluster("cluster-name").await;
         dcm.with_cloud().await;
         let path = format!("{LC}/cluster-references/");
         let made = dcm.post(&path, &example(design::CLUSTER_REFERENCE)).await.expect(200);
-        assert_eq!(made["name"], "cluster-1");
-        assert_eq!(made["cluster-name"], "cluster-1");
+        assert_eq!(made["name"], "cluster-name");
+        assert_eq!(made["cluster-name"], "cluster-name");
         assert_eq!(made["loadbalancer-ip"], "0.0.0.0");
         assert_eq!(
             made["spec"],
-            json!({ "cluster-provider": "default", "cluster-name": "cluster-1", "loadbalancer-ip": "0.0.0.0" })
+            json!({ "cluster-provider": "default", "cluster-name": "cluster-name", "loadbalancer-ip": "0.0.0.0" })
         );
         let ipv6 = json!({ "cluster-reference": "cluster-2", "loadbalancer-ip": "2001:db8::1" });
         dcm.post(&path, &ipv6).await.expect_problem(400, &["/cluster-reference"]);
@@ -196,7 +199,7 @@ on_every_store! {
         let apply = format!("{LC}/apply");
         let incomplete = dcm.order(&apply).await.expect_problem(409, &[]);
         assert!(incomplete["detail"].as_str().unwrap().contains("POST /v2/projects/p/logical-clouds/lc-1/cluster-references"));
-        dcm.with_cluster("cluster-1").await;
+        dcm.with_cluster("cluster-name").await;
         dcm.post(&format!("{LC}/cluster-references"), &example(design::CLUSTER_REFERENCE)).await.expect(200);
         let applied = dcm.order(&apply).await.expect(200);
         assert_eq!(
@@ -204,7 +207,7 @@ on_every_store! {
             json!({
                 "logical-cloud-name": "lc-1", "namespace": "ns-1",
                 "description": "logical cloud for walmart finance department", "user": "user-1",
-                "clusters": ["cluster-1"], "quotas": [],
+                "clusters": ["cluster-name"], "quotas": [],
             })
         );
         for name in ["quota-2", "quota-1"] {
@@ -219,7 +222,7 @@ on_every_store! {
     }
 
     async fn a_description_is_told_even_where_it_is_empty(dcm) {
-        dcm.with_cluster("cluster-1").await;
+        dcm.with_cluster("cluster-name").await;
         let mut cloud = design::logical_cloud();
         cloud["metadata"].as_object_mut().unwrap().remove("description");
         dcm.post("/v2/projects/p/logical-clouds", &cloud).await.expect(201);

@@ -182,6 +182,9 @@ on_every_store! {
         }
         dcm.wait_for("Created").await;
         dcm.get(LC).await.expect(200);
+        for query in ["output=detail", "status=deployed", "output=summary", "clusters", "resources"] {
+            dcm.get(&format!("{LC}/status?{query}")).await.expect(200);
+        }
         for path in ["/manifests", "/manifests?cluster-reference=cluster-1", "/diff", "/kubeconfig"] {
             dcm.get(&format!("{LC}{path}")).await.expect(200);
         }

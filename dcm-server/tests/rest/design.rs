@@ -1,4 +1,5 @@
-//! The bodies of the design's examples, with their comments, which are no JSON.
+//! The bodies of the design's examples, word for word, with their comments, which are no JSON. Only the placeholder
+//! `<name>` is filled in: no record may be called that.
 
 use serde_json::Value;
 
@@ -30,8 +31,36 @@ pub(crate) const LOGICAL_CLOUD: &str = r#"{
   }
 }"#;
 
+/// Of the call that changes it: without a name.
+pub(crate) const LOGICAL_CLOUD_CHANGED: &str = r#"{
+  "metadata" : {
+    "description": "logical cloud for walmart finance department", //description for the logical cloud
+    "userData1":"<user data>",
+    "userData2":"<user data>"
+  },
+  "spec" : {
+    "namespace" : "ns-1", // one namespace per logical cloud
+    "user" : {
+      "user-name" : "user-1", //name of user for this cloud (username and logical cloud name would be used as subject for the user key)
+      "type" : "certificate", //type of authentication credentials used by user (certificate, Token, UNPW)
+      "user-permissions" : [
+        { "permission-name" : "permission-1",
+          "apiGroups" : ["stable.example.com"],
+          "resources" : ["secrets", "pods"],
+          "verbs" : ["get", "watch", "list", "create"]
+        },
+        { "permission-name" : "permission-2",
+          "apiGroups" : [""],
+          "resources" : ["configmaps"],
+          "verbs" : ["*"]
+        }
+      ]
+    }
+  }
+}"#;
+
 pub(crate) const CLUSTER_REFERENCE: &str = r#"{
-  "cluster-reference": "cluster-1", //name of the cluster
+  "cluster-reference": "cluster-name", //name of the cluster
   "loadbalancer-ip" : "0.0.0.0" //IP address of the istio loadbalancer for the logical cloud control plane in the cluster
 }"#;
 

@@ -9,6 +9,7 @@ mod cluster_records;
 mod controllers;
 mod description;
 mod design;
+mod emco;
 mod mutation;
 mod page;
 mod patch;

@@ -76,11 +76,12 @@ async fn no_body_makes_the_server_fail() {
     let controller =
         json!({ "metadata": { "name": "ca" }, "spec": { "host": "h", "port": 1, "type": "action", "priority": 1 } });
     dcm.post("/v2/controllers", &controller).await.expect(201);
+    let reference = json!({ "cluster-reference": "cluster-1", "loadbalancer-ip": "0.0.0.0" });
     let bodies = [
         (LC.to_owned(), design::logical_cloud()),
         ("/v2/projects/p/logical-clouds".to_owned(), design::logical_cloud()),
         (format!("{LC}/cluster-references"), example(design::CLUSTER_REFERENCE_LONG)),
-        (format!("{LC}/cluster-references/cluster-1"), example(design::CLUSTER_REFERENCE)),
+        (format!("{LC}/cluster-references/cluster-1"), reference),
         (format!("{LC}/user-permissions"), example(design::USER_PERMISSION)),
         (format!("{LC}/user-permissions/permission-1"), example(design::USER_PERMISSION_CHANGED)),
         (format!("{LC}/cluster-quotas"), example(design::QUOTA)),

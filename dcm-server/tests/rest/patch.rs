@@ -271,7 +271,7 @@ fn ca() -> (String, String) {
 #[tokio::test]
 async fn secrets_of_a_cluster_stay_unless_a_patch_names_them() {
     let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
-    let dcm = Dcm::start_on(Arc::clone(&store)).await;
+    let dcm = Dcm::over(Arc::clone(&store)).await;
     let (certificate, key) = ca();
     let spec =
         json!({ "kubeconfig": kubeconfig(), "ca-certificate": certificate, "ca-key": key, "istio-version": "1.28.0" });

@@ -64,6 +64,38 @@ on_every_store! {
         assert!(reply.header("warning").contains("frobnicate"), "{}", reply.header("warning"));
     }
 
+    async fn an_unknown_resource_is_warned_of_with_what_may_be_meant(dcm) {
+        dcm.with_cloud().await;
+        // The design's own examples: jobs are in another group, and pvc is a short name.
+        for (body, meant) in [
+            (design::USER_PERMISSION, r#"did you mean \"jobs\" in the API group \"batch\"?""#),
+            (design::USER_PERMISSION_CHANGED, r#"did you mean \"persistentvolumeclaims\"?""#),
+        ] {
+            let mut body = design::example(body);
+            body["name"] = json!(format!("p-{}", meant.len()));
+            let reply = dcm.post(&format!("{LC}/user-permissions"), &body).await;
+            reply.expect(200);
+            assert!(reply.header("warning").contains(meant), "{}", reply.header("warning"));
+        }
+        let unknown = json!({ "name": "x", "apiGroups": ["example.com"], "resources": ["secrets"], "verbs": ["get"] });
+        let reply = dcm.post(&format!("{LC}/user-permissions"), &unknown).await;
+        reply.expect(200);
+        assert_eq!(reply.header("warning"), "");
+    }
+
+    async fn a_quota_for_what_is_not_there_is_warned_of(dcm) {
+        dcm.with_cloud().await;
+        // In the design's example it is there and not set.
+        let mut quota = design::example(design::QUOTA);
+        let made = dcm.post(&format!("{LC}/cluster-quotas"), &quota).await;
+        made.expect(201);
+        assert_eq!(made.header("warning"), "");
+        quota["spec"]["count/deployments.extensions"] = json!("5");
+        let made = dcm.put(&format!("{LC}/cluster-quotas/quota-1"), &quota).await;
+        made.expect(201);
+        assert!(made.header("warning").contains(r#"in the API group \"apps\"?"#), "{}", made.header("warning"));
+    }
+
     async fn what_was_got_can_be_put_back(dcm) {
         dcm.with_applied_cloud().await;
         dcm.post(&format!("{LC}/cluster-quotas"), &design::example(design::QUOTA)).await.expect(201);

@@ -2,13 +2,20 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use dcm_core::store::Store;
 use dcm_server::{Config, Running};
-use dcm_test_utils::patience::{until, until_so};
+use dcm_test_utils::{
+    environment::variable,
+    mongodb::fresh_database,
+    patience::{until, until_so},
+};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,19 +30,22 @@ use crate::description::Description;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs each test on every store: `memory::<name>` and `sled::<name>`.
+/// Runs each test on every store: `memory::<name>`, `sled::<name>` and `mongodb::<name>`. Those on MongoDB need
+/// `DCM_TEST_MONGODB_URI`, and have a database of their own each.
 #[macro_export]
 macro_rules! on_every_store {
     ($($(#[$meta:meta])* async fn $name:ident($dcm:ident) $body:block)*) => {
         $($(#[$meta])* async fn $name($dcm: &$crate::support::Dcm) $body)*
         on_every_store! { @store memory $($name)* }
         on_every_store! { @store sled $($name)* }
+        #[cfg(feature = "mongodb")]
+        on_every_store! { @store mongodb $($name)* }
     };
     (@store $store:ident $($name:ident)*) => {
         mod $store {
             $(#[tokio::test]
             async fn $name() {
-                let dcm = $crate::support::Dcm::start(stringify!($store), &[]).await;
+                let Some(dcm) = $crate::support::Dcm::start_on(stringify!($store), &[]).await else { return };
                 super::$name(&dcm).await;
                 dcm.stop().await;
             })*
@@ -50,6 +60,8 @@ pub(crate) struct Dcm {
     running: Running,
     client: reqwest::Client,
     served: Mutex<BTreeSet<String>>,
+    /// The connection string of a database that goes when the server has stopped.
+    database: Option<String>,
     _directory: TempDir,
 }
 
@@ -104,31 +116,51 @@ impl Reply {
 
 impl Dcm {
     pub(crate) async fn start(store: &str, options: &[&str]) -> Self {
+        Self::start_on(store, options).await.expect("a store that is always there")
+    }
+
+    /// Starts a server on a store, with simulated clusters unless the options say otherwise; `None` where that store
+    /// is not to be had here.
+    pub(crate) async fn start_on(store: &str, options: &[&str]) -> Option<Self> {
         dcm_server::install_crypto_provider();
         let directory = tempfile::tempdir().unwrap();
-        let store = match store {
-            "memory" => "memory:".to_owned(),
-            _ => format!("sled:{}", directory.path().join("data").display()),
+        let database = if store == "mongodb" { Some(database()?) } else { None };
+        let store = match (store, &database) {
+            (_, Some(uri)) => uri.clone(),
+            ("memory", None) => "memory:".to_owned(),
+            (_, None) => format!("sled:{}", directory.path().join("data").display()),
         };
-        let mut all = vec!["--http", "127.0.0.1:0", "--store", &store, "--synchronizer", "simulated"];
+        let key = directory.path().join("key").display().to_string();
+        let mut all = vec!["--http", "127.0.0.1:0", "--store", &store];
+        if database.is_some() {
+            all.extend(["--encryption-key-file", &key]);
+        }
+        if !options.contains(&"--synchronizer") {
+            all.extend(["--synchronizer", "simulated"]);
+        }
         all.extend(options);
         let config = Config::from_options(all).unwrap();
         let running = dcm_server::start(config).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { running, client, served: Mutex::default(), _directory: directory }
+        Some(Self { running, client, served: Mutex::default(), database, _directory: directory })
     }
 
     /// On a store of the test's own, which keeps nothing.
-    pub(crate) async fn start_on(store: Arc<dyn Store>) -> Self {
+    pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
         dcm_server::install_crypto_provider();
         let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
         let running = dcm_server::start_on(store, Config::from_options(options).unwrap()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { running, client, served: Mutex::default(), _directory: tempfile::tempdir().unwrap() }
+        Self { running, client, served: Mutex::default(), database: None, _directory: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) async fn stop(self) {
         self.running.stop().await;
+        #[cfg(feature = "mongodb")]
+        if let Some(uri) = self.database {
+            let client = mongodb::Client::with_uri_str(uri).await.unwrap();
+            client.default_database().unwrap().drop().await.unwrap();
+        }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -257,6 +289,11 @@ impl Dcm {
         .await
     }
 
+    /// Waits until something is so.
+    pub(crate) async fn wait_until(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
+        until_so(PATIENCE, what, async || is_so(self).await).await;
+    }
+
     /// Waits until there is nothing at a path.
     pub(crate) async fn wait_until_gone(&self, path: &str) {
         let gone = async || self.get(path).await.status == StatusCode::NOT_FOUND;
@@ -279,6 +316,15 @@ impl Dcm {
         }
         all
     }
+}
+
+/// A new database; that there is none to be had is said once.
+fn database() -> Option<String> {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if variable("DCM_TEST_MONGODB_URI").is_none() && SAID.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    fresh_database("the REST edge on MongoDB")
 }
 
 /// A kubeconfig of the right form that leads nowhere.

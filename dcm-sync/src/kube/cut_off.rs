@@ -58,7 +58,7 @@ pub(super) async fn cut_off(session: Session<'_>, cut: &CutOff) -> Result<Vec<Gr
     // Those in the inventory that no list has shown are read one by one, if they can be there at all.
     let unseen = |part: Part, seen: &BTreeMap<ObjectId, Value>| -> Vec<ObjectId> {
         let noted = session.ledger.all().into_iter().map(|item| item.id);
-        let of_part = noted.filter(|id| object::part_of(&id.kind) == part && !seen.contains_key(id));
+        let of_part = noted.filter(|id| id.part() == part && !seen.contains_key(id));
         of_part.filter(|id| ours.is_some() || !session.is_own(id)).collect()
     };
     for (part, seen) in [(Part::RoleBinding, bindings), (Part::Credential, accounts)] {

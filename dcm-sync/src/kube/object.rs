@@ -2,7 +2,7 @@
 
 use ::kube::core::{ApiResource, GroupVersionKind};
 use dcm_core::{
-    sync::{Object, ObjectId, Owner, Part},
+    sync::{Object, ObjectId, Owner},
     tenancy::marks,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -62,17 +62,6 @@ pub(super) fn account_id(namespace: &str, name: &str) -> ObjectId {
 
 pub(super) fn is_account(id: &ObjectId) -> bool {
     (id.api_version.as_str(), id.kind.as_str()) == ACCOUNT
-}
-
-/// Which part of a logical cloud a kind belongs to.
-pub(super) fn part_of(kind: &str) -> Part {
-    match kind {
-        "Namespace" => Part::Namespace,
-        "Role" | "ClusterRole" => Part::Role,
-        "RoleBinding" | "ClusterRoleBinding" => Part::RoleBinding,
-        "ResourceQuota" => Part::Quota,
-        _ => Part::Credential,
-    }
 }
 
 pub(super) fn uid(object: &Value) -> &str {

@@ -263,7 +263,7 @@ impl Look<'_> {
             if refusal.lacks_namespace() {
                 return Ok(Tried { checked: true, refusal: Some(make::no_namespace(id)) });
             }
-            if refusal.is_absence() && object::part_of(&id.kind) == Part::RoleBinding {
+            if refusal.is_absence() && id.part() == Part::RoleBinding {
                 return unchecked;
             }
         }

@@ -47,7 +47,7 @@ pub(super) fn unwanted(
     let inventory = session.ledger.all().into_iter().map(|item| item.id);
     let unwanted: BTreeSet<ObjectId> =
         inventory.chain(seen.keys().cloned()).filter(|id| !wanted.contains(id)).collect();
-    let of = |part| unwanted.iter().filter(move |id| object::part_of(&id.kind) == part).cloned().collect();
+    let of = |part| unwanted.iter().filter(move |id| id.part() == part).cloned().collect();
     REVERSE.into_iter().map(|part| (part, of(part))).collect()
 }
 

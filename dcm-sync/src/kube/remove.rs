@@ -115,8 +115,7 @@ fn of_part(
     goes: bool,
 ) -> (Vec<ObjectId>, Vec<ObjectId>) {
     let noted = session.ledger.all().into_iter().map(|item| item.id);
-    let all: BTreeSet<ObjectId> =
-        noted.chain(seen.keys().cloned()).filter(|id| object::part_of(&id.kind) == part).collect();
+    let all: BTreeSet<ObjectId> = noted.chain(seen.keys().cloned()).filter(|id| id.part() == part).collect();
     all.into_iter().partition(|id| !goes || !session.is_own(id) || part == Part::RoleBinding)
 }
 
