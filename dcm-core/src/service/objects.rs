@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::{CloudId, CloudStatus, Dcm, orders::ATTEMPTS};
 use crate::{
     error::Error,
-    lifecycle::Phase,
-    model::{ClusterReference, ClusterStatus, Connectivity, Goal},
+    model::{ClusterReference, ClusterStatus, Goal},
     name::{ClusterName, ProviderName, ReferenceName},
     sync::{ChangeKind, InventoryItem, Object, ObjectId, Part, PartState},
     tenancy::Tenancy,
@@ -17,9 +16,9 @@ use crate::{
 pub struct CloudObjects {
     /// How far the logical cloud is.
     pub status: CloudStatus,
-    /// The objects that every one of its clusters is to hold, or was to before it was terminated; none where that is
-    /// not known any more.
-    pub wanted: Vec<Object>,
+    /// What every one of its clusters is to hold, or was to before it is terminated; nothing where that is not known.
+    wanted: Vec<Object>,
+    held: BTreeMap<ReferenceName, Held>,
     /// Which clusters its references lead to.
     places: BTreeMap<ReferenceName, (ProviderName, ClusterName)>,
 }
@@ -33,9 +32,10 @@ pub struct ClusterObjects<'a> {
     pub cluster: &'a ClusterName,
     /// How far it is; `None` where work has not begun.
     pub status: Option<&'a ClusterStatus>,
+    /// Whether it is as it was applied.
+    pub is_reached: bool,
     wanted: &'a [Object],
-    generation: u64,
-    leaving: bool,
+    held: Option<&'a Held>,
 }
 
 /// One object on one cluster.
@@ -43,12 +43,12 @@ pub struct ClusterObjects<'a> {
 pub struct ObjectStatus<'a> {
     /// What it is and where it lies.
     pub id: &'a ObjectId,
-    /// What it is to be; `None` where it is to go.
+    /// What it is to be, or was; `None` where that is not known.
     pub manifest: Option<&'a Value>,
     /// How far it is.
     pub state: ObjectState,
-    /// The uid that the cluster gave it; `None` where it is not known to be there.
-    pub uid: Option<&'a str>,
+    /// Whether it is known to be there.
+    pub is_there: bool,
     /// What would bring it back, where somebody else has changed it and nothing is done about that.
     pub drifted: Option<ChangeKind>,
 }
@@ -75,16 +75,24 @@ impl Dcm {
     /// [`Error::NotFound`].
     pub async fn object_status(&self, id: &CloudId) -> Result<CloudObjects, Error> {
         for _ in 0..ATTEMPTS {
-            let (status, references) = self.gather_status(id).await?;
-            let applied = match self.frozen(&status.cloud).await {
+            let cloud = self.cloud(id).await?.value;
+            let applied = match self.frozen(&cloud).await {
                 // Applied anew meanwhile.
                 Err(Error::NotFound { .. }) => continue,
                 applied => applied?,
             };
             let tenancy = applied.as_ref().map(|applied| Tenancy { applied, installation: self.installation() });
             let wanted = tenancy.map(|tenancy| tenancy.objects()).unwrap_or_default();
+            let generation = cloud.lifecycle.applied_generation;
+            let mut held = BTreeMap::new();
+            let look = |status: &ClusterStatus, is_wanted| {
+                let current = is_wanted && status.goal == Goal::Present;
+                let is_reached = current && status.generation == generation && status.reached;
+                held.insert(status.reference.clone(), Held::new(status, &wanted, !current, is_reached));
+            };
+            let (status, references) = self.gather_status(cloud, look).await?;
             let place = |(name, to): (ReferenceName, ClusterReference)| (name, (to.cluster_provider, to.cluster_name));
-            return Ok(CloudObjects { status, wanted, places: references.into_iter().map(place).collect() });
+            return Ok(CloudObjects { status, wanted, held, places: references.into_iter().map(place).collect() });
         }
         Err(Error::changed("logical cloud", &id.name, false))
     }
@@ -93,86 +101,110 @@ impl Dcm {
 impl CloudObjects {
     /// The clusters, by the names of their references.
     pub fn clusters(&self) -> impl Iterator<Item = ClusterObjects<'_>> {
-        let lifecycle = &self.status.cloud.lifecycle;
-        self.status.clusters.iter().filter_map(move |(name, status)| {
+        self.status.clusters.iter().filter_map(|(name, status)| {
             let (provider, cluster) = self.places.get(name)?;
             let status = status.as_ref();
-            let leaving = match lifecycle.phase {
-                Phase::Applied | Phase::Stopped => status.is_some_and(|status| status.goal == Goal::Absent),
-                _ => true,
-            };
-            let generation = lifecycle.applied_generation;
-            Some(ClusterObjects { provider, cluster, status, wanted: &self.wanted, generation, leaving })
+            let held = self.held.get(name);
+            let is_reached = held.is_some_and(|held| held.is_reached);
+            Some(ClusterObjects { provider, cluster, status, is_reached, wanted: &self.wanted, held })
         })
     }
 }
 
 impl<'a> ClusterObjects<'a> {
-    /// Whether the cluster answered at the last attempt.
-    #[must_use]
-    pub fn connectivity(&self) -> Connectivity {
-        self.status.map_or(Connectivity::Unknown, |status| status.connectivity)
-    }
-
-    /// Whether it is as it was applied.
-    #[must_use]
-    pub fn is_reached(&self) -> bool {
-        let current = |status: &&ClusterStatus| status.goal == Goal::Present && status.generation == self.generation;
-        !self.leaving && self.status.filter(current).is_some_and(|status| status.reached)
-    }
-
     /// Its objects: those that it is to hold, in the order in which they are made, then what else is known to be there.
-    #[must_use]
-    pub fn objects(&self) -> Vec<ObjectStatus<'a>> {
-        let inventory: &'a [InventoryItem] = self.status.map_or(&[], |status| &status.inventory);
-        let held: BTreeMap<&ObjectId, &'a InventoryItem> = inventory.iter().map(|item| (&item.id, item)).collect();
-        let uid = |id: &ObjectId| held.get(id).and_then(|item| item.uid.as_deref());
-        let incomplete: BTreeSet<Part> =
-            self.wanted.iter().filter(|object| uid(&object.id).is_none()).map(|object| object.part).collect();
-        let wanted: BTreeSet<&ObjectId> = self.wanted.iter().map(|object| &object.id).collect();
-        let drift = self.status.and_then(|status| status.drift.as_ref()).filter(|drift| !drift.repaired);
-        let status = |id: &'a ObjectId, manifest, state| {
+    pub fn objects(&self) -> impl Iterator<Item = ObjectStatus<'a>> {
+        let held = self.held;
+        let wanted = self.wanted.iter().enumerate().map(move |(at, object)| {
+            let seen = held.and_then(|held| held.wanted.get(at)).copied().unwrap_or_default();
+            seen.of(&object.id, Some(&object.manifest))
+        });
+        let others = held.map_or(&[][..], |held| &held.others);
+        wanted.chain(others.iter().map(|(id, seen)| seen.of(id, None)))
+    }
+}
+
+/// What one cluster is known to hold: small, since there may be many clusters, and the same objects on each.
+#[derive(Clone, Debug)]
+struct Held {
+    is_reached: bool,
+    /// Of what is wanted, in that order.
+    wanted: Vec<Seen>,
+    /// Of what else is there.
+    others: Vec<(ObjectId, Seen)>,
+}
+
+/// What is known of one object.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    state: ObjectState,
+    is_there: bool,
+    drifted: Option<ChangeKind>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { state: ObjectState::Pending, is_there: false, drifted: None }
+    }
+}
+
+impl Seen {
+    const fn of<'a>(self, id: &'a ObjectId, manifest: Option<&'a Value>) -> ObjectStatus<'a> {
+        ObjectStatus { id, manifest, state: self.state, is_there: self.is_there, drifted: self.drifted }
+    }
+}
+
+impl Held {
+    fn new(status: &ClusterStatus, wanted: &[Object], leaving: bool, is_reached: bool) -> Self {
+        let held: BTreeMap<&ObjectId, &InventoryItem> = status.inventory.iter().map(|item| (&item.id, item)).collect();
+        let is_there = |id: &ObjectId| held.get(id).is_some_and(|item| item.uid.is_some());
+        let missing = wanted.iter().filter(|object| !is_there(&object.id));
+        let incomplete: BTreeSet<Part> = missing.map(|object| object.part).collect();
+        let drift = status.drift.as_ref().filter(|drift| !drift.repaired);
+        let seen = |id: &ObjectId, state| {
             let change = drift.and_then(|drift| drift.objects.iter().find(|change| change.id == *id));
-            ObjectStatus { id, manifest, state, uid: uid(id), drifted: change.map(|change| change.change) }
+            Seen { state, is_there: is_there(id), drifted: change.map(|change| change.change) }
         };
-        let to_be = self.wanted.iter().map(|object| {
+        let of_wanted = wanted.iter().map(|object| {
             let state = match held.get(&object.id) {
-                _ if !self.leaving => self.present(object.part, uid(&object.id).is_some(), &incomplete),
-                Some(item) => self.leaving(item),
+                _ if !leaving => present(status, object.part, is_there(&object.id), &incomplete),
+                Some(item) => going(status, item),
                 None => ObjectState::Deleted,
             };
-            status(&object.id, (!self.leaving).then_some(&object.manifest), state)
+            seen(&object.id, state)
         });
-        let others = inventory.iter().filter(|item| !wanted.contains(&item.id));
-        to_be.chain(others.map(|item| status(&item.id, None, self.leaving(item)))).collect()
-    }
-
-    /// Of what is to be there. `incomplete` are the parts of which something is missing.
-    fn present(&self, part: Part, is_there: bool, incomplete: &BTreeSet<Part>) -> ObjectState {
-        let Some(status) = self.status else { return ObjectState::Pending };
-        let others_are_made = || status.parts.values().any(|state| *state == PartState::Created);
-        match status.part(part) {
-            PartState::Created | PartState::Pending if !is_there => ObjectState::Pending,
-            PartState::Created => ObjectState::Created,
-            PartState::Pending | PartState::Deleted => ObjectState::Pending,
-            // A part's state is that of its worst object: where something is missing, it is that which failed. The
-            // account is there before its token is asked for, and the namespace before anything else.
-            _ if is_there && status.parts.contains_key(&part) && incomplete.contains(&part) => ObjectState::Created,
-            _ if is_there && part == Part::Credential => ObjectState::Created,
-            PartState::NotAvailable(_) if is_there && part == Part::Namespace && others_are_made() => {
-                ObjectState::Created
-            }
-            PartState::NotAvailable(_) => ObjectState::NotAvailable,
-            PartState::Failed(_) => ObjectState::Failed,
+        let ids: BTreeSet<&ObjectId> = wanted.iter().map(|object| &object.id).collect();
+        let others = status.inventory.iter().filter(|item| !ids.contains(&item.id));
+        Self {
+            is_reached,
+            wanted: of_wanted.collect(),
+            others: others.map(|item| (item.id.clone(), seen(&item.id, going(status, item)))).collect(),
         }
     }
+}
 
-    /// Of what is to go: it is there until it is gone.
-    fn leaving(&self, item: &InventoryItem) -> ObjectState {
-        match self.status.and_then(|status| status.parts.get(&item.id.part())) {
-            Some(PartState::Failed(_)) if self.leaving => ObjectState::Failed,
-            _ if item.uid.is_none() => ObjectState::Pending,
-            _ => ObjectState::Created,
-        }
+/// The state of what is to be there. `incomplete` are the parts of which something is missing.
+fn present(status: &ClusterStatus, part: Part, is_there: bool, incomplete: &BTreeSet<Part>) -> ObjectState {
+    let others_are_made = || status.parts.values().any(|state| *state == PartState::Created);
+    match status.part(part) {
+        PartState::Created | PartState::Pending if !is_there => ObjectState::Pending,
+        PartState::Created => ObjectState::Created,
+        PartState::Pending | PartState::Deleted => ObjectState::Pending,
+        // A part's state is that of its worst object: where something is missing, it is that which failed. The
+        // account is there before its token is asked for, and the namespace before anything else.
+        _ if is_there && status.parts.contains_key(&part) && incomplete.contains(&part) => ObjectState::Created,
+        _ if is_there && part == Part::Credential => ObjectState::Created,
+        PartState::NotAvailable(_) if is_there && part == Part::Namespace && others_are_made() => ObjectState::Created,
+        PartState::NotAvailable(_) => ObjectState::NotAvailable,
+        PartState::Failed(_) => ObjectState::Failed,
+    }
+}
+
+/// The state of what is to go: it is there until it is gone.
+fn going(status: &ClusterStatus, item: &InventoryItem) -> ObjectState {
+    match status.parts.get(&item.id.part()) {
+        Some(PartState::Failed(_)) if status.goal == Goal::Absent => ObjectState::Failed,
+        _ if item.uid.is_none() => ObjectState::Pending,
+        _ => ObjectState::Created,
     }
 }

@@ -7,8 +7,11 @@ use crate::{
     lifecycle::Phase,
     model::{AppliedReference, ClusterReference, ClusterStatus, Goal, LogicalCloud},
     name::ReferenceName,
-    store::StoreExt,
+    store::{Scan, StoreExt},
 };
+
+/// So many statuses are read at a time: each may hold some hundred objects.
+const PAGE: usize = 100;
 
 /// How far a logical cloud is: as a whole and on each cluster. From stored state only.
 #[derive(Clone, Debug)]
@@ -17,7 +20,7 @@ pub struct CloudStatus {
     pub cloud: LogicalCloud,
     /// How far it is as a whole.
     pub overall: Overall,
-    /// Its clusters by the names of their references. `None` where work has not begun.
+    /// Its clusters by the names of their references, without their inventories. `None` where work has not begun.
     pub clusters: Vec<(ReferenceName, Option<ClusterStatus>)>,
 }
 
@@ -65,38 +68,46 @@ impl Dcm {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn status(&self, id: &CloudId) -> Result<CloudStatus, Error> {
-        Ok(self.gather_status(id).await?.0)
+        let cloud = self.cloud(id).await?.value;
+        Ok(self.gather_status(cloud, |_, _| ()).await?.0)
     }
 
-    /// How far a logical cloud is, with its references as they are now.
+    /// How far a logical cloud is, with its references as they are now. `look` sees each cluster's status whole, and
+    /// whether the cluster is to hold anything; the inventories are not kept, which of all clusters could be large.
     pub(super) async fn gather_status(
         &self,
-        id: &CloudId,
+        cloud: LogicalCloud,
+        mut look: impl FnMut(&ClusterStatus, bool),
     ) -> Result<(CloudStatus, BTreeMap<ReferenceName, ClusterReference>), Error> {
-        let cloud = self.cloud(id).await?.value;
-        let stored = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
-        let mut statuses: BTreeMap<ReferenceName, Option<ClusterStatus>> =
-            stored.into_iter().map(|entry| (entry.value.reference.clone(), Some(entry.value))).collect();
         let present = self.present_references(&cloud).await?;
-        statuses.retain(|name, status| {
-            // What a crash left of a reference that is gone is the worker's to clean up, and nobody's to see.
-            let known = present.get(name);
-            known.is_some_and(|known| status.as_ref().is_some_and(|status| status.reference_uid == known.uid))
-        });
         let wanted = match cloud.lifecycle.phase {
             Phase::Applied | Phase::Stopped => self.wanted_references(&cloud, &present).await?,
             _ => Vec::new(),
         };
         let wanted: BTreeSet<ReferenceName> = wanted.into_iter().map(|reference| reference.name).collect();
-        for (name, status) in &mut statuses {
-            let Some(status) = status else { continue };
-            status.await_generation(cloud.lifecycle.applied_generation);
-            if !wanted.contains(name) {
-                status.await_removal();
+        let mut statuses: BTreeMap<ReferenceName, Option<ClusterStatus>> =
+            wanted.iter().map(|name| (name.clone(), None)).collect();
+        let prefix = keys::statuses(&cloud.uid)?;
+        let mut after = None;
+        loop {
+            let page = Scan::below(prefix.clone(), PAGE).after(after);
+            let page = self.store().list_page::<ClusterStatus>(page).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.clone());
+            for mut status in page.into_iter().map(|entry| entry.value) {
+                // What a crash left of a reference that is gone is the worker's to clean up, and nobody's to see.
+                if present.get(&status.reference).is_none_or(|known| known.uid != status.reference_uid) {
+                    continue;
+                }
+                status.await_generation(cloud.lifecycle.applied_generation);
+                let is_wanted = wanted.contains(&status.reference);
+                if !is_wanted {
+                    status.await_removal();
+                }
+                look(&status, is_wanted);
+                status.inventory = Vec::new();
+                statuses.insert(status.reference.clone(), Some(status));
             }
-        }
-        for name in &wanted {
-            statuses.entry(name.clone()).or_insert(None);
         }
         let clusters: Vec<_> = statuses.into_iter().collect();
         let overall = overall(&cloud, &clusters, &wanted);

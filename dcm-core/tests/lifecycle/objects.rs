@@ -20,7 +20,7 @@ const ALL: [&str; 4] =
 async fn objects(f: &Fixture, id: &CloudId) -> Vec<Vec<(String, ObjectState, bool)>> {
     let all = f.dcm.object_status(id).await.unwrap();
     let of = |cluster: dcm_core::service::ClusterObjects<'_>| {
-        cluster.objects().iter().map(|o| (o.id.to_string(), o.state, o.uid.is_some())).collect()
+        cluster.objects().map(|o| (o.id.to_string(), o.state, o.is_there)).collect()
     };
     all.clusters().map(of).collect()
 }
@@ -60,7 +60,7 @@ async fn a_cluster_that_is_away_keeps_what_it_has() {
     f.carry_out().await.unwrap();
     assert_eq!(objects(&f, &id).await, [here.clone(), here]);
     let all = f.dcm.object_status(&id).await.unwrap();
-    assert_eq!(all.clusters().map(|cluster| cluster.is_reached()).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(all.clusters().map(|cluster| cluster.is_reached).collect::<Vec<_>>(), [false, true]);
 }
 
 #[tokio::test]
@@ -99,14 +99,18 @@ async fn of_several_objects_the_missing_one_is_the_one_that_failed() {
 }
 
 #[tokio::test]
-async fn what_is_gone_from_a_reference_on_its_way_out_is_deleted() {
+async fn a_reference_on_its_way_out_shows_what_is_still_there() {
     let f = fixture().await;
     let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
     f.dcm.delete_reference(&id, &ReferenceName::new("c2").unwrap(), None, false).await.unwrap();
+    let here = each(ObjectState::Created, true);
+    assert_eq!(objects(&f, &id).await, [here.clone(), here.clone()]);
     f.clusters.set_down("default/c2", true);
     f.carry_out().await.unwrap();
-    let here = each(ObjectState::Created, true);
-    assert_eq!(objects(&f, &id).await, [here.clone(), here]);
+    assert_eq!(objects(&f, &id).await, [here.clone(), here.clone()]);
+    f.clusters.set_down("default/c2", false);
+    f.carry_out().await.unwrap();
+    assert_eq!(objects(&f, &id).await, [here]);
 }
 
 #[tokio::test]
@@ -119,7 +123,7 @@ async fn drift_that_is_only_reported_is_shown_at_its_object() {
     f.dcm.resync(&id).await.unwrap();
     f.carry_out().await.unwrap();
     let all = f.dcm.object_status(&id).await.unwrap();
-    let drifted: Vec<_> = all.clusters().next().unwrap().objects().iter().map(|object| object.drifted).collect();
+    let drifted: Vec<_> = all.clusters().next().unwrap().objects().map(|object| object.drifted).collect();
     assert_eq!(drifted, [None, None, None, Some(ChangeKind::Create)]);
 }
 

@@ -102,7 +102,7 @@ impl Serialize for ResourcesByApp<'_> {
 impl<'a> ResourcesOfCluster<'a> {
     fn new(cluster: &ClusterObjects<'a>) -> Self {
         let entry = |object: ObjectStatus<'a>| ResourceEntry { name: &object.id.name, gvk: Gvk(object.id) };
-        let resources = cluster.objects().into_iter().map(entry).collect();
+        let resources = cluster.objects().map(entry).collect();
         Self { app: APP, cluster: ClusterEntry::new(cluster), resources }
     }
 }

@@ -101,7 +101,7 @@ impl<'a> StatusResult<'a> {
             // A credential is no object, and a cloud without objects may be ready all the same.
             let is_asked_for = query.resources.is_empty() || !resources.is_empty();
             met |= is_asked_for;
-            reached &= !is_asked_for || !query.resources.is_empty() || cluster.is_reached();
+            reached &= !is_asked_for || !query.resources.is_empty() || cluster.is_reached;
             if query.output != Output::Summary && !resources.is_empty() {
                 result.clusters = Some(Clusters { all, query });
             }
@@ -125,7 +125,7 @@ fn deployed_status(all: &CloudObjects) -> Option<&'static str> {
         Overall::Deleted => "Terminated",
         Overall::DeletionFailed => "TerminateFailed",
         // What was stopped in its midst has failed, for EMCO.
-        Overall::Stopped if all.clusters().all(|cluster| cluster.is_reached()) => "Instantiated",
+        Overall::Stopped if all.clusters().all(|cluster| cluster.is_reached) => "Instantiated",
         Overall::Stopped => {
             let last = all.status.cloud.lifecycle.actions.last();
             let terminating = last.is_some_and(|action| action.kind == ActionKind::TerminateStopped);
@@ -152,7 +152,7 @@ const NOT_PRESENT: &str = "NotPresent";
 /// EMCO's word for whether an object is there, as far as DCM knows.
 const fn ready(object: &ObjectStatus<'_>) -> &'static str {
     match (object.state, object.drifted) {
-        _ if object.uid.is_none() => NOT_PRESENT,
+        _ if !object.is_there => NOT_PRESENT,
         (_, Some(ChangeKind::Create)) => NOT_PRESENT,
         (ObjectState::Created, None) => READY,
         _ => NOT_READY,
@@ -160,9 +160,7 @@ const fn ready(object: &ObjectStatus<'_>) -> &'static str {
 }
 
 fn kept_objects<'a>(cluster: &ClusterObjects<'a>, query: &EmcoQuery) -> Vec<ObjectStatus<'a>> {
-    let mut objects = cluster.objects();
-    objects.retain(|object| query.keeps_object(object));
-    objects
+    cluster.objects().filter(|object| query.keeps_object(object)).collect()
 }
 
 /// The clusters that have something to show. Made while they are written: there may be many.
@@ -196,7 +194,7 @@ impl<'a> Cluster<'a> {
         Self {
             cluster_provider: cluster.provider.as_str(),
             cluster: cluster.cluster.as_str(),
-            connectivity: match cluster.connectivity() {
+            connectivity: match cluster.status.map_or(Connectivity::Unknown, |status| status.connectivity) {
                 Connectivity::Unknown => "Unknown",
                 Connectivity::Available => "Available",
                 Connectivity::Unavailable => "Retrying",
