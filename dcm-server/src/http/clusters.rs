@@ -7,7 +7,7 @@ use super::{
     body::ReceivedOrForm,
     condition::Conditions,
     dto::ClusterAnswer,
-    page::Listing,
+    page::SelectingClusters,
     path::{ClusterPath, Named},
     reply::Reply,
 };
@@ -21,10 +21,19 @@ pub(super) async fn create(
     Ok(Reply::created(&ClusterAnswer::new(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Named(provider): Named<ProviderName>, listing: Listing) -> Answer {
-    let found = app.dcm.clusters(&provider, &listing.page).await?;
-    let answers: Vec<_> = found.iter().map(ClusterAnswer::new).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|view| view.cluster.metadata.name.as_str())))
+pub(super) async fn list(
+    State(app): State<App>,
+    Named(provider): Named<ProviderName>,
+    query: SelectingClusters,
+) -> Answer {
+    let SelectingClusters { listing, selector, names_only } = query;
+    let found = app.dcm.clusters(&provider, &selector, &listing.page).await?;
+    if names_only {
+        let names: Vec<_> = found.entries.iter().map(|view| view.cluster.metadata.name.as_str()).collect();
+        return Ok(listing.answer(&names, found.next.as_deref()));
+    }
+    let answers: Vec<_> = found.entries.iter().map(ClusterAnswer::new).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 pub(super) async fn read(State(app): State<App>, path: ClusterPath, conditions: Conditions) -> Answer {
