@@ -23,6 +23,7 @@ mod project;
 pub(crate) mod quantity;
 mod quota;
 mod reservation;
+mod selector;
 mod status;
 mod user_permission;
 
@@ -44,6 +45,7 @@ pub use policy::Policy;
 pub use project::Project;
 pub use quota::{Quota, QuotaInput, warnings as quota_warnings};
 pub use reservation::{ClusterUse, Installation, Order, Reservation};
+pub use selector::{InvalidSelector, LabelSelector};
 pub use status::{ClusterStatus, Drift, Goal};
 pub use user_permission::{PermissionInput, PermissionScope, UserPermission, warnings as permission_warnings};
 

@@ -11,6 +11,7 @@ mod freeze;
 mod installation;
 mod kubeconfigs;
 mod kv_pairs;
+mod lists;
 mod logical_clouds;
 mod objects;
 mod orders;
@@ -35,6 +36,7 @@ pub use access::Revocation;
 pub use clusters::ClusterView;
 pub use drive::{Attempt, CloudWork, Conclusion, Task, Work};
 pub use kubeconfigs::IssuedKubeconfig;
+pub use lists::{Listed, Page};
 pub use logical_clouds::LogicalCloudView;
 pub use objects::{CloudObjects, ClusterObjects, ObjectState, ObjectStatus};
 pub use orders::Ordered;
@@ -183,28 +185,6 @@ impl<T> Draft<T> {
             faults.add("", "the request could not be read");
             Error::Invalid(faults)
         })
-    }
-}
-
-/// One page of a list that is ordered by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Begin after this name.
-    pub after: Option<String>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-impl Page {
-    /// How many entries a page has where nobody says.
-    pub const DEFAULT_LIMIT: usize = 500;
-    /// How many entries a page may have.
-    pub const LARGEST_LIMIT: usize = 1000;
-}
-
-impl Default for Page {
-    fn default() -> Self {
-        Self { after: None, limit: Self::DEFAULT_LIMIT }
     }
 }
 

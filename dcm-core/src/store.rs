@@ -70,7 +70,7 @@ pub enum Precondition {
     AtRevision(Revision),
 }
 
-/// An ordered range: the documents strictly below a prefix, from a position on, at most so many.
+/// An ordered range: the documents strictly below a prefix, from a position on, as far as two bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
     /// Documents whose key starts with these path segments and has at least one more; all documents where there is none.
@@ -79,25 +79,64 @@ pub struct Scan {
     pub after: Option<Key>,
     /// At most this many documents; must not be 0.
     pub limit: usize,
+    /// The scan ends after the document with which all bodies together, as JSON, have this many bytes: so it answers one
+    /// document at least, where there is one.
+    pub bytes: usize,
 }
 
 impl Scan {
-    /// The first documents below a prefix.
+    /// How many bytes a page of documents should have: it can be held in memory many times over, and is worth a request.
+    pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+    /// The first documents below a prefix, however large.
     #[must_use]
     pub const fn below(prefix: Key, limit: usize) -> Self {
-        Self { prefix: Some(prefix), after: None, limit }
+        Self { prefix: Some(prefix), after: None, limit, bytes: usize::MAX }
     }
 
-    /// The first of all documents.
+    /// The first of all documents, however large.
     #[must_use]
     pub const fn everything(limit: usize) -> Self {
-        Self { prefix: None, after: None, limit }
+        Self { prefix: None, after: None, limit, bytes: usize::MAX }
+    }
+
+    /// The same, but it ends with the document that makes this many bytes.
+    #[must_use]
+    pub fn bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
     }
 
     /// The same, but only what comes after a key.
     #[must_use]
     pub fn after(self, after: Option<Key>) -> Self {
         Self { after, ..self }
+    }
+
+    /// Whether what this scan answered ends at one of its bounds, so that more may follow. Where it does not, nothing did.
+    #[must_use]
+    pub fn is_full(&self, found: &[Document]) -> bool {
+        let bytes = || found.iter().map(|document| document.body.as_bytes().len()).sum::<usize>();
+        !found.is_empty() && (found.len() >= self.limit || (self.bytes < usize::MAX && bytes() >= self.bytes))
+    }
+
+    /// The same scan of what follows on what this one answered; `None` where nothing does.
+    ///
+    /// ```
+    /// # use dcm_core::store::{Document, Error, Scan, Store};
+    /// async fn all(store: &dyn Store) -> Result<usize, Error> {
+    ///     let (mut count, mut rest) = (0, Some(Scan::everything(1_000).bytes(4 * 1024 * 1024)));
+    ///     while let Some(scan) = rest {
+    ///         let page = store.scan(scan.clone()).await?;
+    ///         count += page.len();
+    ///         rest = scan.rest(&page);
+    ///     }
+    ///     Ok(count)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn rest(self, found: &[Document]) -> Option<Self> {
+        let last = found.last().filter(|_| self.is_full(found))?;
+        Some(self.after(Some(last.key.clone())))
     }
 }
 
@@ -151,6 +190,8 @@ pub type Changes = BoxStream<'static, Result<Event, Error>>;
 /// - **Durable**: an acknowledged write survives a crash of the process and of the machine, unless the
 ///   backend's documentation says that it keeps nothing (the memory store).
 /// - **Byte order**: a scan is ordered by [`Key`]'s order, segment by segment.
+/// - **Bounds**: a scan ends after [`Scan::limit`] documents, or with the one that reaches [`Scan::bytes`], and nowhere before
+///   that unless nothing follows: [`Scan::is_full`] tells which.
 /// - **Segments**: the prefix `a/b` covers `a/b/c` but neither `a/b` itself nor `a/bc`.
 /// - **Every JSON shape survives**: dots and `$` in names, unicode, 64-bit integers, empty maps and lists,
 ///   `null`.

@@ -94,13 +94,25 @@ impl MemoryStore {
         Ok(number)
     }
 
-    fn page(&self, scan: &Scan, after: Option<&Key>, limit: usize) -> Vec<Document> {
-        let Some(range) = key::range(scan.prefix.as_ref(), after) else {
-            return Vec::new();
+    /// Reads some documents on, and answers whether there may be more.
+    fn page(&self, scan: &Scan, found: &mut Vec<Document>, bytes: &mut usize) -> bool {
+        let after = found.last().map(|document| &document.key);
+        let Some(range) = key::range(scan.prefix.as_ref(), after.or(scan.after.as_ref())) else {
+            return false;
         };
+        let wanted = (found.len() + PAGE).min(scan.limit);
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let documents = state.documents.range(range);
-        documents.take(limit).map(|(_, kept)| kept.document()).collect()
+        for (_, kept) in state.documents.range(range) {
+            *bytes += kept.body.as_bytes().len();
+            found.push(kept.document());
+            if *bytes >= scan.bytes {
+                return false;
+            }
+            if found.len() >= wanted {
+                return wanted < scan.limit;
+            }
+        }
+        false
     }
 }
 
@@ -119,18 +131,11 @@ impl Store for MemoryStore {
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {
-        let mut found: Vec<Document> = Vec::new();
-        loop {
-            let limit = PAGE.min(scan.limit - found.len());
-            let after = found.last().map(|document| &document.key);
-            let page = self.page(&scan, after.or(scan.after.as_ref()), limit);
-            let last = page.len() < PAGE;
-            found.extend(page);
-            if last || found.len() == scan.limit {
-                return Ok(found);
-            }
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while self.page(&scan, &mut found, &mut bytes) {
             tokio::task::yield_now().await;
         }
+        Ok(found)
     }
 
     async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, Error> {

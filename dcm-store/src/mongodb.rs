@@ -222,28 +222,46 @@ impl Inner {
         }
     }
 
-    /// All that a find answers, of a state in which everything is there that was acknowledged to this store.
-    async fn find(&self, filter: Document, options: FindOptions) -> Result<Vec<Document>, MongoError> {
+    /// What a find answers, of a state in which everything is there that was acknowledged to this store. `take` is handed one
+    /// document after the other, and says whether it wants more.
+    async fn find<T: Default>(
+        &self,
+        filter: Document,
+        options: FindOptions,
+        take: impl Fn(&mut T, Document) -> bool,
+    ) -> Result<T, MongoError> {
+        let mut taken = T::default();
         let find = self.documents.find(filter).with_options(options);
         let written = self.written.load(Ordering::SeqCst);
         if written == 0 {
-            return find.await?.try_collect().await;
+            let mut cursor = find.await?;
+            while cursor.try_next().await?.is_some_and(|next| take(&mut taken, next)) {}
+            return Ok(taken);
         }
         let mut session = self.client.start_session().causal_consistency(true).await?;
         session.advance_operation_time(Timestamp { time: (written >> 32) as u32, increment: written as u32 });
         let mut cursor = find.session(&mut session).await?;
-        cursor.stream(&mut session).try_collect().await
+        let mut documents = cursor.stream(&mut session);
+        while documents.try_next().await?.is_some_and(|next| take(&mut taken, next)) {}
+        drop(documents);
+        Ok(taken)
     }
 
     /// The same along one of our indexes, in its order. Where somebody dropped that, it is made again first.
-    async fn along(&self, index: &str, filter: Document, options: FindOptions) -> Result<Vec<Document>, Error> {
+    async fn along<T: Default>(
+        &self,
+        index: &str,
+        filter: Document,
+        options: FindOptions,
+        take: impl Fn(&mut T, Document) -> bool,
+    ) -> Result<T, Error> {
         let mut options = options;
         options.sort = Some(doc! { "path": 1 });
         options.hint = Some(Hint::Name(index.to_owned()));
-        match self.find(filter.clone(), options.clone()).await {
+        match self.find(filter.clone(), options.clone(), &take).await {
             Err(error) if failure::lacks_index(&error) => {
                 self.index().await?;
-                self.find(filter, options).await.map_err(failure::of_read)
+                self.find(filter, options, take).await.map_err(failure::of_read)
             }
             found => found.map_err(failure::of_read),
         }
@@ -271,25 +289,58 @@ impl Inner {
             let left = scan.limit.saturating_sub(found.len());
             let limit = i64::try_from(left).unwrap_or(i64::MAX);
             let options = FindOptions::builder().limit(limit).max_time(self.config.deadline).build();
-            let records = self.along(SCANS, filter(&scan), options).await?;
-            for record in &records {
-                meet(&mut found, record::read(record)?);
+            let bytes = scan.bytes;
+            let met = self.along(SCANS, filter(&scan), options, |met: &mut Met, next| met.take(&next, bytes)).await?;
+            found.extend(met.documents);
+            if let Some(error) = met.failure {
+                return Err(error);
             }
-            if records.len() < left || found.len() >= scan.limit {
+            if met.records < left || met.bytes >= scan.bytes || found.len() >= scan.limit {
                 return Ok(found);
             }
+            scan.bytes -= met.bytes;
             scan.after = found.last().map(|last| last.key.clone());
         }
     }
 }
 
-/// Takes up the next document of a scan. One that is deleted and made again meanwhile may be met in both its lives: the later
-/// one counts.
-fn meet(found: &mut Vec<Stored>, next: Stored) {
-    match found.last_mut() {
-        Some(last) if last.key == next.key => *last = next,
-        _ => found.push(next),
+/// What a find of a scan meets.
+#[derive(Default)]
+struct Met {
+    documents: Vec<Stored>,
+    bytes: usize,
+    records: usize,
+    failure: Option<Error>,
+}
+
+impl Met {
+    /// Takes up the next document, and says whether it is not enough yet.
+    fn take(&mut self, record: &Document, enough: usize) -> bool {
+        self.records += 1;
+        match record::read(record) {
+            Ok(next) => self.meet(next),
+            Err(error) => self.failure = Some(error),
+        }
+        self.failure.is_none() && self.bytes < enough
     }
+
+    /// One that is deleted and made again meanwhile may be met in both its lives: the later one counts.
+    fn meet(&mut self, next: Stored) {
+        self.bytes += next.body.as_bytes().len();
+        match self.documents.last_mut() {
+            Some(last) if last.key == next.key => {
+                self.bytes -= last.body.as_bytes().len();
+                *last = next;
+            }
+            _ => self.documents.push(next),
+        }
+    }
+}
+
+/// Takes all documents.
+fn all(taken: &mut Vec<Document>, next: Document) -> bool {
+    taken.push(next);
+    true
 }
 
 /// Which documents a scan is about. The bounds of `_id` say nothing new, but tell a sharded cluster whom to ask.
@@ -377,7 +428,7 @@ impl Store for MongoStore {
         let look = |inner: Arc<Inner>| async move {
             let path = doc! { "_id": 0, "path": 1 };
             let options = FindOptions::builder().projection(path).limit(1).max_time(READY * 4 / 5).build();
-            let found = tokio::time::timeout(READY, inner.along(SCANS, doc! {}, options)).await;
+            let found = tokio::time::timeout(READY, inner.along(SCANS, doc! {}, options, all)).await;
             found.unwrap_or(Err(Error::Timeout)).map(drop)
         };
         self.run(|inner| &inner.places, Error::Timeout, look).await
@@ -420,10 +471,11 @@ mod tests {
             let (key, revision) = (key.parse().unwrap(), Revision::new(revision));
             Stored { key, revision, body: Body::from_json(*b"{}") }
         };
-        let mut found = Vec::new();
+        let mut all = Met::default();
         for next in [met("a/a", "1"), met("a/b", "2"), met("a/b", "3"), met("a/c", "4")] {
-            meet(&mut found, next);
+            all.meet(next);
         }
-        assert_eq!(found, [met("a/a", "1"), met("a/b", "3"), met("a/c", "4")]);
+        assert_eq!(all.documents, [met("a/a", "1"), met("a/b", "3"), met("a/c", "4")]);
+        assert_eq!(all.bytes, 3 * "{}".len(), "what was given up is not counted");
     }
 }

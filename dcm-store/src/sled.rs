@@ -243,20 +243,20 @@ impl SledStore {
         }
     }
 
-    /// Reads some documents on, and answers whether there may be more.
-    async fn page(&self, scan: &Scan, found: &mut Vec<Document>) -> Result<bool, Error> {
+    /// Reads some documents on, and answers whether there may be more. `bytes` counts those of all that was found.
+    async fn page(&self, scan: &Scan, found: &mut Vec<Document>, bytes: &mut usize) -> Result<bool, Error> {
         let after = found.last().map(|document| &document.key);
         let Some(range) = key::range(scan.prefix.as_ref(), after.or(scan.after.as_ref())) else {
             return Ok(false);
         };
         let mut newest = 0;
-        let mut bytes = 0;
+        let enough = scan.bytes.min(*bytes + PAGE_BYTES);
         let mut more = false;
         let wanted = (found.len() + PAGE).min(scan.limit);
         let mut heads = self.db.range(range);
         loop {
-            if found.len() == wanted || bytes >= PAGE_BYTES {
-                more = found.len() < scan.limit;
+            if found.len() == wanted || (*bytes >= enough && !found.is_empty()) {
+                more = found.len() < scan.limit && *bytes < scan.bytes;
                 break;
             }
             let item = guarded(|| heads.next().transpose()).map_err(|e| self.failed(scan.prefix.as_ref(), e))?;
@@ -274,7 +274,7 @@ impl SledStore {
             };
             if let Some((number, document)) = finished {
                 newest = newest.max(number);
-                bytes += document.body.as_bytes().len();
+                *bytes += document.body.as_bytes().len();
                 found.push(document);
             }
         }
@@ -303,8 +303,8 @@ impl Store for SledStore {
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {
-        let mut found = Vec::new();
-        while self.page(&scan, &mut found).await? {
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while self.page(&scan, &mut found, &mut bytes).await? {
             tokio::task::yield_now().await;
         }
         Ok(found)

@@ -47,6 +47,8 @@ pub enum Fault {
     SkipsInScans,
     /// A scan answers a document more than its limit.
     ExceedsLimits,
+    /// A scan goes on beyond its bound in bytes.
+    ExceedsBytes,
     /// The prefix of a scan is a text's, not a path's.
     TakesPrefixesForTexts,
     /// A scan is in the order of the keys' texts.
@@ -208,7 +210,7 @@ impl Store for BrokenStore {
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {
-        let Scan { prefix, after, limit } = scan.clone();
+        let Scan { prefix, after, limit, .. } = scan.clone();
         let is_after = |key: &Key| after.as_ref().is_none_or(|after| key > after);
         if self.takes(Fault::TakesPrefixesForTexts) {
             let prefix = prefix.as_ref().map_or("", Key::as_str);
@@ -225,6 +227,9 @@ impl Store for BrokenStore {
         }
         if self.takes(Fault::ExceedsLimits) {
             return self.inner.scan(Scan { limit: limit.saturating_add(1), ..scan }).await;
+        }
+        if scan.bytes < usize::MAX && self.takes(Fault::ExceedsBytes) {
+            return self.inner.scan(scan.bytes(usize::MAX)).await;
         }
         let mut found = self.inner.scan(scan).await?;
         if found.len() > 1 && self.takes(Fault::SkipsInScans) {

@@ -114,7 +114,9 @@ macro_rules! store_promises {
                 a_prefix_is_a_path_segment
                 scan_after_a_key_that_does_not_exist
                 a_scan_answers_no_more_than_its_limit
+                a_scan_ends_with_the_document_that_reaches_its_bytes
                 pages_cover_everything_once
+                pages_bounded_in_bytes_cover_everything_once
                 a_scan_answers_whole_documents
                 a_scan_without_a_prefix_sees_everything_in_order
                 a_scan_sees_what_was_written_and_deleted_before_it

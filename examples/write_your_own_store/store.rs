@@ -215,13 +215,21 @@ impl Store for LogStore {
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {
-        let Scan { prefix, after, limit } = &scan;
+        let Scan { prefix, after, limit, bytes } = &scan;
         // Keys sort segment by segment, so that what is below a prefix comes right after it.
         let start = after.as_ref().max(prefix.as_ref()).map_or(Bound::Unbounded, Bound::Excluded);
         let state = self.0.state();
         let found = state.documents.range::<Key, _>((start, Bound::Unbounded)).map(|(_, document)| document);
         let below = found.take_while(|document| prefix.as_ref().is_none_or(|prefix| document.key.is_below(prefix)));
-        Ok(below.take(*limit).cloned().collect())
+        let (mut answer, mut size) = (Vec::new(), 0);
+        for document in below.take(*limit) {
+            size += document.body.as_bytes().len();
+            answer.push(document.clone());
+            if size >= *bytes {
+                break;
+            }
+        }
+        Ok(answer)
     }
 
     async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, Error> {

@@ -312,8 +312,8 @@ fn check_labels(labels: &BTreeMap<String, String>, faults: &mut Faults) {
     const RESERVED: [&str; 4] = ["kubernetes.io", "k8s.io", "istio.io", "dcm.onap.org"];
     for (key, value) in labels {
         let at = format!("/spec/labels/{}", escape(key));
-        let (prefix, name) = key.split_once('/').map_or((None, key.as_str()), |(p, n)| (Some(p), n));
-        if !is_label_name(name) || prefix.is_some_and(|prefix| !is_dns_subdomain(prefix)) {
+        let prefix = key.split_once('/').map(|(prefix, _)| prefix);
+        if !is_label_key(key) {
             faults.add(&at, "the key must be a Kubernetes label key: up to 63 letters, digits, '-', '_' or '.', with a DNS name and '/' before it where wanted");
         }
         let reserved = |prefix: &str| {
@@ -329,6 +329,12 @@ fn check_labels(labels: &BTreeMap<String, String>, faults: &mut Faults) {
             faults.add(&at, "the value must be empty or up to 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit");
         }
     }
+}
+
+/// A label's key: a name, with a DNS name and a slash before it where wanted.
+pub(super) fn is_label_key(text: &str) -> bool {
+    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    is_label_name(name) && prefix.is_none_or(is_dns_subdomain)
 }
 
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>.

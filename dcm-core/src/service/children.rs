@@ -6,10 +6,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{CloudId, Dcm, Expected, Page};
+use super::{CloudId, Dcm, Expected};
 use crate::{
     error::Error,
-    fault::Faults,
     model::{LogicalCloud, Uid},
     store::{self, Entry, Key, Scan, StoreExt, Stored},
 };
@@ -93,18 +92,6 @@ impl Dcm {
         Err(Error::changed(label.0, label.1, false))
     }
 
-    /// One page of records below a prefix.
-    pub(super) async fn page<T: Stored + Send>(&self, prefix: Key, page: &Page) -> Result<Vec<Entry<T>>, Error> {
-        let after = page.after.as_deref().map(|name| prefix.child(name)).transpose();
-        let after = after.map_err(|_| {
-            let mut faults = Faults::new();
-            faults.add("/after", "must be the name of a record");
-            Error::Invalid(faults)
-        })?;
-        let limit = page.limit.clamp(1, Page::LARGEST_LIMIT);
-        Ok(self.store().list_page(Scan::below(prefix, limit).after(after)).await?)
-    }
-
     /// Creates a child of a logical cloud, at most so many.
     pub(super) async fn create_child<T: Stored + Sync>(
         &self,
@@ -154,10 +141,16 @@ impl Dcm {
         Ok(entry)
     }
 
-    /// How many documents are below a prefix, as far as a limit.
+    /// How many documents are below a prefix, as far as a limit. Kv-pairs may have a gigabyte together: stores can only read whole
+    /// documents, so they are read, but no more than a page of them is held at once.
     async fn count(&self, prefix: &Key, limit: usize) -> Result<usize, Error> {
-        let scan = Scan::below(prefix.clone(), limit);
-        Ok(self.store().scan(scan).await?.len())
+        let (mut count, mut rest) = (0, Some(Scan::below(prefix.clone(), limit).bytes(Scan::PAGE_BYTES)));
+        while let Some(scan) = rest.filter(|_| count < limit) {
+            let found = self.store().scan(Scan { limit: limit - count, ..scan.clone() }).await?;
+            count += found.len();
+            rest = scan.rest(&found);
+        }
+        Ok(count)
     }
 
     /// Confirms that a logical cloud is still the one that a child was made for, and takes children in.

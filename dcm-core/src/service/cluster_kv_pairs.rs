@@ -1,4 +1,4 @@
-use super::{Dcm, Draft, Expected, Page};
+use super::{Dcm, Draft, Expected, Listed, Page};
 use crate::{
     error::Error,
     keys,
@@ -55,7 +55,7 @@ impl Dcm {
         &self,
         (provider, cluster): (&ProviderName, &ClusterName),
         page: &Page,
-    ) -> Result<Vec<Entry<KvPair>>, Error> {
+    ) -> Result<Listed<Entry<KvPair>>, Error> {
         let parent = self.registration(provider, cluster).await?;
         self.page(keys::cluster_kv_pairs(&parent.value.uid)?, page).await
     }

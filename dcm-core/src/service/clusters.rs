@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{Dcm, Draft, Expected, Page, projects::still_has};
+use super::{Dcm, Draft, Expected, Listed, Page, projects::still_has};
 use crate::{
     credential::SigningCa,
     error::Error,
@@ -8,7 +8,7 @@ use crate::{
     keys,
     model::{
         CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, ClusterStatus, ClusterUse,
-        Connectivity, Uid,
+        Connectivity, LabelSelector, Uid,
     },
     name::{ClusterName, ProviderName},
     secret::Secret,
@@ -67,18 +67,20 @@ impl Dcm {
         self.view(entry).await
     }
 
-    /// Lists a provider's clusters by name.
+    /// Lists a provider's clusters by name: those whose labels are selected.
     ///
     /// # Errors
     /// [`Error::NotFound`] (the provider).
-    pub async fn clusters(&self, provider: &ProviderName, page: &Page) -> Result<Vec<ClusterView>, Error> {
+    pub async fn clusters(
+        &self,
+        provider: &ProviderName,
+        selector: &LabelSelector,
+        page: &Page,
+    ) -> Result<Listed<ClusterView>, Error> {
         let provider = self.provider(provider).await?;
-        let entries = self.page(keys::clusters(&provider.value.uid)?, page).await?;
-        let mut views = Vec::with_capacity(entries.len());
-        for entry in entries {
-            views.push(self.view(entry).await?);
-        }
-        Ok(views)
+        let prefix = keys::clusters(&provider.value.uid)?;
+        let found = self.select(prefix, page, |cluster: &Cluster| selector.selects(&cluster.labels)).await?;
+        found.views(|entry| self.measured_cluster(entry)).await
     }
 
     /// Changes a cluster's registration, for example its credential. Credentials that the input leaves out
@@ -241,16 +243,17 @@ impl Dcm {
     }
 
     async fn view(&self, entry: Entry<Cluster>) -> Result<ClusterView, Error> {
+        Ok(self.measured_cluster(entry).await?.0)
+    }
+
+    /// A view, and how many bytes were read for it.
+    async fn measured_cluster(&self, entry: Entry<Cluster>) -> Result<(ClusterView, usize), Error> {
         let health = self.health(&entry.value.uid).await?;
         let prefix = keys::cluster_uses(&entry.value.uid)?;
-        let page = Scan::below(prefix, Page::LARGEST_LIMIT);
-        let uses = self.store().list_page::<ClusterUse>(page).await?;
-        Ok(ClusterView {
-            cluster: entry.value,
-            revision: entry.revision,
-            health,
-            uses: uses.into_iter().map(|entry| entry.value).collect(),
-        })
+        let found = self.store().scan(Scan::below(prefix, Page::LARGEST_LIMIT)).await?;
+        let read = found.iter().map(|document| document.body.as_bytes().len()).sum();
+        let uses = found.into_iter().map(|document| Ok(Entry::read(document)?.value)).collect::<Result<_, Error>>()?;
+        Ok((ClusterView { cluster: entry.value, revision: entry.revision, health, uses }, read))
     }
 
     /// Up to eleven of those who refer to a cluster. What a crash left of a logical cloud or reference that

@@ -1,4 +1,4 @@
-use super::{Dcm, Draft, Expected, Page};
+use super::{Dcm, Draft, Expected, Listed, Page};
 use crate::{
     error::Error,
     keys,
@@ -32,7 +32,7 @@ impl Dcm {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn controllers(&self, page: &Page) -> Result<Vec<Entry<Controller>>, Error> {
+    pub async fn controllers(&self, page: &Page) -> Result<Listed<Entry<Controller>>, Error> {
         self.page(keys::controllers()?, page).await
     }
 

@@ -1,4 +1,4 @@
-use super::{CloudId, Dcm, Draft, Expected, Page, children::refuse_deleting};
+use super::{CloudId, Dcm, Draft, Expected, Listed, Page, children::refuse_deleting};
 use crate::{
     error::Error,
     keys,
@@ -37,7 +37,7 @@ impl Dcm {
     ///
     /// # Errors
     /// [`Error::NotFound`] (the logical cloud).
-    pub async fn kv_pairs(&self, id: &CloudId, page: &Page) -> Result<Vec<Entry<KvPair>>, Error> {
+    pub async fn kv_pairs(&self, id: &CloudId, page: &Page) -> Result<Listed<Entry<KvPair>>, Error> {
         let cloud = self.cloud(id).await?.value;
         self.page(keys::kv_pairs(&cloud.uid)?, page).await
     }

@@ -1,9 +1,9 @@
-use super::{CloudId, Dcm, Draft, Expected, Page, children::refuse_deleting, freeze::fingerprint};
+use super::{CloudId, Dcm, Draft, Expected, Listed, Page, children::refuse_deleting, freeze::fingerprint};
 use crate::{
     error::Error,
     keys,
     lifecycle::{Lifecycle, Phase},
-    model::{LogicalCloud, LogicalCloudInput, LogicalCloudSpec, Project},
+    model::{LabelSelector, LogicalCloud, LogicalCloudInput, LogicalCloudSpec, Project},
     name::{LogicalCloudName, ProjectName},
     store::{Document, Entry, Revision, Scan},
 };
@@ -74,18 +74,20 @@ impl Dcm {
         self.cloud_view(entry).await
     }
 
-    /// Lists a project's logical clouds by name.
+    /// Lists a project's logical clouds by name: those whose `spec.labels` are selected.
     ///
     /// # Errors
     /// [`Error::NotFound`] (the project).
-    pub async fn logical_clouds(&self, project: &ProjectName, page: &Page) -> Result<Vec<LogicalCloudView>, Error> {
+    pub async fn logical_clouds(
+        &self,
+        project: &ProjectName,
+        selector: &LabelSelector,
+        page: &Page,
+    ) -> Result<Listed<LogicalCloudView>, Error> {
         let project = self.project(project).await?;
-        let entries = self.page(keys::logical_clouds(&project.value.uid)?, page).await?;
-        let mut views = Vec::with_capacity(entries.len());
-        for entry in entries {
-            views.push(self.cloud_view(entry).await?);
-        }
-        Ok(views)
+        let prefix = keys::logical_clouds(&project.value.uid)?;
+        let found = self.select(prefix, page, |cloud: &LogicalCloud| selector.selects(&cloud.spec.labels)).await?;
+        found.views(|entry| self.measured_cloud(entry)).await
     }
 
     /// Replaces what a tenant wants of a logical cloud. Clusters learn of it at the next apply.
@@ -117,22 +119,17 @@ impl Dcm {
         self.cloud_view(entry).await
     }
 
-    /// One page of a project's logical clouds that are applied, with the name after which the next page
-    /// begins; `None` where this is the last.
+    /// One page of a project's logical clouds, of which it answers those that are applied.
     ///
     /// # Errors
     /// [`Error::NotFound`] (the project).
-    pub async fn applied_clouds(
-        &self,
-        project: &ProjectName,
-        page: &Page,
-    ) -> Result<(Vec<CloudId>, Option<String>), Error> {
+    pub async fn applied_clouds(&self, project: &ProjectName, page: &Page) -> Result<Listed<CloudId>, Error> {
         let project = self.project(project).await?;
         let prefix = keys::logical_clouds(&project.value.uid)?;
         let after = page.after.as_deref().map(|name| prefix.child(name)).transpose()?;
-        let documents = self.store().scan(Scan::below(prefix, page.limit).after(after)).await?;
-        let full = documents.len() == page.limit;
-        let next = documents.last().filter(|_| full).map(|last| last.key.last().to_owned());
+        let scan = Scan::below(prefix, page.limit).bytes(Page::BYTES).after(after);
+        let documents = self.store().scan(scan.clone()).await?;
+        let next = documents.last().filter(|_| scan.is_full(&documents)).map(|last| last.key.last().to_owned());
         let mut applied = Vec::new();
         for document in documents {
             // One that cannot be read is reported where it is asked for; it does not hold the others up.
@@ -143,7 +140,7 @@ impl Dcm {
                 applied.push(CloudId::from(&cloud));
             }
         }
-        Ok((applied, next))
+        Ok(Listed { entries: applied, next })
     }
 
     /// Reads a logical cloud's document.
@@ -172,6 +169,11 @@ impl Dcm {
     }
 
     pub(super) async fn cloud_view(&self, entry: Entry<LogicalCloud>) -> Result<LogicalCloudView, Error> {
+        Ok(self.measured_cloud(entry).await?.0)
+    }
+
+    /// A view, and how many bytes of children were read for it.
+    async fn measured_cloud(&self, entry: Entry<LogicalCloud>) -> Result<(LogicalCloudView, usize), Error> {
         let Entry { value: cloud, revision, .. } = entry;
         let children = self.documents_below(keys::desired(&cloud.uid)?).await?;
         let generation = match &cloud.lifecycle.applied {
@@ -184,25 +186,24 @@ impl Dcm {
         let prefix = keys::references(&cloud.uid)?;
         let references = children.iter().filter(|child| child.key.is_below(&prefix));
         let references = references.map(|reference| reference.key.last().to_owned()).collect();
-        Ok(LogicalCloudView { cloud, revision, references, generation })
+        let read = children.iter().map(|child| child.body.as_bytes().len()).sum();
+        Ok((LogicalCloudView { cloud, revision, references, generation }, read))
     }
 
     /// All documents below a prefix, as they are stored.
     pub(super) async fn documents_below(&self, prefix: crate::store::Key) -> Result<Vec<Document>, Error> {
-        let mut all: Vec<Document> = Vec::new();
-        loop {
-            let after = all.last().map(|document| document.key.clone());
-            let page = self.store().scan(Scan::below(prefix.clone(), Page::LARGEST_LIMIT).after(after)).await?;
-            let last = page.len() < Page::LARGEST_LIMIT;
+        let mut all = Vec::new();
+        let mut rest = Some(Scan::below(prefix, Page::LARGEST_LIMIT).bytes(Scan::PAGE_BYTES));
+        while let Some(scan) = rest {
+            let page = self.store().scan(scan.clone()).await?;
+            rest = scan.rest(&page);
             if all.is_empty() {
                 all = page;
             } else {
                 all.extend(page);
             }
-            if last {
-                return Ok(all);
-            }
         }
+        Ok(all)
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Dcm, Draft, Expected, Page};
+use super::{Dcm, Draft, Expected, Listed, Page};
 use crate::{
     error::Error,
     keys,
@@ -33,7 +33,7 @@ impl Dcm {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn projects(&self, page: &Page) -> Result<Vec<Entry<Project>>, Error> {
+    pub async fn projects(&self, page: &Page) -> Result<Listed<Entry<Project>>, Error> {
         self.page(keys::projects()?, page).await
     }
 

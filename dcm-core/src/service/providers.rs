@@ -1,4 +1,4 @@
-use super::{Dcm, Draft, Expected, Page, projects::still_has};
+use super::{Dcm, Draft, Expected, Listed, Page, projects::still_has};
 use crate::{
     error::Error,
     keys,
@@ -33,7 +33,7 @@ impl Dcm {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn providers(&self, page: &Page) -> Result<Vec<Entry<ClusterProvider>>, Error> {
+    pub async fn providers(&self, page: &Page) -> Result<Listed<Entry<ClusterProvider>>, Error> {
         self.page(keys::providers()?, page).await
     }
 

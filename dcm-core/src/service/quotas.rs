@@ -1,4 +1,4 @@
-use super::{CloudId, Dcm, Draft, Expected, Page, children::refuse_deleting};
+use super::{CloudId, Dcm, Draft, Expected, Listed, Page, children::refuse_deleting};
 use crate::{
     error::Error,
     keys,
@@ -40,7 +40,7 @@ impl Dcm {
     ///
     /// # Errors
     /// [`Error::NotFound`] (the logical cloud).
-    pub async fn quotas(&self, id: &CloudId, page: &Page) -> Result<Vec<Entry<Quota>>, Error> {
+    pub async fn quotas(&self, id: &CloudId, page: &Page) -> Result<Listed<Entry<Quota>>, Error> {
         let cloud = self.cloud(id).await?.value;
         self.page(keys::quotas(&cloud.uid)?, page).await
     }

@@ -282,8 +282,9 @@ impl Dcm {
         let Some(kind) = kinds.get(at) else { return Ok(unread) };
         let prefix = Key::new([kind.root])?;
         let after = pass.position.take().filter(|position| position.is_below(&prefix));
-        let page = self.store().scan(Scan::below(prefix.clone(), limit).after(after)).await?;
-        let full = page.len() == limit;
+        let scan = Scan::below(prefix, limit).bytes(Scan::PAGE_BYTES).after(after);
+        let page = self.store().scan(scan.clone()).await?;
+        let full = scan.is_full(&page);
         pass.position = page.last().map(|last| last.key.clone());
         for document in page {
             pass.looked_at += 1;

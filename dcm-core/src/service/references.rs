@@ -2,7 +2,7 @@ mod claim;
 mod delete;
 
 use super::{
-    CloudId, Dcm, Draft, Expected, Page,
+    CloudId, Dcm, Draft, Expected, Listed, Page,
     children::{expect, refuse_deleting},
 };
 use crate::{
@@ -74,7 +74,7 @@ impl Dcm {
     ///
     /// # Errors
     /// [`Error::NotFound`] (the logical cloud).
-    pub async fn references(&self, id: &CloudId, page: &Page) -> Result<Vec<Entry<ClusterReference>>, Error> {
+    pub async fn references(&self, id: &CloudId, page: &Page) -> Result<Listed<Entry<ClusterReference>>, Error> {
         let cloud = self.cloud(id).await?.value;
         self.page(keys::references(&cloud.uid)?, page).await
     }

@@ -14,12 +14,17 @@ impl Dcm {
         for reference in self.store().list_all(&keys::references(cloud)?).await? {
             self.sweep_use(cloud, &reference.value).await?;
         }
-        for document in self.documents_below(keys::credentials(cloud)?).await? {
-            // What cannot be read has no renewal that could be found by it; that one goes when it is due.
-            let at = document.body.read::<Credential>(&document.key).ok().and_then(|credential| credential.renew_at);
-            if let Some(at) = at {
-                let renewal = keys::renewals()?.child(&keys::renewal_time(at))?.child(cloud.as_str())?;
-                self.store().remove(&renewal.child(document.key.last())?).await?;
+        let mut rest = Some(Scan::below(keys::credentials(cloud)?, Page::LARGEST_LIMIT).bytes(Scan::PAGE_BYTES));
+        while let Some(scan) = rest {
+            let page = self.store().scan(scan.clone()).await?;
+            rest = scan.rest(&page);
+            for document in page {
+                // What cannot be read has no renewal that could be found by it; that one goes when it is due.
+                let at = document.body.read::<Credential>(&document.key).ok().and_then(|found| found.renew_at);
+                if let Some(at) = at {
+                    let renewal = keys::renewals()?.child(&keys::renewal_time(at))?.child(cloud.as_str())?;
+                    self.store().remove(&renewal.child(document.key.last())?).await?;
+                }
             }
         }
         self.remove_below(keys::credentials(cloud)?).await?;
@@ -31,13 +36,13 @@ impl Dcm {
 
     /// Removes all documents below a prefix.
     pub(super) async fn remove_below(&self, prefix: Key) -> Result<(), Error> {
+        let scan = Scan::below(prefix, Page::LARGEST_LIMIT).bytes(Scan::PAGE_BYTES);
         loop {
-            let scan = Scan::below(prefix.clone(), Page::LARGEST_LIMIT);
-            let page = self.store().scan(scan).await?;
+            let page = self.store().scan(scan.clone()).await?;
             for document in &page {
                 self.store().remove(&document.key).await?;
             }
-            if page.len() < Page::LARGEST_LIMIT {
+            if !scan.is_full(&page) {
                 return Ok(());
             }
         }

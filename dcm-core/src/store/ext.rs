@@ -1,6 +1,6 @@
 use std::future::Future;
 
-use super::{Body, Error, Key, Precondition, Revision, Scan, Store, Stored};
+use super::{Body, Document, Error, Key, Precondition, Revision, Scan, Store, Stored};
 
 /// A typed document together with the state that it was read in.
 #[derive(Clone, Debug)]
@@ -13,6 +13,17 @@ pub struct Entry<T> {
     pub value: T,
 }
 
+impl<T: Stored> Entry<T> {
+    /// Reads a document as what it should be.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where it is something else.
+    pub fn read(document: Document) -> Result<Self, Error> {
+        let value = document.body.read(&document.key)?;
+        Ok(Self { key: document.key, revision: document.revision, value })
+    }
+}
+
 /// How often [`StoreExt::update`] reads again before it gives the conflict to its caller.
 const ATTEMPTS: usize = 16;
 
@@ -23,43 +34,30 @@ const PAGE: usize = 500;
 pub trait StoreExt: Store {
     /// Reads one typed document.
     fn load<T: Stored>(&self, key: &Key) -> impl Future<Output = Result<Option<Entry<T>>, Error>> + Send {
-        async move {
-            let Some(document) = self.get(key).await? else {
-                return Ok(None);
-            };
-            let value = document.body.read(&document.key)?;
-            Ok(Some(Entry { key: document.key, revision: document.revision, value }))
-        }
+        async move { self.get(key).await?.map(Entry::read).transpose() }
     }
 
     /// Reads one page of typed documents below a prefix, ordered by key.
     fn list_page<T: Stored + Send>(&self, scan: Scan) -> impl Future<Output = Result<Vec<Entry<T>>, Error>> + Send {
         async move {
             let documents = self.scan(scan).await?;
-            documents
-                .into_iter()
-                .map(|d| {
-                    let value = d.body.read(&d.key)?;
-                    Ok(Entry { key: d.key, revision: d.revision, value })
-                })
-                .collect()
+            documents.into_iter().map(Entry::read).collect()
         }
     }
 
     /// Reads all typed documents below a prefix, page by page. For collections with a known bound.
     fn list_all<T: Stored + Send>(&self, prefix: &Key) -> impl Future<Output = Result<Vec<Entry<T>>, Error>> + Send {
         async move {
-            let mut all: Vec<Entry<T>> = Vec::new();
-            loop {
-                let after = all.last().map(|entry| entry.key.clone());
-                let page = Scan::below(prefix.clone(), PAGE).after(after);
-                let entries = self.list_page(page).await?;
-                let last = entries.len() < PAGE;
-                all.extend(entries);
-                if last {
-                    return Ok(all);
+            let mut all = Vec::new();
+            let mut rest = Some(Scan::below(prefix.clone(), PAGE).bytes(Scan::PAGE_BYTES));
+            while let Some(scan) = rest {
+                let documents = self.scan(scan.clone()).await?;
+                rest = scan.rest(&documents);
+                for document in documents {
+                    all.push(Entry::read(document)?);
                 }
             }
+            Ok(all)
         }
     }
 

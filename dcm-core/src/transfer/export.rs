@@ -12,11 +12,8 @@ use crate::{
     store::{self, Document, Key, Revision, Scan, Store},
 };
 
-/// How many documents a page has at most: all of them are in memory at once, and each may have megabytes.
-const LARGEST_PAGE: usize = 100;
-
-/// How many bytes a page should have: the next one is made smaller or larger by that.
-const PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// How many documents a page has at most. It ends earlier where they are large: all of them are in memory at once.
+const PAGE: usize = 1_000;
 
 /// How many bytes of lines are written at once.
 const WRITTEN: usize = 1024 * 1024;
@@ -120,36 +117,29 @@ fn passed(old: &mut Peekable<vec::IntoIter<(Key, Revision)>>, key: &Key) -> (Vec
 /// All documents but those of imports, page by page.
 struct Pages<'a> {
     store: &'a dyn Store,
-    after: Option<Key>,
-    limit: usize,
-    /// How large a page may become: smaller than one that the store did not read in time.
-    largest: usize,
-    over: bool,
+    /// What is still to be read, in pages that are smaller than one that the store did not read in time.
+    rest: Option<Scan>,
 }
 
 impl<'a> Pages<'a> {
     fn new(store: &'a dyn Store) -> Self {
-        Self { store, after: None, limit: LARGEST_PAGE, largest: LARGEST_PAGE, over: false }
+        Self { store, rest: Some(Scan::everything(PAGE).bytes(Scan::PAGE_BYTES)) }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Document>>, Error> {
-        if self.over {
+        let Some(mut scan) = self.rest.take() else {
             return Ok(None);
-        }
+        };
         let mut page = loop {
-            match self.store.scan(Scan::everything(self.limit).after(self.after.clone())).await {
-                Err(store::Error::Timeout) if self.limit > 1 => {
-                    self.limit /= 2;
-                    self.largest = self.limit;
+            match self.store.scan(scan.clone()).await {
+                Err(store::Error::Timeout) if scan.limit > 1 => {
+                    scan.limit /= 2;
+                    scan.bytes = (scan.bytes / 2).max(1);
                 }
                 read => break read?,
             }
         };
-        self.over = page.len() < self.limit;
-        self.after = page.last().map(|document| document.key.clone());
-        let bytes: usize = page.iter().map(|document| document.body.as_bytes().len()).sum();
-        self.limit = if bytes < PAGE_BYTES / 2 { self.limit * 2 } else { self.limit.div_ceil(2) };
-        self.limit = self.limit.min(self.largest);
+        self.rest = scan.rest(&page);
         page.retain(|document| !is_marker(&document.key));
         Ok(Some(page))
     }

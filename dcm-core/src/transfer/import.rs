@@ -14,7 +14,7 @@ use crate::{
     store::{self, Body, Key, Precondition, Scan, Store, StoreExt},
 };
 
-/// How many documents are counted before a store that is not empty is refused.
+/// How many documents, or bytes of them, are counted before a store that is not empty is refused.
 const COUNTED: usize = 100;
 
 /// How many documents that differ are named.
@@ -111,11 +111,13 @@ fn left(error: Error) -> Error {
     }
 }
 
-/// How many documents there are, up to some, and whether there are more.
+/// How many documents there are, up to some, and whether there may be more.
 async fn count(store: &dyn Store) -> Result<(usize, bool), Error> {
-    let found = store.scan(Scan::everything(COUNTED + 1)).await?;
+    // The marker has a few bytes only, so that the scan does not end with it.
+    let scan = Scan::everything(COUNTED + 1).bytes(Scan::PAGE_BYTES);
+    let found = store.scan(scan.clone()).await?;
     let count = found.iter().filter(|document| !marker::is_marker(&document.key)).count();
-    Ok((count.min(COUNTED), count > COUNTED))
+    Ok((count.min(COUNTED), count > COUNTED || scan.is_full(&found)))
 }
 
 async fn refuse_documents(store: &dyn Store) -> Result<(), Error> {
@@ -214,17 +216,13 @@ async fn sealed_with(store: &dyn Store) -> Result<BTreeSet<String>, Error> {
     let mut ids = BTreeSet::new();
     for kind in SecretKind::all() {
         let root = Key::new([kind.root]).map_err(|error| Error::Read(Box::new(error)))?;
-        let mut after = None;
-        loop {
-            let scan = Scan::below(root.clone(), BATCH).after(after.take());
+        let mut rest = Some(Scan::below(root, BATCH).bytes(Scan::PAGE_BYTES));
+        while let Some(scan) = rest {
             let page = patiently(async || store.scan(scan.clone()).await).await?;
             for document in &page {
                 secret::note_key_ids_of(&document.body, &mut ids);
             }
-            match page.last() {
-                Some(last) if page.len() == BATCH => after = Some(last.key.clone()),
-                _ => break,
-            }
+            rest = scan.rest(&page);
         }
     }
     Ok(ids)

@@ -86,7 +86,7 @@ async fn the_limit_of_quotas_holds_side_by_side() {
         dcm.create_quota(&at, quota_input("quota-98", "5").into()).await.unwrap();
     });
     let _ = f.dcm.create_quota(&id, quota_input("quota-99", "5").into()).await;
-    let quotas = f.dcm.quotas(&id, &Page::default()).await.unwrap().len();
+    let quotas = f.dcm.quotas(&id, &Page::default()).await.unwrap().entries.len();
     f.apply(&id).await.unwrap();
     f.carry_out().await.unwrap();
     let view = f.dcm.logical_cloud(&id).await.unwrap();

@@ -65,7 +65,7 @@ async fn a_cloud_refers_to_a_cluster_once_only() {
     });
     let a = f.dcm.create_reference(&id, named("a").into()).await;
     println!("{:?}", a.as_ref().map(|_| ()));
-    let both = f.dcm.references(&id, &Page::default()).await.unwrap().len();
+    let both = f.dcm.references(&id, &Page::default()).await.unwrap().entries.len();
     assert_eq!(both, 1);
 }
 

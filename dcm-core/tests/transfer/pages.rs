@@ -9,17 +9,19 @@ use dcm_core::store::{self, Changes, Document, Position, Revision};
 
 use super::*;
 
-/// A store that reads no more than so many documents in time, and notes how many it was asked for at once.
+/// A store that reads no more than so many documents in time, and notes how many it was asked for, and how many bytes it
+/// answered, at once.
 #[derive(Debug)]
 struct Slow {
     inner: MemoryStore,
     most: usize,
     asked: Mutex<Vec<usize>>,
+    largest: AtomicUsize,
 }
 
 impl Slow {
     fn new(inner: MemoryStore, most: usize) -> Self {
-        Self { inner, most, asked: Mutex::default() }
+        Self { inner, most, asked: Mutex::default(), largest: AtomicUsize::default() }
     }
 
     fn asked(&self) -> Vec<usize> {
@@ -35,7 +37,13 @@ impl Store for Slow {
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, store::Error> {
         self.asked.lock().unwrap().push(scan.limit);
-        if scan.limit > self.most { Err(store::Error::Timeout) } else { self.inner.scan(scan).await }
+        if scan.limit > self.most {
+            return Err(store::Error::Timeout);
+        }
+        let found = self.inner.scan(scan).await?;
+        let bytes = found.iter().map(|document| document.body.as_bytes().len()).sum();
+        self.largest.fetch_max(bytes, Ordering::Relaxed);
+        Ok(found)
     }
 
     async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, store::Error> {
@@ -62,13 +70,13 @@ impl Store for Slow {
 #[tokio::test]
 async fn an_export_asks_for_less_until_the_store_answers_in_time_and_not_for_more_again() {
     for most in [1, 30] {
-        let store = Slow::new(numbered(500).await, most);
+        let store = Slow::new(numbered(1_500).await, most);
         assert_eq!(exported(&store).await, exported(&store.inner).await);
         let late = store.asked().into_iter().filter(|asked| *asked > most).count();
         // Those of one way down for each of the two readings.
-        assert!(late <= 2 * 7, "{most}: {late} pages took too long");
+        assert!(late <= 2 * 10, "{most}: {late} pages took too long");
     }
-    let error = export_error(&Slow::new(numbered(500).await, 0)).await;
+    let error = export_error(&Slow::new(numbered(1_500).await, 0)).await;
     assert!(matches!(error, Error::Store(store::Error::Timeout)), "{error}");
 }
 
@@ -96,6 +104,8 @@ async fn an_export_never_has_more_at_once_than_some_documents_and_the_lines_of_a
     let mut output = Largest::default();
     export(&store, &about(), &mut output, &mut |_| {}).await.unwrap();
     let (lines, documents) = (output.0.into_inner(), store.asked().into_iter().max());
-    assert!(documents <= Some(100), "{documents:?} documents at once");
+    assert!(documents <= Some(1_000), "{documents:?} documents at once");
+    let bytes = store.largest.into_inner();
+    assert!(bytes <= 5 * MIB + 2, "{bytes} bytes of documents at once");
     assert!(lines <= 3 * MIB, "{lines} bytes of lines at once");
 }

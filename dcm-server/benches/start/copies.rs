@@ -76,7 +76,7 @@ pub(crate) async fn fill(directory: &Path, clouds: usize, clusters: usize) -> Re
 }
 
 async fn read(store: &dyn Store, sealer: &dyn Sealer) -> Result<Copied> {
-    let all = store.scan(Scan { prefix: None, after: None, limit: usize::MAX }).await?;
+    let all = store.scan(Scan::everything(usize::MAX)).await?;
     let cloud = all.iter().find(|document| document.key.last() == CLOUD).context("no logical cloud")?;
     let cloud: serde_json::Value = serde_json::from_slice(cloud.body.as_bytes())?;
     let uid = cloud["document"]["uid"].as_str().context("no uid")?;

@@ -54,8 +54,8 @@ pub(super) async fn create(State(app): State<App>, path: ClusterPath, body: Rece
 
 pub(super) async fn list(State(app): State<App>, path: ClusterPath, listing: Listing) -> Answer {
     let found = app.dcm.cluster_kv_pairs(path.of(), &listing.page).await?;
-    let answers: Vec<_> = found.iter().map(|entry| KvPairAnswer::new(&entry.value)).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
+    let answers: Vec<_> = found.entries.iter().map(|entry| KvPairAnswer::new(&entry.value)).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 /// With `?key=` only the value of that key, as in EMCO.

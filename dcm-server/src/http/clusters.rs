@@ -8,8 +8,8 @@ use super::{
     api::{Api, Noun},
     body::{Received, ReceivedOrForm},
     condition::Conditions,
-    dto::{ClusterAnswer, ClusterBody},
-    page::Listing,
+    dto::{ClusterAnswer, ClusterBody, ClusterOrNameSchema},
+    page::SelectingClusters,
     patch::{Patch, Present},
     path::{ClusterPath, Named},
     reply::Reply,
@@ -18,9 +18,12 @@ use super::{
 pub(super) fn routes(api: Api) -> Api {
     let cluster = Noun::new("Cluster", "a registered cluster", "a provider's clusters");
     let form = [("metadata", "The registration as JSON."), ("file", "The kubeconfig.")];
+    let every = cluster
+        .list_selected::<ClusterOrNameSchema>()
+        .query("label", "EMCO: answer the names of the clusters that have a label with this key.");
     api.tag("Clusters", "Kubernetes clusters that logical clouds may refer to.")
         .path("/v2/cluster-providers/{cluster-provider}/clusters", |path| {
-            path.get(list, cluster.list::<ClusterAnswer>()).post(
+            path.get(list, every).post(
                 create,
                 cluster.create::<ClusterBody, ClusterAnswer>(StatusCode::CREATED).named().or_form(&form).example(example()).about(
                     "The kubeconfig must hold its credentials itself; it may not run programs or name files. A cluster \
@@ -65,10 +68,19 @@ pub(super) async fn create(
     Ok(Reply::created(&ClusterAnswer::new(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Named(provider): Named<ProviderName>, listing: Listing) -> Answer {
-    let found = app.dcm.clusters(&provider, &listing.page).await?;
-    let answers: Vec<_> = found.iter().map(ClusterAnswer::new).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|view| view.cluster.metadata.name.as_str())))
+pub(super) async fn list(
+    State(app): State<App>,
+    Named(provider): Named<ProviderName>,
+    query: SelectingClusters,
+) -> Answer {
+    let SelectingClusters { listing, selector, names_only } = query;
+    let found = app.dcm.clusters(&provider, &selector, &listing.page).await?;
+    if names_only {
+        let names: Vec<_> = found.entries.iter().map(|view| view.cluster.metadata.name.as_str()).collect();
+        return Ok(listing.answer(&names, found.next.as_deref()));
+    }
+    let answers: Vec<_> = found.entries.iter().map(ClusterAnswer::new).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 pub(super) async fn read(State(app): State<App>, path: ClusterPath, conditions: Conditions) -> Answer {

@@ -45,8 +45,8 @@ pub(super) async fn create(State(app): State<App>, body: Received<ControllerInpu
 
 pub(super) async fn list(State(app): State<App>, listing: Listing) -> Answer {
     let found = app.dcm.controllers(&listing.page).await?;
-    let answers: Vec<_> = found.iter().map(|entry| ControllerAnswer::new(&entry.value)).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
+    let answers: Vec<_> = found.entries.iter().map(|entry| ControllerAnswer::new(&entry.value)).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 pub(super) async fn read(State(app): State<App>, Named(name): Named<ControllerName>, conditions: Conditions) -> Answer {

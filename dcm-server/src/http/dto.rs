@@ -24,7 +24,7 @@ pub(crate) mod yaml;
 use dcm_core::fault::Faults;
 
 pub(crate) use access::RevokedAnswer;
-pub(crate) use cluster::{ClusterAnswer, ClusterBody, from_multipart};
+pub(crate) use cluster::{ClusterAnswer, ClusterBody, ClusterOrNameSchema, from_multipart};
 pub(crate) use cluster_label::{ClusterLabelAnswer, ClusterLabelBody};
 pub(crate) use controller::{ControllerAnswer, ControllerBody};
 pub(crate) use emco_status::{EmcoQuery, EmcoStatus, List, Output, Source, StatusSchema, instance};

@@ -23,6 +23,7 @@ use tower::Service as _;
 use super::{
     App, Shared,
     problem::Problem,
+    query,
     request_id::{RequestIds, X_REQUEST_ID},
     router::router,
     trust::Trust,
@@ -97,6 +98,9 @@ impl Edge {
         }
         log(&method, &uri, &response, &id, started);
         let headers = response.headers_mut();
+        if let Some(query) = uri.query() {
+            query::unknown(query).add_to(headers);
+        }
         headers.insert(X_REQUEST_ID, id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response

@@ -14,7 +14,7 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{AcceptedAnswer, LogicalCloudAnswer, LogicalCloudBody, UserKey},
-    page::Listing,
+    page::Selecting,
     patch::{Patch, Present},
     path::{Cloud, Named},
     reply::{Reply, Warnings},
@@ -24,7 +24,7 @@ pub(super) fn routes(api: Api) -> Api {
     let cloud = Noun::new("LogicalCloud", "a logical cloud", "a project's logical clouds");
     api.tag("Logical clouds", "A namespace, a user, quotas and key-value pairs, the same on many clusters.")
         .path("/v2/projects/{project}/logical-clouds", |path| {
-            path.get(list, cloud.list::<LogicalCloudAnswer>()).post(
+            path.get(list, cloud.list_selected::<LogicalCloudAnswer>()).post(
                 create,
                 cloud
                     .create::<LogicalCloudBody, LogicalCloudAnswer>(StatusCode::CREATED)
@@ -81,10 +81,11 @@ pub(super) async fn create(
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Named(project): Named<ProjectName>, listing: Listing) -> Answer {
-    let found = app.dcm.logical_clouds(&project, &listing.page).await?;
-    let answers: Vec<_> = found.iter().map(|view| LogicalCloudAnswer::new(view, UserKey::UserName)).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|view| view.cloud.metadata.name.as_str())))
+pub(super) async fn list(State(app): State<App>, Named(project): Named<ProjectName>, query: Selecting) -> Answer {
+    let Selecting { listing, selector } = query;
+    let found = app.dcm.logical_clouds(&project, &selector, &listing.page).await?;
+    let answers: Vec<_> = found.entries.iter().map(|view| LogicalCloudAnswer::new(view, UserKey::UserName)).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 pub(super) async fn read(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {

@@ -5,17 +5,43 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use dcm_core::{name::ProjectName, service::Page};
+use dcm_core::{model::LabelSelector, name::ProjectName, service::Page};
 use http::{HeaderValue, header, request::Parts};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::{problem::Problem, query::Query, reply::Reply};
+
+/// How a selector may be spelled: as Kubernetes does, and as we spell things.
+const SELECTOR: [&str; 2] = ["labelSelector", "label-selector"];
+
+/// EMCO's parameter for the names of the clusters that have a label.
+const LABEL: &str = "label";
+
+/// What is encoded in a link's query: all that RFC 3986 does not leave to everybody (section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Which page of a list was asked for.
 pub(super) struct Listing {
     pub(super) page: Page,
     path: String,
     explicit_limit: bool,
+    /// The parameters that the next page is asked for with too, as they stand in a link.
+    kept: String,
+}
+
+/// Which page was asked for of a list whose entries have labels, and of which of them.
+pub(super) struct Selecting {
+    pub(super) listing: Listing,
+    pub(super) selector: LabelSelector,
+}
+
+/// As [`Selecting`], for clusters.
+pub(super) struct SelectingClusters {
+    pub(super) listing: Listing,
+    pub(super) selector: LabelSelector,
+    /// Whether EMCO's question was asked, which is answered with names.
+    pub(super) names_only: bool,
 }
 
 impl<S: Sync> FromRequestParts<S> for Listing {
@@ -23,14 +49,46 @@ impl<S: Sync> FromRequestParts<S> for Listing {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::parse(parts.uri.query())?;
-        query.refuse(&["watch", "labelSelector", "label-selector", "label"])?;
-        let limit = query.one("limit")?.map(read_limit).transpose()?;
-        let after = query.one("after")?.filter(|after| !after.is_empty()).map(read_after).transpose()?;
-        Ok(Self {
-            page: Page { after, limit: limit.unwrap_or(Page::DEFAULT_LIMIT) },
-            path: parts.uri.path().to_owned(),
-            explicit_limit: limit.is_some(),
-        })
+        for name in [SELECTOR[0], SELECTOR[1], LABEL] {
+            if query.one(name)?.is_some() {
+                return Err(Problem::parameter(name, "selects nothing here: what is in this list has no labels"));
+            }
+        }
+        Self::read(parts, &query)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Selecting {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = Query::parse(parts.uri.query())?;
+        if query.one(LABEL)?.is_some() {
+            return Err(Problem::parameter(LABEL, "is for clusters only: write labelSelector=<key>=<value>"));
+        }
+        let mut listing = Listing::read(parts, &query)?;
+        let selector = listing.select(&query)?.unwrap_or_default();
+        Ok(Self { listing, selector })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SelectingClusters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = Query::parse(parts.uri.query())?;
+        let mut listing = Listing::read(parts, &query)?;
+        let selector = listing.select(&query)?;
+        match (query.one(LABEL)?.filter(|label| !label.is_empty()), selector) {
+            (None, selector) => Ok(Self { listing, selector: selector.unwrap_or_default(), names_only: false }),
+            (Some(_), Some(_)) => {
+                Err(Problem::parameter(LABEL, "stands there beside a label selector: use one of them"))
+            }
+            (Some(label), None) => {
+                listing.keep(LABEL, label);
+                Ok(Self { listing, selector: LabelSelector::has(label), names_only: true })
+            }
+        }
     }
 }
 
@@ -48,14 +106,44 @@ fn read_after(text: &str) -> Result<String, Problem> {
 }
 
 impl Listing {
+    fn read(parts: &Parts, query: &Query) -> Result<Self, Problem> {
+        query.refuse(&["watch"])?;
+        let limit = query.one("limit")?.map(read_limit).transpose()?;
+        let after = query.one("after")?.filter(|after| !after.is_empty()).map(read_after).transpose()?;
+        Ok(Self {
+            page: Page { after, limit: limit.unwrap_or(Page::DEFAULT_LIMIT) },
+            path: parts.uri.path().to_owned(),
+            explicit_limit: limit.is_some(),
+            kept: String::new(),
+        })
+    }
+
+    /// The label selector, where there is one.
+    fn select(&mut self, query: &Query) -> Result<Option<LabelSelector>, Problem> {
+        let [usual, ours] = SELECTOR;
+        let (name, text) = match (query.one(usual)?, query.one(ours)?) {
+            (None, None) => return Ok(None),
+            (Some(text), None) => (usual, text),
+            (None, Some(text)) => (ours, text),
+            (Some(_), Some(_)) => return Err(Problem::parameter(ours, format!("stands there beside {usual}"))),
+        };
+        let selector = text.parse().map_err(|error| Problem::parameter(name, error))?;
+        self.keep(name, text);
+        Ok(Some(selector))
+    }
+
+    fn keep(&mut self, name: &str, value: &str) {
+        self.kept = format!("{name}={}&", utf8_percent_encode(value, ENCODED));
+    }
+
     /// With pages that have at most so many entries.
     pub(super) fn at_most(mut self, limit: usize) -> Self {
         self.page.limit = self.page.limit.min(limit);
         self
     }
 
-    /// The answer where it is known after which name the next page begins.
-    pub(super) fn answer_until<T: Serialize>(&self, found: &T, next: Option<&str>) -> Response {
+    /// The answer: what was found, and after which name the next page begins, where there is one.
+    pub(super) fn answer<T: Serialize>(&self, found: &T, next: Option<&str>) -> Response {
         let response = Reply::ok(found).into_response();
         match next {
             Some(last) => self.link(response, last),
@@ -63,18 +151,9 @@ impl Listing {
         }
     }
 
-    /// The answer: what was found, and where the next page is. `last` is the last entry's name.
-    pub(super) fn answer<T: Serialize>(&self, found: &T, count: usize, last: Option<&str>) -> Response {
-        let response = Reply::ok(found).into_response();
-        match last.filter(|_| count >= self.page.limit) {
-            Some(last) => self.link(response, last),
-            None => response,
-        }
-    }
-
     fn link(&self, mut response: Response<Body>, last: &str) -> Response {
         let limit = if self.explicit_limit { format!("limit={}&", self.page.limit) } else { String::new() };
-        let link = format!("<{}?{limit}after={last}>; rel=\"next\"", self.path);
+        let link = format!("<{}?{}{limit}after={last}>; rel=\"next\"", self.path, self.kept);
         if let Ok(link) = HeaderValue::from_str(&link) {
             response.headers_mut().insert(header::LINK, link);
         }

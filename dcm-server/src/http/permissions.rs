@@ -60,8 +60,8 @@ pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: List
     }
     let more = found.len() > listing.page.limit;
     found.truncate(listing.page.limit);
-    let last = found.last().filter(|_| more).map(|permission| permission.name.as_str());
-    Ok(listing.answer(&PermissionsAnswer::new(&found), found.len(), last))
+    let next = found.last().filter(|_| more).map(|permission| permission.name.as_str());
+    Ok(listing.answer(&PermissionsAnswer::new(&found), next))
 }
 
 pub(super) async fn read(State(app): State<App>, path: Child<PermissionName>, conditions: Conditions) -> Answer {

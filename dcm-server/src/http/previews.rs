@@ -45,14 +45,14 @@ pub(super) async fn manifests(State(app): State<App>, Cloud(id): Cloud, uri: Uri
     let preview = app.dcm.manifests(&id, &selection).await?;
     match (&selection, preview.clusters.first()) {
         (Selection::One(_), Some((_, objects))) => Ok(Reply::ok(&Manifests(objects)).into_response()),
-        _ => Ok(listing.answer_until(&ManifestsAnswer::new(&id, &preview), preview.next.as_deref())),
+        _ => Ok(listing.answer(&ManifestsAnswer::new(&id, &preview), preview.next.as_deref())),
     }
 }
 
 pub(super) async fn diff(State(app): State<App>, Cloud(id): Cloud, uri: Uri, listing: Listing) -> Answer {
     let listing = listing.at_most(LARGEST_PAGE);
     let preview = app.dcm.diff(&id, &selection(&uri, &listing)?).await?;
-    Ok(listing.answer_until(&DiffAnswer::new(&id, &preview), preview.next.as_deref()))
+    Ok(listing.answer(&DiffAnswer::new(&id, &preview), preview.next.as_deref()))
 }
 
 fn selection(uri: &Uri, listing: &Listing) -> Result<Selection, Problem> {

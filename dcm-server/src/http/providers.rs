@@ -50,8 +50,8 @@ pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>
 
 pub(super) async fn list(State(app): State<App>, listing: Listing) -> Answer {
     let found = app.dcm.providers(&listing.page).await?;
-    let answers: Vec<_> = found.iter().map(answer).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
+    let answers: Vec<_> = found.entries.iter().map(answer).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 pub(super) async fn read(State(app): State<App>, Named(name): Named<ProviderName>, conditions: Conditions) -> Answer {

@@ -3,7 +3,32 @@
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use super::problem::Problem;
+use super::{problem::Problem, reply::Warnings};
+
+/// All parameters that any route asks for.
+const KNOWN: [&str; 17] = [
+    "after",
+    "cluster",
+    "cluster-reference",
+    "clusters",
+    "fieldValidation",
+    "force",
+    "instance",
+    "key",
+    "label",
+    // Of two spellings the one that is proposed comes first.
+    "labelSelector",
+    "label-selector",
+    "limit",
+    "output",
+    "resource",
+    "resources",
+    "status",
+    "watch",
+];
+
+/// So many unknown parameters are named.
+const NAMED: usize = 8;
 
 /// The parameters of a query. Those that nobody asks for are ignored.
 pub(super) struct Query(Vec<(String, String)>);
@@ -28,6 +53,7 @@ impl Query {
 
     /// A parameter that may stand there once.
     pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
+        debug_assert!(KNOWN.contains(&name), "{name} belongs into KNOWN: else clients are told that nobody knows it");
         let mut found = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         let first = found.next();
         if found.next().is_some() {
@@ -76,6 +102,27 @@ impl Query {
     }
 }
 
+/// What to tell of parameters that no route knows: they are ignored, and may be misspelt ones.
+pub(super) fn unknown(query: &str) -> Warnings {
+    let mut warnings = Warnings::default();
+    let Ok(query) = Query::parse(Some(query)) else { return warnings };
+    if query.0.iter().any(|(name, value)| name == "fieldValidation" && value == "Ignore") {
+        return warnings;
+    }
+    let unknown = query.0.iter().map(|(name, _)| name).filter(|name| !KNOWN.contains(&name.as_str()));
+    for name in unknown.take(NAMED) {
+        let meant = KNOWN.iter().find(|known| letters(known).eq(letters(name)));
+        let meant = meant.map_or_else(String::new, |known| format!("; did you mean {known:?}?"));
+        warnings.add(format!("unknown query parameter {:?}{meant}", printable(name)));
+    }
+    warnings
+}
+
+/// What a spelling has beside case, hyphens and underscores.
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase())
+}
+
 fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
@@ -91,10 +138,10 @@ mod tests {
 
     #[test]
     fn decodes_what_forms_encode() {
-        let query = Query::parse(Some("after=a%2Bb+c&&limit=5&x")).ok().unwrap();
+        let query = Query::parse(Some("after=a%2Bb+c&&limit=5&force")).ok().unwrap();
         assert_eq!(query.one("after").ok().flatten(), Some("a+b c"));
-        assert_eq!(query.one("x").ok().flatten(), Some(""));
-        assert_eq!(query.one("none").ok(), Some(None));
+        assert_eq!(query.one("force").ok().flatten(), Some(""));
+        assert_eq!(query.one("watch").ok(), Some(None));
     }
 
     #[test]

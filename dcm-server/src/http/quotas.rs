@@ -49,8 +49,8 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: R
 
 pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
     let found = app.dcm.quotas(&id, &listing.page).await?;
-    let answers: Vec<_> = found.iter().map(|entry| QuotaAnswer::new(&entry.value)).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
+    let answers: Vec<_> = found.entries.iter().map(|entry| QuotaAnswer::new(&entry.value)).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 pub(super) async fn read(State(app): State<App>, path: Child<QuotaName>, conditions: Conditions) -> Answer {

@@ -67,8 +67,8 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Recei
 
 pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
     let found = app.dcm.references(&id, &listing.page).await?;
-    let answers: Vec<_> = found.iter().map(|entry| ReferenceAnswer::new(&entry.value)).collect();
-    Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
+    let answers: Vec<_> = found.entries.iter().map(|entry| ReferenceAnswer::new(&entry.value)).collect();
+    Ok(listing.answer(&answers, found.next.as_deref()))
 }
 
 pub(super) async fn read(State(app): State<App>, path: Child<ReferenceName>, conditions: Conditions) -> Answer {

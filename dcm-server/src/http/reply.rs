@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dcm_core::store::Revision;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -56,17 +56,7 @@ impl Reply {
 
     /// With warnings for the client.
     pub(super) fn warnings(mut self, warnings: &Warnings) -> Self {
-        let mut room = MOST_WARNINGS;
-        for warning in &warnings.0 {
-            let text = warning_header(warning);
-            // Header name, separators and the note that there is more count too.
-            let Some(left) = room.checked_sub(text.len() + 16) else { break };
-            let rest = if left < 64 { "299 - \"there are more warnings\"" } else { text.as_str() };
-            if let Ok(value) = HeaderValue::from_str(rest) {
-                self.0.headers_mut().append(header::WARNING, value);
-            }
-            room = if left < 64 { 0 } else { left };
-        }
+        warnings.add_to(self.0.headers_mut());
         self
     }
 }
@@ -89,6 +79,22 @@ impl Warnings {
     pub(super) fn extend(&mut self, texts: impl IntoIterator<Item = String>) {
         let room = MOST_TEXTS.saturating_sub(self.0.len());
         self.0.extend(texts.into_iter().take(room));
+    }
+
+    /// Writes them into an answer's header, as far as there is room beside those that are there.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        // Header name, separators and the note that there is more count too.
+        let there: usize = headers.get_all(header::WARNING).iter().map(|value| value.len() + 16).sum();
+        let mut room = MOST_WARNINGS.saturating_sub(there);
+        for warning in &self.0 {
+            let text = warning_header(warning);
+            let Some(left) = room.checked_sub(text.len() + 16) else { break };
+            let rest = if left < 64 { "299 - \"there are more warnings\"" } else { text.as_str() };
+            if let Ok(value) = HeaderValue::from_str(rest) {
+                headers.append(header::WARNING, value);
+            }
+            room = if left < 64 { 0 } else { left };
+        }
     }
 }
 

@@ -27,14 +27,12 @@ async fn look_at_all(dcm: &Dcm) {
             Ok(projects) => projects,
             Err(error) => return skipped("projects", &error),
         };
-        for project in &projects {
+        for project in &projects.entries {
             look_at_project(dcm, &project.value.metadata.name).await;
         }
-        match projects.last() {
-            Some(last) if projects.len() == page.limit => {
-                page.after = Some(last.value.metadata.name.to_string());
-            }
-            _ => return,
+        match projects.next {
+            Some(next) => page.after = Some(next),
+            None => return,
         }
     }
 }
@@ -42,20 +40,20 @@ async fn look_at_all(dcm: &Dcm) {
 async fn look_at_project(dcm: &Dcm, project: &ProjectName) {
     let mut page = Page::default();
     loop {
-        let (clouds, next) = match dcm.applied_clouds(project, &page).await {
+        let clouds = match dcm.applied_clouds(project, &page).await {
             Ok(found) => found,
             // Deleted meanwhile.
             Err(Error::NotFound { .. }) => return,
             Err(error) => return skipped(project.as_str(), &error),
         };
-        for id in clouds {
+        for id in clouds.entries {
             match dcm.resync(&id).await {
                 Ok(()) | Err(Error::NotFound { .. }) => {}
                 // One that cannot be looked at keeps no other one from it.
                 Err(error) => skipped(id.name.as_str(), &error),
             }
         }
-        match next {
+        match clouds.next {
             Some(next) => page.after = Some(next),
             None => return,
         }

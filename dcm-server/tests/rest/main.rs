@@ -10,6 +10,7 @@ mod controllers;
 mod description;
 mod design;
 mod emco;
+mod lists;
 mod mutation;
 mod page;
 mod patch;

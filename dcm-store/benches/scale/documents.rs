@@ -99,7 +99,7 @@ pub(crate) async fn fill(store: &Arc<dyn Store>, shape: Shape, count: u64) {
 pub(crate) async fn read_all(store: &Arc<dyn Store>) {
     let mut after = None;
     loop {
-        let page = store.scan(Scan { prefix: None, after: after.take(), limit: 10_000 }).await.unwrap();
+        let page = store.scan(Scan::everything(10_000).after(after.take())).await.unwrap();
         match page.last() {
             Some(last) => after = Some(last.key.clone()),
             None => return,

@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Inner, connect::POLLS, failure, record, unavailable};
+use super::{Inner, all, connect::POLLS, failure, record, unavailable};
 use crate::changes::{Journal, Recorded};
 
 /// How many documents are listed, and how many are read, by one request.
@@ -198,7 +198,7 @@ async fn list(inner: &Inner) -> Result<BTreeMap<String, String>, Error> {
             .limit(LISTED)
             .max_time(inner.config.deadline)
             .build();
-        let page = in_time(inner, inner.along(POLLS, doc! { "path": { "$gt": &after } }, options)).await?;
+        let page: Vec<_> = in_time(inner, inner.along(POLLS, doc! { "path": { "$gt": &after } }, options, all)).await?;
         for entry in &page {
             let Ok(path) = entry.get_str("path") else { continue };
             // Without a revision it is read, and found corrupt.
@@ -215,7 +215,7 @@ async fn list(inner: &Inner) -> Result<BTreeMap<String, String>, Error> {
 async fn read(inner: &Inner, paths: &[&String]) -> Result<BTreeMap<String, dcm_core::store::Document>, Error> {
     let ids: Vec<String> = paths.iter().filter_map(|path| record::key(path)).map(|key| key.to_string()).collect();
     let options = FindOptions::builder().max_time(inner.config.deadline).build();
-    let find = async { inner.find(doc! { "_id": { "$in": ids } }, options).await.map_err(failure::of_read) };
+    let find = async { inner.find(doc! { "_id": { "$in": ids } }, options, all).await.map_err(failure::of_read) };
     let found = in_time(inner, find).await?;
     let documents = found.iter().map(|found| record::read(found).map(|read| (record::path(&read.key), read)));
     documents.collect()

@@ -6,7 +6,7 @@ use dcm_core::store::{Scan, Store};
 use futures_util::future::join_all;
 use serde_json::json as value;
 
-use super::{get, insert, json, key, names, numbered, replace, scan};
+use super::{get, insert, json, key, names, numbered, replace, scan, sized};
 
 type AnyStore = Arc<dyn Store>;
 
@@ -97,6 +97,69 @@ pub async fn pages_cover_everything_once(store: AnyStore) {
         let seen = pages(&*store, limit).await;
         assert_eq!(seen.len(), 300, "pages of {limit}");
         assert!(seen.is_sorted_by(|a, b| key(a) < key(b)), "pages of {limit}");
+    }
+}
+
+/// A scan ends after the document with which the bodies, as JSON, have as many bytes as it may answer: one is always answered.
+pub async fn a_scan_ends_with_the_document_that_reaches_its_bytes(store: AnyStore) {
+    // What takes another room than its JSON in many stores, and what is more than some read at once.
+    let bodies = [
+        numbered(1),
+        json(&value!("é日本\u{10000}")),
+        json(&value!({ "a.b": { "$c": [1, 2, 3], "": null }, "d": u64::MAX })),
+        sized(40_000, 'x'),
+        json(&value!(7)),
+        sized(1_500_000, 'y'),
+        json(&value!([[[[{}]]], -1.5, true])),
+        sized(100, 'z'),
+    ];
+    let mut ends = Vec::new();
+    for (n, body) in bodies.iter().enumerate() {
+        ends.push(ends.last().unwrap_or(&0) + body.as_bytes().len());
+        insert(&*store, &format!("p/{n}"), body.clone()).await;
+    }
+    insert(&*store, "q/0", numbered(1)).await;
+    let around = ends.iter().flat_map(|end| [end - 1, *end, end + 1]);
+    for bytes in around.chain([0, 1, usize::MAX]) {
+        let reached = ends.iter().position(|end| *end >= bytes);
+        let expected = reached.map_or(bodies.len(), |last| last + 1);
+        let below = Scan::below(key("p"), 100).bytes(bytes);
+        let found = store.scan(below.clone()).await.expect("scan");
+        assert_eq!(found.len(), expected, "up to {bytes} bytes of documents that end at {ends:?}");
+        assert!(found.iter().map(|d| &d.body).eq(&bodies[..expected]));
+        assert_eq!(below.is_full(&found), reached.is_some());
+        for limit in [1, 4, 7] {
+            let found = store.scan(Scan { limit, ..below.clone() }).await.expect("scan");
+            assert_eq!(found.len(), expected.min(limit), "up to {limit} documents or {bytes} bytes");
+        }
+    }
+    // What was answered before, and lies elsewhere, does not count.
+    let after = Scan::everything(100).after(Some(key("p/3"))).bytes(2);
+    assert_eq!(names(&store.scan(after).await.expect("scan")), ["p/4", "p/5"]);
+    assert!(store.scan(Scan::below(key("r"), 1).bytes(1)).await.expect("scan").is_empty());
+}
+
+/// Pages that end at a number of bytes come by every document once, and none ends earlier than it must.
+pub async fn pages_bounded_in_bytes_cover_everything_once(store: AnyStore) {
+    let sizes: Vec<usize> = (0..600).map(|n| if n % 50 == 7 { 70_000 } else { 10 + n % 90 }).collect();
+    let writes = sizes.iter().enumerate().map(|(n, size)| {
+        let store = Arc::clone(&store);
+        async move { insert(&*store, &format!("p/{n:03}"), sized(*size, 'x')).await }
+    });
+    join_all(writes).await;
+    for (bytes, limit) in [(1, 100), (300, 100), (70_000, 500), (150_000, 1_000), (400_000, 1_000)] {
+        let (mut seen, mut rest) = (Vec::new(), Some(Scan::below(key("p"), limit).bytes(bytes)));
+        while let Some(scan) = rest {
+            let page = store.scan(scan.clone()).await.expect("scan");
+            let (last, before) = sizes[seen.len()..][..page.len()].split_last().unwrap_or((&0, &[]));
+            let size: usize = before.iter().sum();
+            assert!(page.len() <= limit && (size < bytes || before.is_empty()), "a page of {} bytes", size + last);
+            seen.extend(page.iter().map(|d| d.key.to_string()));
+            rest = scan.rest(&page);
+            let ends = page.len() == limit || size + last >= bytes || seen.len() == sizes.len();
+            assert!(ends, "a page of {} documents and {} bytes of {bytes}", page.len(), size + last);
+        }
+        assert!(seen.iter().eq(&(0..600).map(|n| format!("p/{n:03}")).collect::<Vec<_>>()), "pages of {bytes} bytes");
     }
 }
 

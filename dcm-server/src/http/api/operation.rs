@@ -53,6 +53,12 @@ impl Noun {
             })
     }
 
+    /// The same, of which labels select some.
+    pub(in crate::http) fn list_selected<T: ToSchema>(self) -> Operation {
+        self.list::<T>()
+            .query("labelSelector", "Only those that have such labels, as in Kubernetes: `tier in (gold),!old`.")
+    }
+
     pub(in crate::http) fn create<I: ToSchema, T: ToSchema>(self, status: StatusCode) -> Operation {
         let operation = Operation::new(&format!("create{}", self.name), &format!("Creates {}.", self.one))
             .body::<I>()

@@ -96,6 +96,16 @@ struct SpecBody {
     istio_version: Option<String>,
 }
 
+/// A registered cluster, or its name where a label was asked for.
+#[derive(ToSchema)]
+#[schema(as = ClusterOrName)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written")]
+pub(crate) enum ClusterOrNameSchema {
+    Cluster(ClusterAnswer<'static>),
+    Name(String),
+}
+
 /// A registered cluster, without its credentials.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Cluster)]
