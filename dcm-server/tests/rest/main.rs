@@ -6,6 +6,7 @@ mod access;
 mod bad_inputs;
 mod calls;
 mod design;
+mod limits;
 mod mutation;
 mod protocol;
 mod records;

@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     fn read<T>(json: &str, read: impl FnOnce(&Object<'_>) -> T) -> (T, Vec<String>, Vec<String>) {
-        let node = Node::parse(json.as_bytes()).unwrap();
+        let node = Node::parse(json.as_bytes(), 64).unwrap();
         let findings = Findings::default();
         let value = read(&Object::root(&node, &findings));
         let (faults, unknown) = findings.into_parts();
