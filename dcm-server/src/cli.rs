@@ -1,6 +1,8 @@
 //! The command line: the server, and the commands that work on its store.
 
 mod config;
+#[cfg(test)]
+mod docs;
 mod export;
 mod import;
 mod progress;

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::{Read as _, Write as _},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -210,4 +211,25 @@ async fn a_client_who_was_silent_when_the_stop_began_still_gets_an_answer_and_is
     tokio::time::timeout(Duration::from_secs(5), stopped).await.unwrap().unwrap();
     assert_eq!(record.made.lock().unwrap().len(), 3);
     assert!(record.failures.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn connections_that_the_system_took_before_the_stop_are_served() {
+    let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--max-connections", "4"];
+    dcm_server::install_crypto_provider();
+    let server = start(Config::from_options(options).unwrap()).await.unwrap();
+    // There is one thread, and it does not wait in between: none of them is taken from the system.
+    let connect = |_| {
+        let mut stream = std::net::TcpStream::connect(server.http_addr()).unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        stream
+    };
+    let streams: Vec<_> = (0..20).map(connect).collect();
+    server.stop().await;
+    for mut stream in streams {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with('}'), "{answer:?}");
+    }
 }

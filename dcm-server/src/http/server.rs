@@ -74,13 +74,19 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
     let builder = Arc::new(builder(edge.limits()));
     let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
     let free = Arc::new(Semaphore::new(edge.limits().connections));
-    let serve = |stream: TcpStream, place: OwnedSemaphorePermit| {
+    let serve = |stream: TcpStream, place: Option<OwnedSemaphorePermit>| {
         let (edge, builder) = (Arc::clone(&edge), Arc::clone(&builder));
-        let (stop, abort) = (stop.clone(), abort.clone());
+        let (stop, abort, free) = (stop.clone(), abort.clone(), Arc::clone(&free));
         connections.spawn(async move {
-            let _place = place;
+            let served = async move {
+                let _place = match place {
+                    Some(place) => Ok(place),
+                    None => free.acquire_owned().await,
+                };
+                connection(stream, edge, &builder, &stop).await;
+            };
             tokio::select! {
-                () = connection(stream, edge, &builder, &stop) => {}
+                () = served => {}
                 () = abort.cancelled() => {}
             }
         });
@@ -95,7 +101,7 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
             next = next => next,
         };
         match next {
-            (Ok(place), Ok((stream, _))) => serve(stream, place),
+            (Ok(place), Ok((stream, _))) => serve(stream, Some(place)),
             // Nobody closes the semaphore.
             (Err(_), _) => break,
             (_, Err(error)) => {
@@ -106,10 +112,7 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
         }
     }
     for stream in waiting(listener) {
-        // Beyond the bound there is nobody to wait for any more.
-        if let Ok(place) = Arc::clone(&free).try_acquire_owned() {
-            serve(stream, place);
-        }
+        serve(stream, None);
     }
     connections.close();
     let end = async {
