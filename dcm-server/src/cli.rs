@@ -62,7 +62,7 @@ pub enum Command {
     /// Show what is in force, as a file for --config, with where each value comes from. Nothing is started.
     ///
     /// Passwords are hidden, and a file in which one is hidden is refused.
-    Config(config::ConfigOptions),
+    Config(Box<config::ConfigOptions>),
 }
 
 impl Cli {

@@ -9,7 +9,7 @@ mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum, error::ErrorKind};
+use clap::{Args, Command, FromArgMatches as _, ValueEnum, error::ErrorKind};
 use dcm_core::{
     credential::KeyAlgorithm,
     model::{KubeconfigRules, Policy},
@@ -243,13 +243,7 @@ impl Config {
     pub fn from_options<T: Into<OsString> + Clone>(options: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
         let command = Self::augment_args(Command::new("dcm-server"));
         let given = read(command, options.into_iter().map(Into::into).collect())?;
-        Self::of(&given.matches)
-    }
-
-    /// Takes it out of what was given.
-    pub(crate) fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let config = Self::from_arg_matches(matches)?;
-        config.checked()
+        Self::from_arg_matches(&given.matches)?.checked()
     }
 
     /// What no single value shows.

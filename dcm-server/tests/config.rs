@@ -208,8 +208,8 @@ fn a_file_that_cannot_be_read_or_is_in_others_hands_is_refused() {
     assert_all(&folder.refusal(&["--config", "none.toml"], &[]), &["--config none.toml cannot be read: No such file"]);
     assert_all(&folder.refusal(&[], &[("DCM_CONFIG", "none.toml")]), &["none.toml cannot be read"]);
     assert_all(&folder.refusal(&["--config", "."], &[]), &["it is a directory"]);
-    folder.write("#".repeat(1024 * 1024 + 1), 0o600);
-    assert_all(&folder.refusal(&FILE, &[]), &["more than 1048576 bytes"]);
+    folder.write("#".repeat(64 * 1024 + 1), 0o600);
+    assert_all(&folder.refusal(&FILE, &[]), &["more than 65536 bytes"]);
     folder.write("log = \"info\"\n", 0o666);
     assert_all(&folder.refusal(&FILE, &[]), &["dcm.toml may be written by everybody (mode 0666): chmod o-w"]);
     folder.write("log = \"info\"\n", 0o664);

@@ -175,9 +175,9 @@ async fn a_stop_under_load_fails_no_request() {
         let page = reqwest::get(format!("http://{}/v2/projects?limit=1000{after}", server.http_addr())).await.unwrap();
         let is_last = !page.headers().contains_key("link");
         let page: Vec<serde_json::Value> = serde_json::from_slice(&page.bytes().await.unwrap()).unwrap();
-        let names = page.iter().map(|project| project["metadata"]["name"].as_str().unwrap());
+        let mut names = page.iter().map(|project| project["metadata"]["name"].as_str().unwrap());
         found.extend(names.clone().map(|name| name[1..].parse::<u64>().unwrap()));
-        after = format!("&after={}", names.last().unwrap());
+        after = format!("&after={}", names.next_back().unwrap());
         if is_last {
             break;
         }

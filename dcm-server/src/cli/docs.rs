@@ -32,8 +32,7 @@ fn row(arg: &Arg) -> String {
     let defaults: Vec<_> = arg.get_default_values().iter().map(|value| format!("`{}`", value.display())).collect();
     let default = if defaults.is_empty() { computed.unwrap_or("none".to_owned()) } else { defaults.join(", ") };
     let values: Vec<_> = arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
-    let is_choice = !values.is_empty() && !values.contains(&"`true`".to_owned());
-    let allowed = if is_choice { format!(" One of {}.", values.join(", ")) } else { String::new() };
+    let allowed = if values.is_empty() { String::new() } else { format!(" One of {}.", values.join(", ")) };
     format!("| `{name}`<br>`{variable}` | {default} | {help}{allowed} |\n")
 }
 

@@ -20,19 +20,17 @@ use toml::de::{DeTable, DeValue, Error as TomlError};
 use super::{option::Kind, option::refusal, values::Shown};
 
 /// A file may have so many bytes.
-const LARGEST: u64 = 1024 * 1024;
+const LARGEST: u64 = 64 * 1024;
 
 /// So many faults are told at once.
 const MOST: usize = 20;
 
-/// What a file sets.
-#[derive(Clone, Debug, Default)]
+/// What a file sets. Has no debug form: there may be a password in it.
 pub(super) struct File {
     path: PathBuf,
     settings: BTreeMap<String, Setting>,
 }
 
-#[derive(Clone, Debug)]
 struct Setting {
     line: usize,
     /// As they would be written behind the option.

@@ -21,8 +21,7 @@ use super::{
 /// The variable that names the file.
 const VARIABLE: &str = "DCM_CONFIG";
 
-/// What was given to a command, wherever.
-#[derive(Debug)]
+/// What was given to a command, wherever. Has no debug form: there may be a password in it.
 pub(crate) struct Given {
     /// What is in force.
     pub(crate) matches: ArgMatches,
@@ -30,7 +29,6 @@ pub(crate) struct Given {
 }
 
 /// Where a value comes from.
-#[derive(Debug)]
 pub(super) enum Origin<'a> {
     /// A flag.
     Flag,

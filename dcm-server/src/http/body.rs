@@ -127,7 +127,7 @@ fn unsupported(expected: &str) -> Problem {
 /// Reads a whole body, in bounded time and space.
 async fn read(request: Request, app: &App) -> Result<(Bytes, Held), Problem> {
     let limits = &app.limits;
-    let announces = request.headers().contains_key(header::EXPECT);
+    let waits_to_be_asked = request.headers().contains_key(header::EXPECT);
     let mut body = request.into_body();
     let done = match tokio::time::timeout(limits.body_timeout, collect(&mut body, limits.body_size, app)).await {
         Ok(done) => done,
@@ -137,7 +137,7 @@ async fn read(request: Request, app: &App) -> Result<(Bytes, Held), Problem> {
         }
     };
     // Who waits to be asked for his body is never asked; whoever sends already would not hear the answer if nobody read on.
-    if done.is_err() && !announces {
+    if done.is_err() && !waits_to_be_asked {
         tokio::spawn(tokio::time::timeout(DRAIN, drain(body)));
     }
     done
