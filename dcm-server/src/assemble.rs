@@ -156,7 +156,7 @@ async fn assemble(
         other => StartError::Records(other),
     })?;
     dcm.ensure_default_provider().await?;
-    let shared = Shared { dcm: dcm.clone(), limits: limits(&config) };
+    let shared = Shared::new(dcm.clone(), limits(&config));
     let edge = Edge::new(shared, Trust::new(&config.allowed_host), process);
     let http = Server::start(listener, edge).map_err(failed)?;
     let worker = worker.start(dcm.clone());
@@ -227,9 +227,14 @@ fn limits(config: &Config) -> Limits {
     Limits {
         connections: limits.max_connections,
         requests: limits.max_concurrent_requests,
+        body_size: limits.max_body_size,
+        bodies_in_memory: limits.max_bodies_in_memory,
+        json_depth: limits.max_json_depth,
+        header_size: limits.max_header_size,
         header_timeout: limits.header_timeout,
         body_timeout: limits.body_timeout,
         request_timeout: limits.request_timeout,
+        write_timeout: limits.write_timeout,
         stop_timeout: limits.stop_timeout,
     }
 }

@@ -1,5 +1,8 @@
 //! The command line: the server, and the commands that work on its store.
 
+mod config;
+#[cfg(test)]
+mod docs;
 mod export;
 mod import;
 mod progress;
@@ -10,11 +13,11 @@ mod summary;
 use std::{ffi::OsString, future::Future, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use dcm_core::store::Store;
 
 use crate::{
-    config::{Config, LogFormat, StoreOptions},
+    config::{self as configuration, Config, LogFormat, StoreOptions},
     shutdown, telemetry,
 };
 
@@ -23,7 +26,8 @@ const LEAVE: Duration = Duration::from_secs(1);
 
 /// The Distributed Cloud Manager: logical clouds over many Kubernetes clusters.
 ///
-/// Without a command it serves. Every option of that can also be given as an environment variable; the command line wins.
+/// Without a command it serves. Every option of that can also be given as an environment variable, or in a file (--config);
+/// the command line wins, then the environment.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(name = "dcm-server", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -55,6 +59,10 @@ pub enum Command {
     /// lines can be removed when that is done. With several servers: --prepare, copy the file to all and restart them;
     /// then --make-current with the id that was printed, copy and restart again.
     RotateKey(rotate_key::RotateKey),
+    /// Show what is in force, as a file for --config, with where each value comes from. Nothing is started.
+    ///
+    /// Passwords are hidden, and a file in which one is hidden is refused.
+    Config(Box<config::ConfigOptions>),
 }
 
 impl Cli {
@@ -65,19 +73,25 @@ impl Cli {
         Self::from_options(std::env::args_os().skip(1)).unwrap_or_else(|error| error.exit())
     }
 
-    /// Reads options, without a program's name before them, and the environment.
+    /// Reads options, without a program's name before them, the environment, and the file that `--config` or `DCM_CONFIG`
+    /// names.
     ///
     /// # Errors
-    /// A message that names the option and what is allowed.
+    /// A message that names each wrong value, where it was given, and what is allowed.
     pub fn from_options<T: Into<OsString> + Clone>(options: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
-        let name = std::iter::once(OsString::from("dcm-server"));
-        let cli = Self::try_parse_from(name.chain(options.into_iter().map(Into::into)))?;
-        let storage = match &cli.command {
-            Some(Command::Export(options)) => Some(&options.storage),
-            Some(Command::Import(options)) => Some(&options.storage),
-            Some(Command::RotateKey(_)) | None => None,
+        let given = configuration::read(Self::command(), options.into_iter().map(Into::into).collect())?;
+        let mut cli = Self::from_arg_matches(&given.matches)?;
+        let storage = match &mut cli.command {
+            Some(Command::Export(options)) => &options.storage,
+            Some(Command::Import(options)) => &options.storage,
+            Some(Command::Config(options)) => {
+                options.shown = options.shown(&given)?;
+                return Ok(cli);
+            }
+            Some(Command::RotateKey(_)) => return Ok(cli),
+            None => return Ok(Self { serve: cli.serve.checked()?, ..cli }),
         };
-        if storage.is_some_and(|storage| storage.store == dcm_store::Config::Memory) {
+        if storage.store == dcm_store::Config::Memory {
             let advice = "--store memory: keeps nothing beyond this command: name a store that lasts";
             return Err(Self::command().error(ErrorKind::ValueValidation, advice));
         }
@@ -93,6 +107,7 @@ impl Cli {
             Some(Command::Export(options)) => export::run(&options),
             Some(Command::Import(options)) => import::run(&options),
             Some(Command::RotateKey(args)) => args.run(&mut std::io::stdout()).map_err(Into::into),
+            Some(Command::Config(options)) => config::run(&options),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -116,13 +131,22 @@ pub struct LogOptions {
     pub log_format: LogFormat,
 }
 
+/// Sets the log up, and says there what was probably misspelt.
+fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    telemetry::init(filter, format)?;
+    for fault in configuration::unknown_variables(Cli::command()) {
+        tracing::warn!("{fault}");
+    }
+    Ok(())
+}
+
 /// Runs a command to its end, or until a signal drops it; `state` then says what that leaves behind.
 fn command(
     log: &LogOptions,
     work: impl Future<Output = anyhow::Result<()>>,
     state: impl FnOnce() -> String,
 ) -> anyhow::Result<()> {
-    telemetry::init(&log.log, log.log_format)?;
+    self::log(&log.log, log.log_format)?;
     crate::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let done = runtime.block_on(async {
@@ -185,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_help_says_what_is_done_and_what_to_mind() {
-        for command in ["export", "import", "rotate-key"] {
+        for command in ["export", "import", "rotate-key", "config"] {
             let error = Cli::from_options([command, "--help"]).unwrap_err();
             let text = error.to_string();
             assert!(error.kind() == ErrorKind::DisplayHelp && text.contains("Usage: dcm-server"), "{text}");

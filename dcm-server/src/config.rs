@@ -1,21 +1,27 @@
-//! What can be configured: the only place that reads the command line and the environment.
+//! What can be configured: the only place that reads the command line, the environment and the configuration file.
 
+mod file;
+mod limits;
+mod option;
+mod shown;
+mod sources;
 mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Command, FromArgMatches as _, ValueEnum, error::ErrorKind};
 use dcm_core::{
     credential::KeyAlgorithm,
     model::{KubeconfigRules, Policy},
     service::{DriftPolicy, Settings},
 };
 
-/// The Distributed Cloud Manager: logical clouds over many Kubernetes clusters.
-///
-/// Every option can also be given as an environment variable; the command line wins.
-#[derive(Clone, Debug, Parser, PartialEq, Eq)]
-#[command(name = "dcm-server", version)]
+pub use limits::LimitOptions;
+pub(crate) use shown::shown;
+pub(crate) use sources::{Given, prepare, read, unknown_variables};
+
+/// How a server serves.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where to listen for HTTP; port 0 takes any free one.
     #[arg(long, env = "DCM_HTTP", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9077", value_parser = values::address)]
@@ -30,7 +36,7 @@ pub struct Config {
     pub synchronizer: SynchronizerKind,
 
     /// What is logged: error, warn, info, debug or trace, or directives such as info,dcm_server=debug.
-    #[arg(long, env = "DCM_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, env = "DCM_LOG", value_name = "FILTER", default_value = "info", value_parser = values::filter)]
     pub log: String,
 
     /// How it is logged.
@@ -152,35 +158,6 @@ pub struct WorkOptions {
     pub cluster_concurrency: usize,
 }
 
-/// How much is served at once, and for how long.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-#[command(next_help_heading = "Limits")]
-pub struct LimitOptions {
-    /// How many connections there may be; more of them wait.
-    #[arg(long, env = "DCM_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "10000", value_parser = values::count)]
-    pub max_connections: usize,
-
-    /// How many requests are served at once; more of them get 503.
-    #[arg(long, env = "DCM_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER", default_value = "10000", value_parser = values::count)]
-    pub max_concurrent_requests: usize,
-
-    /// How long the header of a request may take, and how long a connection may be idle.
-    #[arg(long, env = "DCM_HEADER_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::period)]
-    pub header_timeout: Duration,
-
-    /// How long the body of a request may take.
-    #[arg(long, env = "DCM_BODY_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = values::period)]
-    pub body_timeout: Duration,
-
-    /// How long an answer may take.
-    #[arg(long, env = "DCM_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::period)]
-    pub request_timeout: Duration,
-
-    /// How long requests in flight may take when the server stops.
-    #[arg(long, env = "DCM_STOP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = values::period)]
-    pub stop_timeout: Duration,
-}
-
 /// What carries work to clusters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SynchronizerKind {
@@ -258,13 +235,25 @@ impl From<CredentialKey> for KeyAlgorithm {
 }
 
 impl Config {
-    /// Reads options, without a program's name before them, and the environment.
+    /// Reads options, without a program's name before them, the environment, and the file that `--config` or `DCM_CONFIG`
+    /// names.
     ///
     /// # Errors
-    /// A message that names the option and what is allowed.
+    /// A message that names each wrong value, where it was given, and what is allowed.
     pub fn from_options<T: Into<OsString> + Clone>(options: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
-        let name = std::iter::once(OsString::from("dcm-server"));
-        Self::try_parse_from(name.chain(options.into_iter().map(Into::into)))
+        let command = Self::augment_args(Command::new("dcm-server"));
+        let given = read(command, options.into_iter().map(Into::into).collect())?;
+        Self::from_arg_matches(&given.matches)?.checked()
+    }
+
+    /// What no single value shows.
+    pub(crate) fn checked(self) -> Result<Self, clap::Error> {
+        if self.limits.max_bodies_in_memory < self.limits.max_body_size {
+            let text = "--max-bodies-in-memory (or DCM_MAX_BODIES_IN_MEMORY) must not be less than --max-body-size: no body of \
+                        that size would find room\n";
+            return Err(clap::Error::raw(ErrorKind::ValueValidation, text));
+        }
+        Ok(self)
     }
 
     /// How the use cases behave.
@@ -378,6 +367,14 @@ mod tests {
             ("--resync-period", "-1s", "10m"),
             ("--cluster-concurrency", "0", "1"),
             ("--allowed-host", "a b", "host name"),
+            ("--log", "a=b=c", "directives"),
+            ("--max-body-size", "1MB", "512KiB"),
+            ("--max-body-size", "1GiB", "16MiB"),
+            ("--max-bodies-in-memory", "1KiB", "1MiB"),
+            ("--max-json-depth", "65", "64"),
+            ("--max-header-size", "1KiB", "4KiB"),
+            ("--write-timeout", "0", "30s"),
+            ("--allow-admin-clouds", "maybe", "true or false"),
         ] {
             let error = read(&[&format!("{option}={value}")]).unwrap_err();
             assert!(error.contains(option) && error.contains(allowed), "{error}");

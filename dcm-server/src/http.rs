@@ -55,6 +55,13 @@ type App = Arc<Shared>;
 pub(crate) struct Shared {
     pub(crate) dcm: Dcm,
     pub(crate) limits: Limits,
+    room: body::Room,
+}
+
+impl Shared {
+    pub(crate) fn new(dcm: Dcm, limits: Limits) -> Self {
+        Self { dcm, room: body::Room::new(limits.bodies_in_memory), limits }
+    }
 }
 
 /// Bounds that the edge keeps.
@@ -64,12 +71,22 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// How many requests may be served at once; more of them are turned away.
     pub(crate) requests: usize,
+    /// How many bytes a body may have.
+    pub(crate) body_size: usize,
+    /// How many bytes all bodies together may have in memory.
+    pub(crate) bodies_in_memory: usize,
+    /// How many levels JSON may have.
+    pub(crate) json_depth: usize,
+    /// How many bytes the header fields of a request may have.
+    pub(crate) header_size: usize,
     /// How long the header of a request may take.
     pub(crate) header_timeout: Duration,
     /// How long its body may take.
     pub(crate) body_timeout: Duration,
     /// How long its answer may take.
     pub(crate) request_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub(crate) write_timeout: Duration,
     /// How long requests in flight may take at the end.
     pub(crate) stop_timeout: Duration,
 }

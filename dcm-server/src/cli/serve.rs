@@ -2,10 +2,10 @@ use std::pin::pin;
 
 use anyhow::Context as _;
 
-use crate::{Config, shutdown, telemetry};
+use crate::{Config, shutdown};
 
 pub(super) fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::init(&config.log, config.log_format)?;
+    super::log(&config.log, config.log_format)?;
     crate::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {

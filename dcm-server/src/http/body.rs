@@ -1,9 +1,11 @@
 //! Requests' bodies: bounded, typed, read whole.
 
+mod room;
+
 use std::time::Duration;
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{FromRequest, Multipart, Request},
 };
 use bytes::{Bytes, BytesMut};
@@ -17,18 +19,22 @@ use http_body_util::BodyExt as _;
 use super::{App, dto, problem::Problem, query::Query, reply::Warnings};
 use crate::status::Kind;
 
+pub(super) use room::{Held, Room};
+
 pub(super) const JSON: &str = "application/json";
 
-/// A body may have so many bytes.
-pub(super) const LARGEST: usize = 1024 * 1024;
+/// So much of a body that is refused is taken off the connection, so that its sender hears the answer.
+const DRAINED: usize = 8 * 1024 * 1024;
 
-/// So much of a body that is too large is taken off the connection, so that its sender hears the answer.
-const DRAINED: usize = 8 * LARGEST;
+/// For so long.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// A body that was read: the input with what is wrong with it, and what its sender should know.
 pub(super) struct Received<T> {
     pub(super) draft: Draft<T>,
     pub(super) warnings: Warnings,
+    /// The body's room in memory, until its request has been served.
+    _held: Option<Held>,
 }
 
 /// As [`Received`], where a form is taken too.
@@ -49,6 +55,13 @@ enum Form {
     Multipart,
 }
 
+impl<T> Received<T> {
+    /// What did not come as a body of its own.
+    pub(super) const fn without_body(draft: Draft<T>, warnings: Warnings) -> Self {
+        Self { draft, warnings, _held: None }
+    }
+}
+
 impl<T: dto::Input> FromRequest<App> for Received<T> {
     type Rejection = Problem;
 
@@ -57,8 +70,8 @@ impl<T: dto::Input> FromRequest<App> for Received<T> {
         if form(request.headers())? != Form::Json {
             return Err(unsupported(JSON));
         }
-        let bytes = read(request.into_body(), app.limits.body_timeout).await?;
-        received(dto::read(&bytes)?, validation)
+        let (bytes, held) = read(request, app).await?;
+        received(dto::read(&bytes, app.limits.json_depth)?, validation, held)
     }
 }
 
@@ -70,21 +83,22 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
             return Received::from_request(request, app).await.map(Self);
         }
         let validation = validation(&request)?;
-        let (parts, body) = request.into_parts();
-        let bytes = read(body, app.limits.body_timeout).await?;
-        let request = Request::from_parts(parts, Body::from(bytes));
-        let (metadata, file, unknown) = parts_of(request).await?;
-        let mut read = dto::from_multipart(metadata.as_deref(), file.as_deref())?;
+        let mut form = Request::new(Body::empty());
+        form.headers_mut().clone_from(request.headers());
+        let (bytes, held) = read(request, app).await?;
+        *form.body_mut() = Body::from(bytes);
+        let (metadata, file, unknown) = parts_of(form).await?;
+        let mut read = dto::from_multipart(metadata.as_deref(), file.as_deref(), app.limits.json_depth)?;
         read.unknown.extend(unknown);
-        received(read, validation).map(Self)
+        received(read, validation, held).map(Self)
     }
 }
 
-fn received<T>(read: dto::Read<T>, validation: Validation) -> Result<Received<T>, Problem> {
+fn received<T>(read: dto::Read<T>, validation: Validation, held: Held) -> Result<Received<T>, Problem> {
     let dto::Read { input, mut faults, unknown } = read;
     let mut warnings = Warnings::default();
     validation.tell_unknown(unknown, &mut faults, &mut warnings);
-    Ok(Received { draft: Draft { input, faults }, warnings })
+    Ok(Received { draft: Draft { input, faults }, warnings, _held: Some(held) })
 }
 
 impl Validation {
@@ -134,34 +148,57 @@ pub(super) fn unsupported(expected: &str) -> Problem {
 }
 
 /// Reads a whole body, in bounded time and space.
-pub(super) async fn read(body: Body, within: Duration) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(within, collect(body)).await {
-        Ok(read) => read,
+pub(super) async fn read(request: Request, app: &App) -> Result<(Bytes, Held), Problem> {
+    let limits = &app.limits;
+    let waits_to_be_asked = request.headers().contains_key(header::EXPECT);
+    let mut body = request.into_body();
+    let done = match tokio::time::timeout(limits.body_timeout, collect(&mut body, limits.body_size, app)).await {
+        Ok(done) => done,
         Err(_) => {
-            let detail = format!("the body was not complete after {} seconds", within.as_secs());
+            let detail = format!("the body was not complete after {} seconds", limits.body_timeout.as_secs());
             Err(Problem::new(Kind::Slow, detail))
         }
+    };
+    // Who waits to be asked for his body is never asked; whoever sends already would not hear the answer if nobody read on.
+    if done.is_err() && !waits_to_be_asked {
+        tokio::spawn(tokio::time::timeout(DRAIN, drain(body)));
     }
+    done
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Problem> {
-    let (mut whole, mut size) = (BytesMut::new(), 0_usize);
+async fn collect(body: &mut Body, most: usize, app: &App) -> Result<(Bytes, Held), Problem> {
+    let too_large = || Problem::new(Kind::BodyTooLarge, format!("the body has more than {most} bytes"));
+    if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > most) {
+        return Err(too_large());
+    }
+    let (mut whole, mut held) = (BytesMut::new(), app.room.clone().none());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(Kind::Malformed, "the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
-        size = size.saturating_add(data.len());
-        if size > DRAINED {
+        let size = whole.len().saturating_add(data.len());
+        if size > most {
             return Err(too_large());
         }
-        if size <= LARGEST {
-            whole.extend_from_slice(&data);
-        }
+        held.grow(size).await.map_err(|_| {
+            Problem::new(
+                Kind::Overloaded,
+                "the bodies of other requests have taken all the memory that there is for them",
+            )
+        })?;
+        whole.extend_from_slice(&data);
     }
-    if size > LARGEST { Err(too_large()) } else { Ok(whole.freeze()) }
+    Ok((whole.freeze(), held))
 }
 
-fn too_large() -> Problem {
-    Problem::new(Kind::BodyTooLarge, format!("the body has more than {LARGEST} bytes"))
+/// Takes a body off its connection.
+async fn drain(mut body: Body) {
+    let mut left = DRAINED;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 /// The parts of a form: `metadata`, `file`, and the names of others.

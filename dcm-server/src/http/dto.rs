@@ -58,9 +58,9 @@ pub(crate) struct Read<T> {
     pub(crate) unknown: Vec<String>,
 }
 
-/// Reads a body.
-pub(crate) fn read<T: Input>(body: &[u8]) -> Result<Read<T>, NotJson> {
-    let node = Node::parse(body)?;
+/// Reads a body of so many levels at most.
+pub(crate) fn read<T: Input>(body: &[u8], deepest: usize) -> Result<Read<T>, NotJson> {
+    let node = Node::parse(body, deepest)?;
     let findings = Findings::default();
     let input = T::read(&Object::root(&node, &findings));
     let (faults, unknown, _) = findings.into_parts();

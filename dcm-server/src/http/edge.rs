@@ -31,10 +31,7 @@ use super::{
 use crate::status::Kind;
 
 /// Longer URIs are refused.
-const LONGEST_URI: usize = 8 * 1024;
-
-/// Larger headers are refused. What is larger than [`super::server`] reads never comes this far.
-const LARGEST_HEADER: usize = 32 * 1024;
+pub(super) const LONGEST_URI: usize = 8 * 1024;
 
 /// Serves requests.
 #[derive(Debug)]
@@ -119,12 +116,11 @@ impl Edge {
         if target > LONGEST_URI {
             return Err(Problem::new(Kind::UriTooLong, format!("path and query may have {LONGEST_URI} bytes")));
         }
+        // What is larger than the server reads never comes this far.
+        let largest = self.limits().header_size;
         let header: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        if header > LARGEST_HEADER {
-            return Err(Problem::new(
-                Kind::HeadersTooLarge,
-                format!("the header fields may have {LARGEST_HEADER} bytes"),
-            ));
+        if header > largest {
+            return Err(Problem::new(Kind::HeadersTooLarge, format!("the header fields may have {largest} bytes")));
         }
         // A prober knows a pod's address and not its name, and learns nothing that is worth a secret.
         if !is_probe {
@@ -211,12 +207,17 @@ mod tests {
         let limits = Limits {
             connections: 1,
             requests: 1,
+            body_size: 1024,
+            bodies_in_memory: 1024,
+            json_depth: 64,
+            header_size: 4096,
             header_timeout: second,
             body_timeout: second,
             request_timeout: second / 10,
+            write_timeout: second,
             stop_timeout: second,
         };
-        let shared = Shared { dcm: Fixture::new(store).await.unwrap().dcm, limits };
+        let shared = Shared::new(Fixture::new(store).await.unwrap().dcm, limits);
         Edge { router, ..Edge::new(shared, Trust::default(), 0) }
     }
 

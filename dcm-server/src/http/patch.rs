@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     Answer, App,
-    body::{self, JSON, Received, Validation},
+    body::{self, Held, JSON, Received, Validation},
     condition::Conditions,
     dto::{self, Input, Merged, Node},
     problem::Problem,
@@ -34,6 +34,8 @@ const ATTEMPTS: usize = 16;
 pub(super) struct Patch {
     patch: Node,
     validation: Validation,
+    /// Its place in the memory of all bodies.
+    _held: Held,
 }
 
 /// A record as it is: the answer that PUT would give now.
@@ -50,8 +52,8 @@ impl FromRequest<App> for Patch {
         if !matches!(body::media_type(request.headers()).as_str(), MERGE_PATCH | JSON) {
             return Err(body::unsupported(&ACCEPTED.replace(", ", " or ")));
         }
-        let bytes = body::read(request.into_body(), app.limits.body_timeout).await?;
-        Ok(Self { patch: Node::parse(&bytes)?, validation })
+        let (bytes, held) = body::read(request, app).await?;
+        Ok(Self { patch: Node::parse(&bytes, app.limits.json_depth)?, validation, _held: held })
     }
 }
 
@@ -114,6 +116,6 @@ impl Patch {
         if !matches!(self.validation, Validation::Ignore) {
             warnings.extend(kept.iter().map(|pointer| format!("{pointer} is read-only and stays as it is")));
         }
-        (Received { draft: Draft { input: read.input, faults }, warnings }, is_changed)
+        (Received::without_body(Draft { input: read.input, faults }, warnings), is_changed)
     }
 }

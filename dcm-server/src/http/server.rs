@@ -1,11 +1,12 @@
 //! Connections: how many, how long, and how they end.
 
 mod activity;
+mod answer;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::body::Body;
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -13,19 +14,28 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Edge;
+use super::{Edge, Limits, edge::LONGEST_URI};
 use activity::{Activity, Noted};
-
-/// The header of a request may have so many bytes.
-const LARGEST_HEADER: u32 = 64 * 1024;
 
 /// How many requests one HTTP/2 connection may have at once.
 const STREAMS: u32 = 128;
+
+/// How much a client may send of one body over HTTP/2, and of all on one connection, before somebody reads it.
+const WINDOWS: (u32, u32) = (64 * 1024, 256 * 1024);
+
+/// How much of an answer is kept for an HTTP/2 client until he takes it.
+const SENT: usize = 64 * 1024;
+
+/// So many connections wait in the system at most.
+const BACKLOG: usize = 4096;
+
+/// When the server stops: how long a client who is silent may still begin a request, since one may be on its way.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// How long the goodbye to a client of whom nothing was heard may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -61,38 +71,49 @@ impl Server {
 }
 
 async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken) {
-    let builder = Arc::new(builder(edge.limits().header_timeout));
+    let builder = Arc::new(builder(edge.limits()));
     let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
     let free = Arc::new(Semaphore::new(edge.limits().connections));
+    let serve = |stream: TcpStream, place: Option<OwnedSemaphorePermit>| {
+        let (edge, builder) = (Arc::clone(&edge), Arc::clone(&builder));
+        let (stop, abort, free) = (stop.clone(), abort.clone(), Arc::clone(&free));
+        connections.spawn(async move {
+            let served = async move {
+                let _place = match place {
+                    Some(place) => Ok(place),
+                    None => free.acquire_owned().await,
+                };
+                connection(stream, edge, &builder, &stop).await;
+            };
+            tokio::select! {
+                () = served => {}
+                () = abort.cancelled() => {}
+            }
+        });
+    };
     loop {
         let next = async {
             let place = Arc::clone(&free).acquire_owned().await;
             (place, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let next = tokio::select! {
             () = stop.cancelled() => break,
             next = next => next,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
+        match next {
+            (Ok(place), Ok((stream, _))) => serve(stream, Some(place)),
+            // Nobody closes the semaphore.
+            (Err(_), _) => break,
+            (_, Err(error)) => {
                 // Out of file descriptors, or a client that went before we took it: wait rather than spin.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
             }
-        };
-        let (edge, builder) = (Arc::clone(&edge), Arc::clone(&builder));
-        let (stop, abort) = (stop.clone(), abort.clone());
-        connections.spawn(async move {
-            let _place = place;
-            tokio::select! {
-                () = connection(stream, edge, &builder, &stop) => {}
-                () = abort.cancelled() => {}
-            }
-        });
+        }
     }
-    drop(listener);
+    for stream in waiting(listener) {
+        serve(stream, None);
+    }
     connections.close();
     let end = async {
         connections.wait().await;
@@ -105,6 +126,18 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
     connections.wait().await;
 }
 
+/// The connections that the system has made for us, and that we have not taken yet: their clients may have sent a request.
+/// After that, nobody is listening.
+fn waiting(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = std::iter::from_fn(|| listener.accept().ok());
+    let taken = accepted.map(|(stream, _)| {
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream)
+    });
+    taken.take(BACKLOG).flatten().collect()
+}
+
 async fn connection(
     stream: TcpStream,
     edge: Arc<Edge>,
@@ -113,13 +146,19 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     // Hyper's own bounds begin when it knows the protocol, and end where HTTP/2 begins.
-    let (activity, within) = (Activity::new(), edge.limits().header_timeout);
+    let (activity, within, write_timeout) =
+        (Activity::new(), edge.limits().header_timeout, edge.limits().write_timeout);
     let stream = TokioIo::new(Noted::new(stream, activity.clone()));
     let requests = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (edge, running) = (Arc::clone(&edge), requests.request());
+        let (edge, activity, version) = (Arc::clone(&edge), requests.clone(), request.version());
+        let running = activity.request(version);
         async move {
-            let response = edge.serve(request.map(Body::new)).await;
+            let mut response = edge.serve(request.map(Body::new)).await;
+            if version != Version::HTTP_2 && activity.is_leaving() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            let response = answer::watched(response, &activity);
             drop(running);
             Ok::<_, Infallible>(response)
         }
@@ -127,10 +166,17 @@ async fn connection(
     let mut connection = pin!(builder.serve_connection(stream, service).into_owned());
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            Some(connection.await)
+        () = activity.stalled(write_timeout) => {
+            tracing::debug!("a client took nothing of its answer");
+            None
         }
+        () = stop.cancelled() => tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = activity.farewell(FAREWELL) => {
+                connection.as_mut().graceful_shutdown();
+                Some(connection.await)
+            }
+        },
         () = activity.idle(within) => {
             connection.as_mut().graceful_shutdown();
             activity.note();
@@ -146,14 +192,19 @@ async fn connection(
     }
 }
 
-fn builder(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    // What is a little too large is read, so that it gets an answer of ours.
+    let header = limits.header_size.saturating_mul(2).saturating_add(LONGEST_URI);
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(LARGEST_HEADER as usize);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(header);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(LARGEST_HEADER)
+        .max_header_list_size(u32::try_from(header).unwrap_or(u32::MAX))
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SENT)
         .keep_alive_interval(Duration::from_secs(30));
     builder
 }

@@ -10,6 +10,7 @@ mod controllers;
 mod description;
 mod design;
 mod emco;
+mod limits;
 mod lists;
 mod mutation;
 mod page;

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     design, on_every_store,
-    support::{Dcm, LC, Reply},
+    support::{Dcm, LC, PREFACE, Reply, SETTINGS, until_closed},
 };
 
 async fn with_header(dcm: &Dcm, method: Method, path: &str, name: &str, value: &str, body: Option<&Value>) -> Reply {
@@ -264,20 +261,7 @@ async fn too_many_requests_at_once_are_turned_away() {
     dcm.stop().await;
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// No settings of HTTP/2.
-const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-
 const PING: &[u8] = &[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-
-/// Reads until the server closes the connection.
-async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
-    let mut all = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut all)).await;
-    assert!(read.is_ok(), "still open after {:?}", String::from_utf8_lossy(&all));
-    all
-}
 
 #[tokio::test]
 async fn connections_without_a_request_are_closed() {

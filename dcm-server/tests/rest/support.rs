@@ -327,6 +327,20 @@ fn database() -> Option<String> {
     fresh_database("the REST edge on MongoDB")
 }
 
+/// How an HTTP/2 client begins.
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// No settings of HTTP/2.
+pub(crate) const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+/// Reads until the server closes the connection.
+pub(crate) async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut all)).await;
+    assert!(read.is_ok(), "still open after {:?}", String::from_utf8_lossy(&all));
+    all
+}
+
 /// A kubeconfig of the right form that leads nowhere.
 pub(crate) fn kubeconfig() -> Value {
     let pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K";

@@ -45,9 +45,13 @@ impl Input for ClusterInput {
 }
 
 /// Reads a registration that came as a form: `metadata` as JSON, `file` the kubeconfig.
-pub(crate) fn from_multipart(metadata: Option<&[u8]>, file: Option<&[u8]>) -> Result<Read<ClusterInput>, NotJson> {
+pub(crate) fn from_multipart(
+    metadata: Option<&[u8]>,
+    file: Option<&[u8]>,
+    deepest: usize,
+) -> Result<Read<ClusterInput>, NotJson> {
     let mut read = match metadata {
-        Some(json) => super::read::<ClusterInput>(json)?,
+        Some(json) => super::read::<ClusterInput>(json, deepest)?,
         None => {
             let mut faults = Faults::new();
             faults.add("/metadata", "is required: a part of the form with JSON");

@@ -8,7 +8,7 @@ use serde_json::{Number, Value};
 
 use super::number::{self, Numbers};
 
-/// How deep a body may be nested.
+/// How deep data may be nested at most, whatever the configuration says.
 pub(crate) const DEEPEST: usize = 64;
 
 /// A key may have so many bytes.
@@ -37,8 +37,8 @@ pub(crate) enum NotJson {
     Empty,
     /// Not UTF-8, from this byte on.
     NotUtf8 { at: usize },
-    /// More than [`DEEPEST`] levels.
-    TooDeep { line: usize, column: usize },
+    /// More than so many levels.
+    TooDeep { most: usize, line: usize, column: usize },
     /// A key has more than [`LONGEST_KEY`] bytes.
     LongKey { line: usize, column: usize },
     /// Something else.
@@ -52,8 +52,8 @@ impl fmt::Display for NotJson {
         match self {
             Self::Empty => f.write_str("is empty; JSON is expected"),
             Self::NotUtf8 { at } => write!(f, "is not UTF-8 (byte {at})"),
-            Self::TooDeep { line, column } => {
-                write!(f, "is nested too deeply: at most {DEEPEST} levels are allowed (line {line}, column {column})")
+            Self::TooDeep { most, line, column } => {
+                write!(f, "is nested too deeply: at most {most} levels are allowed (line {line}, column {column})")
             }
             Self::LongKey { line, column } => {
                 write!(f, "has a key of more than {LONGEST_KEY} bytes (line {line}, column {column})")
@@ -67,14 +67,14 @@ impl fmt::Display for NotJson {
 }
 
 impl Node {
-    /// Reads JSON text.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NotJson> {
+    /// Reads JSON text of so many levels at most.
+    pub(crate) fn parse(bytes: &[u8], deepest: usize) -> Result<Self, NotJson> {
         let text = std::str::from_utf8(bytes).map_err(|e| NotJson::NotUtf8 { at: e.valid_up_to() })?;
         if text.trim_ascii().is_empty() {
             return Err(NotJson::Empty);
         }
         let (numbers, refusal) = (Numbers::of(text), Cell::new(None));
-        let seed = Seed { depth: 1, numbers: &numbers, refusal: &refusal };
+        let seed = Seed { left: deepest, numbers: &numbers, refusal: &refusal };
         let finite = number::finite(text);
         let mut reader = serde_json::Deserializer::from_str(&finite);
         let parsed = seed.deserialize(&mut reader).and_then(|node| reader.end().map(|()| node));
@@ -82,7 +82,7 @@ impl Node {
             let (line, column) = (error.line(), error.column());
             if let Some(refusal) = refusal.get() {
                 match refusal {
-                    Refusal::TooDeep => NotJson::TooDeep { line, column },
+                    Refusal::TooDeep => NotJson::TooDeep { most: deepest, line, column },
                     Refusal::LongKey => NotJson::LongKey { line, column },
                 }
             } else if error.is_eof() {
@@ -185,17 +185,18 @@ enum Refusal {
 
 #[derive(Clone, Copy)]
 struct Seed<'a> {
-    depth: usize,
+    /// So many levels are left, this one among them.
+    left: usize,
     numbers: &'a Numbers<'a>,
     refusal: &'a Cell<Option<Refusal>>,
 }
 
 impl Seed<'_> {
     fn below<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= DEEPEST {
-            return Err(self.refuse(Refusal::TooDeep));
+        match self.left.checked_sub(1) {
+            None | Some(0) => Err(self.refuse(Refusal::TooDeep)),
+            Some(left) => Ok(Self { left, ..self }),
         }
-        Ok(Self { depth: self.depth + 1, ..self })
     }
 
     fn refuse<E: serde::de::Error>(self, refusal: Refusal) -> E {
@@ -279,7 +280,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> NotJson {
-        Node::parse(text.as_bytes()).err().unwrap()
+        Node::parse(text.as_bytes(), DEEPEST).err().unwrap()
     }
 
     #[test]
@@ -288,15 +289,17 @@ mod tests {
         assert_eq!(error("{\n \"a\": s3cret}"), NotJson::Syntax { line: 2, column: 7 });
         assert_eq!(error("{\"a\": "), NotJson::Unfinished { line: 1, column: 6 });
         assert_eq!(error("{} {}"), NotJson::Syntax { line: 1, column: 4 });
-        assert_eq!(Node::parse(b"{\"a\": \"\xff\"}").err(), Some(NotJson::NotUtf8 { at: 7 }));
+        assert_eq!(Node::parse(b"{\"a\": \"\xff\"}", DEEPEST).err(), Some(NotJson::NotUtf8 { at: 7 }));
         assert!(!error("s3cret").to_string().contains("s3cret"));
     }
 
     #[test]
     fn takes_sixty_four_levels_and_no_more() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(Node::parse(nested(DEEPEST - 1).as_bytes()).is_ok());
-        assert!(matches!(error(&nested(DEEPEST)), NotJson::TooDeep { .. }));
+        assert!(Node::parse(nested(DEEPEST - 1).as_bytes(), DEEPEST).is_ok());
+        assert!(matches!(error(&nested(DEEPEST)), NotJson::TooDeep { most: DEEPEST, .. }));
+        assert!(Node::parse(nested(7).as_bytes(), 8).is_ok());
+        assert!(matches!(Node::parse(nested(8).as_bytes(), 8).err(), Some(NotJson::TooDeep { most: 8, .. })));
         assert!(matches!(error(&"[".repeat(100_000)), NotJson::TooDeep { .. }));
         assert!(matches!(error(&"{\"a\":".repeat(100_000)), NotJson::TooDeep { .. }));
     }
@@ -304,7 +307,7 @@ mod tests {
     #[test]
     fn keys_have_a_bound() {
         let with_key = |bytes: usize| format!("{{\"a\": [{{\"{}\": 1}}]}}", "k".repeat(bytes));
-        assert!(Node::parse(with_key(LONGEST_KEY).as_bytes()).is_ok());
+        assert!(Node::parse(with_key(LONGEST_KEY).as_bytes(), DEEPEST).is_ok());
         assert!(matches!(error(&with_key(LONGEST_KEY + 1)), NotJson::LongKey { line: 1, .. }));
         assert!(error(&with_key(LONGEST_KEY + 1)).to_string().len() < 100);
     }
@@ -312,7 +315,7 @@ mod tests {
     /// The data, and what was told of it.
     fn data(text: &str, at: &str) -> (Value, Vec<String>) {
         let mut told = Vec::new();
-        let node = Node::parse(text.as_bytes()).unwrap();
+        let node = Node::parse(text.as_bytes(), DEEPEST).unwrap();
         let value = node.to_value(Pointer::Of(at), &mut |at, detail| told.push(format!("{at}: {detail}")));
         (value, told)
     }

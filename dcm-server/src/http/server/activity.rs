@@ -1,6 +1,7 @@
 //! Whether anything goes on on a connection.
 
 use std::{
+    collections::BTreeMap,
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use http::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -26,15 +28,33 @@ pub(super) struct Activity(Arc<Mutex<State>>);
 struct State {
     running: usize,
     last: Instant,
+    /// The answers that are on their way, and since when each waits for its client, where it does.
+    answers: BTreeMap<u64, Option<Instant>>,
+    /// The number of the next of them.
+    next: u64,
+    http2: bool,
+    leaving: bool,
 }
+
+/// How often a connection that is to end is looked at.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Stands for a request for as long as it is served.
 #[derive(Debug)]
 pub(super) struct Request(Activity);
 
+/// Stands for an answer for as long as it is on its way.
+#[derive(Debug)]
+pub(super) struct Taken {
+    activity: Activity,
+    number: u64,
+}
+
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { running: 0, last: Instant::now() })))
+        let answers = BTreeMap::new();
+        let state = State { running: 0, last: Instant::now(), answers, next: 0, http2: false, leaving: false };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -47,10 +67,50 @@ impl Activity {
     }
 
     /// A request is served until what is returned is dropped.
-    pub(super) fn request(&self) -> Request {
+    pub(super) fn request(&self, version: Version) -> Request {
         let mut state = self.state();
+        state.http2 = version == Version::HTTP_2;
         state.running = state.running.saturating_add(1);
         Request(self.clone())
+    }
+
+    /// An answer is on its way until what is returned is dropped.
+    pub(super) fn answer(&self) -> Taken {
+        let mut state = self.state();
+        let number = state.next;
+        state.next = number.wrapping_add(1);
+        state.answers.insert(number, None);
+        Taken { activity: self.clone(), number }
+    }
+
+    /// Whether the connection is to end.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.state().leaving
+    }
+
+    /// Waits until it can be ended without a request that is lost. An HTTP/2 client can be told to send no more; another one
+    /// hears it with his next answer, or has sent nothing for so long.
+    pub(super) async fn farewell(&self, within: Duration) {
+        {
+            let mut state = self.state();
+            (state.leaving, state.last) = (true, Instant::now());
+        }
+        while !self.state().can_leave(within) {
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// Waits until a client has taken nothing of an answer for so long.
+    pub(super) async fn stalled(&self, within: Duration) {
+        loop {
+            let now = Instant::now();
+            let first = self.state().answers.values().flatten().min().copied().unwrap_or(now);
+            match first.checked_add(within) {
+                Some(end) if end <= now => return,
+                Some(end) => tokio::time::sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Waits until nothing has gone on for so long.
@@ -59,7 +119,7 @@ impl Activity {
             let now = Instant::now();
             let end = {
                 let state = self.state();
-                let last = if state.running > 0 { now } else { state.last };
+                let last = if state.is_busy() { now } else { state.last };
                 last.checked_add(within)
             };
             match end {
@@ -68,6 +128,42 @@ impl Activity {
                 None => std::future::pending().await,
             }
         }
+    }
+}
+
+impl State {
+    fn is_busy(&self) -> bool {
+        self.running > 0 || !self.answers.is_empty()
+    }
+
+    fn can_leave(&self, within: Duration) -> bool {
+        self.http2 || (!self.is_busy() && self.last.elapsed() >= within)
+    }
+}
+
+impl Taken {
+    fn note(&self, waits_since: Option<Instant>) {
+        if let Some(noted) = self.activity.state().answers.get_mut(&self.number) {
+            *noted = waits_since;
+        }
+    }
+
+    /// A piece is the client's to take.
+    pub(super) fn handed_over(&self) {
+        self.note(Some(Instant::now()));
+    }
+
+    /// The client's side has room for the next one.
+    pub(super) fn asked(&self) {
+        self.note(None);
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut state = self.activity.state();
+        state.answers.remove(&self.number);
+        state.last = Instant::now();
     }
 }
 
@@ -142,12 +238,31 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_idle_only_when_its_last_request_has_been_served_for_a_while() {
         let activity = Activity::new();
-        let (one, two) = (activity.request(), activity.request());
+        let (one, two) = (activity.request(Version::HTTP_11), activity.request(Version::HTTP_11));
         drop(one);
         assert!(tokio::time::timeout(WITHIN * 3, activity.idle(WITHIN)).await.is_err());
         let served = Instant::now();
         drop(two);
         activity.idle(WITHIN).await;
         assert!(served.elapsed() >= WITHIN && served.elapsed() < WITHIN * 100, "{:?}", served.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_stalls_where_its_client_does_not_take_it_and_not_where_he_waits_for_us() {
+        let activity = Activity::new();
+        let (slow, quiet) = (activity.answer(), activity.answer());
+        slow.handed_over();
+        quiet.handed_over();
+        quiet.asked();
+        tokio::time::sleep(WITHIN / 2).await;
+        slow.asked();
+        slow.handed_over();
+        let taken = Instant::now();
+        activity.stalled(WITHIN).await;
+        assert!(taken.elapsed() >= WITHIN && taken.elapsed() < WITHIN * 2, "{:?}", taken.elapsed());
+        drop(slow);
+        assert!(tokio::time::timeout(WITHIN * 9, activity.stalled(WITHIN)).await.is_err());
+        // And whoever waits for us is not idle.
+        assert!(tokio::time::timeout(WITHIN * 9, activity.idle(WITHIN)).await.is_err());
     }
 }

@@ -11,7 +11,7 @@ struct Merged<T> {
 }
 
 fn merge<T>(present: Value, patch: &str, read: impl FnOnce(&Object<'_>) -> T) -> Merged<T> {
-    let (present, patch) = (Node::from(present), Node::parse(patch.as_bytes()).unwrap());
+    let (present, patch) = (Node::from(present), Node::parse(patch.as_bytes(), 64).unwrap());
     let findings = Findings::default();
     let value = read(&Object::patch(&patch, &present, &findings));
     let is_changed = findings.is_changed();

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::*;
 
 fn read<T>(json: &str, read: impl FnOnce(&Object<'_>) -> T) -> (T, Vec<String>, Vec<String>) {
-    let node = Node::parse(json.as_bytes()).unwrap();
+    let node = Node::parse(json.as_bytes(), 64).unwrap();
     let findings = Findings::default();
     let value = read(&Object::root(&node, &findings));
     let (faults, unknown, _) = findings.into_parts();
