@@ -22,6 +22,7 @@ mod renewals;
 mod reservations;
 mod status;
 mod sweep;
+mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -33,10 +34,12 @@ pub use drive::{Attempt, CloudWork, Conclusion, Task, Work};
 pub use kubeconfigs::IssuedKubeconfig;
 pub use logical_clouds::LogicalCloudView;
 pub use orders::Ordered;
+pub use permissions::Permissions;
 pub use previews::{Preview, Selection};
 pub use reencryption::{EncryptionView, Step as ReencryptionStep};
 pub use references::Deletion;
 pub use status::{CloudStatus, Overall};
+pub use watch::{News, Watch, WatchEvent, WatchPosition};
 
 use crate::{
     clock::{Clock, Entropy},
