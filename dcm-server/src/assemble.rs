@@ -156,7 +156,7 @@ async fn assemble(
         other => StartError::Records(other),
     })?;
     dcm.ensure_default_provider().await?;
-    let shared = Shared { dcm: dcm.clone(), limits: limits(&config) };
+    let shared = Shared::new(dcm.clone(), limits(&config));
     let edge = Edge::new(shared, Trust::new(&config.allowed_host), process);
     let http = Server::start(listener, edge).map_err(failed)?;
     let worker = worker.start(dcm.clone());
@@ -227,6 +227,7 @@ fn limits(config: &Config) -> Limits {
     Limits {
         connections: limits.max_connections,
         requests: limits.max_concurrent_requests,
+        watches: limits.max_watches,
         header_timeout: limits.header_timeout,
         body_timeout: limits.body_timeout,
         request_timeout: limits.request_timeout,

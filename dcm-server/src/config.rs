@@ -164,6 +164,10 @@ pub struct LimitOptions {
     #[arg(long, env = "DCM_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER", default_value = "10000", value_parser = values::count)]
     pub max_concurrent_requests: usize,
 
+    /// How many watches (?watch=true) there may be, beside those requests; more of them get 503.
+    #[arg(long, env = "DCM_MAX_WATCHES", value_name = "NUMBER", default_value = "2000", value_parser = values::count)]
+    pub max_watches: usize,
+
     /// How long the header of a request may take, and how long a connection may be idle.
     #[arg(long, env = "DCM_HEADER_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::period)]
     pub header_timeout: Duration,
@@ -172,7 +176,7 @@ pub struct LimitOptions {
     #[arg(long, env = "DCM_BODY_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = values::period)]
     pub body_timeout: Duration,
 
-    /// How long an answer may take.
+    /// How long an answer may take, and how long the client of a watch may take nothing of it.
     #[arg(long, env = "DCM_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::period)]
     pub request_timeout: Duration,
 

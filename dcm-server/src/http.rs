@@ -1,5 +1,6 @@
 //! The REST edge: `/v2` over HTTP/1.1 and HTTP/2.
 
+mod accept;
 mod body;
 mod cloud_status;
 mod clusters;
@@ -27,6 +28,7 @@ mod request_id;
 mod router;
 mod server;
 mod trust;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,6 +40,7 @@ pub(crate) use server::Server;
 pub(crate) use trust::Trust;
 
 use problem::Problem;
+use watch::Watches;
 
 /// What a handler answers.
 type Answer = Result<Response, Problem>;
@@ -47,8 +50,16 @@ type App = Arc<Shared>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) dcm: Dcm,
-    pub(crate) limits: Limits,
+    dcm: Dcm,
+    limits: Limits,
+    watches: Watches,
+}
+
+impl Shared {
+    pub(crate) fn new(dcm: Dcm, limits: Limits) -> Self {
+        let watches = Watches::at_most(limits.watches);
+        Self { dcm, limits, watches }
+    }
 }
 
 /// Bounds that the edge keeps.
@@ -58,6 +69,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// How many requests may be served at once; more of them are turned away.
     pub(crate) requests: usize,
+    /// How many watches there may be; more of them are turned away.
+    pub(crate) watches: usize,
     /// How long the header of a request may take.
     pub(crate) header_timeout: Duration,
     /// How long its body may take.

@@ -1,15 +1,16 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::ClusterInput, name::ProviderName};
+use dcm_core::{model::ClusterInput, name::ProviderName, service::ClusterView, store::Revision};
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
     Answer, App,
     body::ReceivedOrForm,
     condition::Conditions,
     dto::ClusterAnswer,
-    page::Listing,
     path::{ClusterPath, Named},
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) async fn create(
@@ -21,7 +22,14 @@ pub(super) async fn create(
     Ok(Reply::created(&ClusterAnswer::new(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Named(provider): Named<ProviderName>, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Named(provider): Named<ProviderName>, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_clusters(&provider, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.clusters(&provider, &listing.page).await?;
     let answers: Vec<_> = found.iter().map(ClusterAnswer::new).collect();
     Ok(listing.answer(&answers, found.len(), found.last().map(|view| view.cluster.metadata.name.as_str())))
@@ -50,4 +58,14 @@ pub(super) async fn delete(State(app): State<App>, path: ClusterPath, conditions
     let expected = conditions.expected(present).await?;
     app.dcm.delete_cluster(&provider, &cluster, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+impl Shown for ClusterView {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        ClusterAnswer::new(self)
+    }
 }

@@ -23,9 +23,10 @@ use tower::Service as _;
 use super::{
     App, Shared,
     problem::Problem,
-    request_id::{RequestIds, X_REQUEST_ID},
+    request_id::{RequestId, RequestIds, X_REQUEST_ID},
     router::router,
     trust::Trust,
+    watch,
 };
 use crate::status::Kind;
 
@@ -73,8 +74,14 @@ impl Edge {
         &self.app.limits
     }
 
-    /// Waits until every write that was begun has ended, also those whose client went away.
-    pub(super) async fn finish_writes(&self) {
+    /// Ends all watches: they would go on for ever.
+    pub(super) fn stop_watches(&self) {
+        self.app.watches.stop();
+    }
+
+    /// Waits until every watch, and every write that was begun has ended, also those whose client went away.
+    pub(super) async fn finish(&self) {
+        self.app.watches.ended().await;
         self.writes.close();
         self.writes.wait().await;
     }
@@ -84,6 +91,9 @@ impl Edge {
         let started = Instant::now();
         let id = self.ids.of(request.headers());
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        if watch::is_asked_for(&uri) {
+            request.extensions_mut().insert(RequestId::new(&id));
+        }
         let mut response = match self.admit(&mut request) {
             Ok(running) => self.run(request, running).await,
             Err(problem) => problem.into_response(),
@@ -207,12 +217,13 @@ mod tests {
         let limits = Limits {
             connections: 1,
             requests: 1,
+            watches: 1,
             header_timeout: second,
             body_timeout: second,
             request_timeout: second / 10,
             stop_timeout: second,
         };
-        let shared = Shared { dcm: Fixture::new(store).await.unwrap().dcm, limits };
+        let shared = Shared::new(Fixture::new(store).await.unwrap().dcm, limits);
         Edge { router, ..Edge::new(shared, Trust::default(), 0) }
     }
 
@@ -253,7 +264,8 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key(header::RETRY_AFTER));
         assert!(!done.load(Ordering::SeqCst));
-        edge.finish_writes().await;
+        edge.stop_watches();
+        edge.finish().await;
         assert!(done.load(Ordering::SeqCst));
     }
 

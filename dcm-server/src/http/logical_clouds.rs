@@ -2,18 +2,20 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{LogicalCloud, LogicalCloudInput, permission_warnings},
     name::ProjectName,
-    service::{CloudId, Deletion},
+    service::{CloudId, Deletion, LogicalCloudView},
+    store::Revision,
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
     Answer, App,
     body::Received,
     condition::Conditions,
     dto::{AcceptedAnswer, LogicalCloudAnswer, UserKey},
-    page::Listing,
     path::{Cloud, Named},
     reply::{Reply, Warnings},
+    watch::{Asked, Shown},
 };
 
 pub(super) async fn create(
@@ -27,7 +29,14 @@ pub(super) async fn create(
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Named(project): Named<ProjectName>, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Named(project): Named<ProjectName>, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_logical_clouds(&project, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.logical_clouds(&project, &listing.page).await?;
     let answers: Vec<_> = found.iter().map(|view| LogicalCloudAnswer::new(view, UserKey::UserName)).collect();
     Ok(listing.answer(&answers, found.len(), found.last().map(|view| view.cloud.metadata.name.as_str())))
@@ -73,4 +82,14 @@ async fn accepted(app: &App, id: &CloudId) -> Answer {
 fn warn(warnings: &mut Warnings, cloud: &LogicalCloud) {
     let permissions = cloud.spec.user.iter().flat_map(|user| &user.permissions);
     warnings.extend(permissions.flat_map(permission_warnings));
+}
+
+impl Shown for LogicalCloudView {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        LogicalCloudAnswer::new(self, UserKey::UserName)
+    }
 }

@@ -23,7 +23,10 @@ impl<S: Sync> FromRequestParts<S> for Listing {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::parse(parts.uri.query())?;
-        query.refuse(&["watch", "labelSelector", "label-selector", "label"])?;
+        query.refuse(&["labelSelector", "label-selector", "label"])?;
+        if query.flag("watch")? {
+            return Err(Problem::parameter("watch", "is for lists of records and for the status of a logical cloud"));
+        }
         let limit = query.one("limit")?.map(read_limit).transpose()?;
         let after = query.one("after")?.filter(|after| !after.is_empty()).map(read_after).transpose()?;
         Ok(Self {

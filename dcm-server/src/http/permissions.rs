@@ -2,17 +2,20 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{PermissionInput, permission_warnings},
     name::PermissionName,
+    service::Permissions,
+    store::Revision,
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
     Answer, App,
     body::Received,
     condition::Conditions,
     dto::{PermissionAnswer, PermissionsAnswer},
-    page::Listing,
     path::{Child, Cloud},
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: Received<PermissionInput>) -> Answer {
@@ -22,7 +25,14 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: R
     Ok(Reply::ok(&PermissionAnswer::new(&made)).revision(&revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_permissions(&id, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let (mut found, _) = app.dcm.permissions(&id).await?;
     if let Some(after) = &listing.page.after {
         found.retain(|permission| permission.name.as_str() > after.as_str());
@@ -58,4 +68,15 @@ pub(super) async fn delete(
     let expected = conditions.expected(async || Ok(app.dcm.permission(&cloud, &name).await?.1)).await?;
     app.dcm.delete_permission(&cloud, &name, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Permissions are watched all together: they live in their logical cloud's document.
+impl Shown for Permissions {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        PermissionsAnswer::new(&self.permissions)
+    }
 }

@@ -91,9 +91,30 @@ impl Problem {
         self.0.kind.meaning().status
     }
 
+    /// With another time after which to try again, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
     /// Writes the answer, and logs what only the operator may see, once.
     pub(crate) fn render(self, method: &Method, uri: &Uri, request_id: &str) -> Response {
-        let Inner { kind, mut detail, errors, retry_after, cause } = *self.0;
+        let (status, retry_after) = (self.status(), self.0.retry_after);
+        let body = self.document(method, uri, request_id);
+        let mut response = Response::new(Body::from(if *method == Method::HEAD { Vec::new() } else { body }));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    /// Writes the body of the answer, and logs what only the operator may see, once.
+    pub(super) fn document(self, method: &Method, uri: &Uri, request_id: &str) -> Vec<u8> {
+        let Inner { kind, mut detail, errors, cause, .. } = *self.0;
         let meaning = kind.meaning();
         if kind.is_ours() {
             let cause = cause.as_deref().unwrap_or_default();
@@ -113,16 +134,7 @@ impl Problem {
             errors: &errors,
             request_id,
         };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(if *method == Method::HEAD { Vec::new() } else { body }));
-        *response.status_mut() = meaning.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
+        serde_json::to_vec(&document).unwrap_or_default()
     }
 }
 
@@ -146,6 +158,7 @@ impl From<Error> for Problem {
             }
             Error::Store(_) => match error.kind() {
                 ErrorKind::TooLarge => "the record is too large to be stored".to_owned(),
+                ErrorKind::Expired => "the position is too old, or not one of this list; begin without it".to_owned(),
                 ErrorKind::Conflict => "somebody else changed it at the same time; try again".to_owned(),
                 _ => "the store cannot serve now; try again later".to_owned(),
             },

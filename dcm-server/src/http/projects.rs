@@ -2,12 +2,19 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{MetadataInput, Project},
     name::ProjectName,
-    store::Entry,
+    store::{Entry, Revision},
 };
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
-    Answer, App, body::Received, condition::Conditions, dto::RecordAnswer, page::Listing, path::Named, reply::Reply,
+    Answer, App,
+    body::Received,
+    condition::Conditions,
+    dto::RecordAnswer,
+    path::Named,
+    reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>) -> Answer {
@@ -15,7 +22,14 @@ pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>
     Ok(Reply::created(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_projects(watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.projects(&listing.page).await?;
     let answers: Vec<_> = found.iter().map(answer).collect();
     Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
@@ -45,4 +59,14 @@ pub(super) async fn delete(State(app): State<App>, Named(name): Named<ProjectNam
 
 fn answer(entry: &Entry<Project>) -> RecordAnswer<'_, ProjectName> {
     RecordAnswer { metadata: &entry.value.metadata, uid: entry.value.uid.as_str() }
+}
+
+impl Shown for Entry<Project> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        answer(self)
+    }
 }

@@ -37,7 +37,7 @@ impl Query {
     }
 
     /// A parameter that is true or false.
-    fn flag(&self, name: &str) -> Result<bool, Problem> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.one(name)? {
             None | Some("false") => Ok(false),
             Some("true" | "") => Ok(true),

@@ -1,15 +1,20 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::QuotaInput, name::QuotaName};
+use dcm_core::{
+    model::{Quota, QuotaInput},
+    name::QuotaName,
+    store::{Entry, Revision},
+};
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{
     Answer, App,
     body::Received,
     condition::Conditions,
     dto::QuotaAnswer,
-    page::Listing,
     path::{Child, Cloud},
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<QuotaInput>) -> Answer {
@@ -18,7 +23,14 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Recei
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_quotas(&id, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.quotas(&id, &listing.page).await?;
     let answers: Vec<_> = found.iter().map(|entry| QuotaAnswer::new(&entry.value)).collect();
     Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
@@ -51,4 +63,14 @@ pub(super) async fn delete(
     let expected = conditions.expected(async || Ok(app.dcm.quota(&cloud, &name).await?.revision)).await?;
     app.dcm.delete_quota(&cloud, &name, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+impl Shown for Entry<Quota> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        QuotaAnswer::new(&self.value)
+    }
 }

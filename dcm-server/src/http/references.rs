@@ -1,16 +1,22 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::ClusterReferenceInput, name::ReferenceName, service::Deletion};
+use dcm_core::{
+    model::{ClusterReference, ClusterReferenceInput},
+    name::ReferenceName,
+    service::Deletion,
+    store::{Entry, Revision},
+};
 use http::{StatusCode, Uri};
+use serde::Serialize;
 
 use super::{
     Answer, App,
     body::Received,
     condition::Conditions,
     dto::ReferenceAnswer,
-    page::Listing,
     path::{Child, Cloud},
     query::Query,
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<ClusterReferenceInput>) -> Answer {
@@ -20,7 +26,14 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Recei
     Ok(Reply::ok(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_references(&id, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.references(&id, &listing.page).await?;
     let answers: Vec<_> = found.iter().map(|entry| ReferenceAnswer::new(&entry.value)).collect();
     Ok(listing.answer(&answers, found.len(), found.last().map(|entry| entry.key.last())))
@@ -58,4 +71,14 @@ pub(super) async fn delete(
         Deletion::Accepted => StatusCode::ACCEPTED,
     };
     Ok(status.into_response())
+}
+
+impl Shown for Entry<ClusterReference> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        ReferenceAnswer::new(&self.value)
+    }
 }

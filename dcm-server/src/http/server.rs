@@ -18,8 +18,9 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Edge;
-use activity::{Activity, Noted};
+use super::{Edge, watch};
+use activity::Noted;
+pub(super) use activity::{Activity, Streaming};
 
 /// The header of a request may have so many bytes.
 const LARGEST_HEADER: u32 = 64 * 1024;
@@ -93,10 +94,11 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
         });
     }
     drop(listener);
+    edge.stop_watches();
     connections.close();
     let end = async {
         connections.wait().await;
-        edge.finish_writes().await;
+        edge.finish().await;
     };
     if tokio::time::timeout(edge.limits().stop_timeout, end).await.is_err() {
         tracing::warn!("requests were still in flight when the server stopped");
@@ -118,8 +120,12 @@ async fn connection(
     let requests = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (edge, running) = (Arc::clone(&edge), requests.request());
+        let mut request = request.map(Body::new);
+        if watch::is_asked_for(request.uri()) {
+            request.extensions_mut().insert(requests.clone());
+        }
         async move {
-            let response = edge.serve(request.map(Body::new)).await;
+            let response = edge.serve(request).await;
             drop(running);
             Ok::<_, Infallible>(response)
         }
@@ -129,7 +135,11 @@ async fn connection(
         ended = connection.as_mut() => Some(ended),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            Some(connection.await)
+            // What is left to be done here has a bound, but for a watch whose client takes nothing.
+            tokio::select! {
+                ended = connection => Some(ended),
+                () = activity.end_not_taken() => None,
+            }
         }
         () = activity.idle(within) => {
             connection.as_mut().graceful_shutdown();

@@ -20,21 +20,30 @@ const SMALLEST_ANSWER: usize = 64;
 /// What goes on on a connection: the requests that are served, and the answers that are written. What its
 /// client sends is not looked at: he may send for ever without a request.
 #[derive(Clone, Debug)]
-pub(super) struct Activity(Arc<Mutex<State>>);
+pub(in crate::http) struct Activity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     running: usize,
     last: Instant,
+    /// Whether what ended last was an answer that went on for long.
+    streamed: bool,
 }
 
 /// Stands for a request for as long as it is served.
 #[derive(Debug)]
 pub(super) struct Request(Activity);
 
+/// Stands for an answer that goes on after its request was served, for as long as it does.
+#[derive(Debug)]
+pub(in crate::http) struct Streaming(Activity);
+
+/// How long the end of such an answer may take.
+const LAST_PIECE: Duration = Duration::from_secs(1);
+
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { running: 0, last: Instant::now() })))
+        Self(Arc::new(Mutex::new(State { running: 0, last: Instant::now(), streamed: false })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -48,9 +57,41 @@ impl Activity {
 
     /// A request is served until what is returned is dropped.
     pub(super) fn request(&self) -> Request {
+        self.begin();
+        Request(self.clone())
+    }
+
+    /// An answer goes on until what is returned is dropped.
+    pub(in crate::http) fn stream(&self) -> Streaming {
+        self.begin();
+        Streaming(self.clone())
+    }
+
+    fn begin(&self) {
         let mut state = self.state();
         state.running = state.running.saturating_add(1);
-        Request(self.clone())
+        state.streamed = false;
+    }
+
+    fn end(&self, streamed: bool) {
+        let mut state = self.state();
+        state.running = state.running.saturating_sub(1);
+        state.last = Instant::now();
+        state.streamed = streamed;
+    }
+
+    /// Waits until the end of an answer that went on for long was not taken in time. For a server that stops.
+    pub(super) async fn end_not_taken(&self) {
+        loop {
+            let since = {
+                let state = self.state();
+                (state.streamed && state.running == 0).then_some(state.last)
+            };
+            match since {
+                Some(since) if since.elapsed() >= LAST_PIECE => return,
+                _ => tokio::time::sleep(LAST_PIECE / 10).await,
+            }
+        }
     }
 
     /// Waits until nothing has gone on for so long.
@@ -73,9 +114,13 @@ impl Activity {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.running = state.running.saturating_sub(1);
-        state.last = Instant::now();
+        self.0.end(false);
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.end(true);
     }
 }
 
