@@ -27,6 +27,7 @@ mod renewals;
 mod reservations;
 mod status;
 mod sweep;
+mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -40,10 +41,12 @@ pub use lists::{Listed, Page};
 pub use logical_clouds::LogicalCloudView;
 pub use objects::{CloudObjects, ClusterObjects, ObjectState, ObjectStatus};
 pub use orders::Ordered;
+pub use permissions::Permissions;
 pub use previews::{Preview, Selection};
 pub use reencryption::{EncryptionView, Step as ReencryptionStep};
 pub use references::Deletion;
 pub use status::{CloudStatus, Overall};
+pub use watch::{News, Watch, WatchEvent, WatchPosition};
 
 use crate::{
     clock::{Clock, Entropy},

@@ -178,6 +178,17 @@ pub enum Change {
     Deleted(Key),
 }
 
+impl Change {
+    /// Which document changed.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        match self {
+            Self::Put(document) => &document.key,
+            Self::Deleted(key) => key,
+        }
+    }
+}
+
 /// A stream of changes; [`Store::watch`] says what it promises. An error ends it.
 pub type Changes = BoxStream<'static, Result<Event, Error>>;
 

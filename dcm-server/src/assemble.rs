@@ -231,6 +231,7 @@ fn limits(config: &Config) -> Limits {
         bodies_in_memory: limits.max_bodies_in_memory,
         json_depth: limits.max_json_depth,
         header_size: limits.max_header_size,
+        watches: limits.max_watches,
         header_timeout: limits.header_timeout,
         body_timeout: limits.body_timeout,
         request_timeout: limits.request_timeout,

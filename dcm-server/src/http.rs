@@ -1,5 +1,6 @@
 //! The REST edge: `/v2` over HTTP/1.1 and HTTP/2.
 
+mod accept;
 mod api;
 mod body;
 mod cloud_status;
@@ -33,6 +34,7 @@ mod request_id;
 mod router;
 mod server;
 mod trust;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,6 +46,7 @@ pub(crate) use server::Server;
 pub(crate) use trust::Trust;
 
 use problem::Problem;
+use watch::Watches;
 
 /// What a handler answers.
 type Answer = Result<Response, Problem>;
@@ -56,11 +59,13 @@ pub(crate) struct Shared {
     pub(crate) dcm: Dcm,
     pub(crate) limits: Limits,
     room: body::Room,
+    watches: Watches,
 }
 
 impl Shared {
     pub(crate) fn new(dcm: Dcm, limits: Limits) -> Self {
-        Self { dcm, room: body::Room::new(limits.bodies_in_memory), limits }
+        let (room, watches) = (body::Room::new(limits.bodies_in_memory), Watches::at_most(limits.watches));
+        Self { dcm, limits, room, watches }
     }
 }
 
@@ -71,6 +76,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// How many requests may be served at once; more of them are turned away.
     pub(crate) requests: usize,
+    /// How many watches there may be; more of them are turned away.
+    pub(crate) watches: usize,
     /// How many bytes a body may have.
     pub(crate) body_size: usize,
     /// How many bytes all bodies together may have in memory.

@@ -1,4 +1,7 @@
-use super::{Dcm, Draft, Expected, Listed, Page};
+use super::{
+    Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
+    watch::{Parent, Start},
+};
 use crate::{
     error::Error,
     keys,
@@ -58,6 +61,22 @@ impl Dcm {
     ) -> Result<Listed<Entry<KvPair>>, Error> {
         let parent = self.registration(provider, cluster).await?;
         self.page(keys::cluster_kv_pairs(&parent.value.uid)?, page).await
+    }
+
+    /// Watches a cluster's kv-pairs.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the cluster); [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_cluster_kv_pairs(
+        &self,
+        (provider, cluster): (&ProviderName, &ClusterName),
+        from: Option<&WatchPosition>,
+    ) -> Result<Watch<Entry<KvPair>>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        let parent = self.registration(provider, cluster).await?;
+        let provider = self.provider(provider).await?.value.uid;
+        let pairs = keys::cluster_kv_pairs(&parent.value.uid)?;
+        self.watch_list(start, pairs, Some(Parent::cluster(&parent, &provider)?)).await
     }
 
     /// Replaces a kv-pair of a cluster.

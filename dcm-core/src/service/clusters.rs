@@ -1,6 +1,10 @@
 use std::collections::BTreeMap;
 
-use super::{Dcm, Draft, Expected, Listed, Page, projects::still_has};
+use super::{
+    Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
+    projects::still_has,
+    watch::{Parent, Start, Viewed},
+};
 use crate::{
     credential::SigningCa,
     error::Error,
@@ -29,6 +33,14 @@ pub struct ClusterView {
     pub health: Option<ClusterHealth>,
     /// Which logical clouds refer to it; at most [`Page::LARGEST_LIMIT`] of them.
     pub uses: Vec<ClusterUse>,
+}
+
+impl Viewed for ClusterView {
+    type Record = Cluster;
+
+    async fn of(dcm: &Dcm, entry: Entry<Cluster>) -> Result<Self, Error> {
+        dcm.view(entry).await
+    }
 }
 
 impl Dcm {
@@ -81,6 +93,21 @@ impl Dcm {
         let prefix = keys::clusters(&provider.value.uid)?;
         let found = self.select(prefix, page, |cluster: &Cluster| selector.selects(&cluster.labels)).await?;
         found.views(|entry| self.measured_cluster(entry)).await
+    }
+
+    /// Watches a provider's clusters. Told when a registration changes, with what is known of the cluster then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the provider); [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_clusters(
+        &self,
+        provider: &ProviderName,
+        from: Option<&WatchPosition>,
+    ) -> Result<Watch<ClusterView>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        let provider = self.provider(provider).await?;
+        let clusters = keys::clusters(&provider.value.uid)?;
+        self.watch_list(start, clusters, Some(Parent::provider(&provider)?)).await
     }
 
     /// Changes a cluster's registration, for example its credential. Credentials that the input leaves out

@@ -1,4 +1,4 @@
-use super::{Dcm, Draft, Expected, Listed, Page};
+use super::{Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition, watch::Start};
 use crate::{
     error::Error,
     keys,
@@ -34,6 +34,15 @@ impl Dcm {
     /// [`Error::Store`].
     pub async fn controllers(&self, page: &Page) -> Result<Listed<Entry<Controller>>, Error> {
         self.page(keys::controllers()?, page).await
+    }
+
+    /// Watches all controllers.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_controllers(&self, from: Option<&WatchPosition>) -> Result<Watch<Entry<Controller>>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        self.watch_list(start, keys::controllers()?, None).await
     }
 
     /// Replaces a controller.

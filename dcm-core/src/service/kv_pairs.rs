@@ -1,4 +1,8 @@
-use super::{CloudId, Dcm, Draft, Expected, Listed, Page, children::refuse_deleting};
+use super::{
+    CloudId, Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
+    children::refuse_deleting,
+    watch::{Parent, Start},
+};
 use crate::{
     error::Error,
     keys,
@@ -40,6 +44,20 @@ impl Dcm {
     pub async fn kv_pairs(&self, id: &CloudId, page: &Page) -> Result<Listed<Entry<KvPair>>, Error> {
         let cloud = self.cloud(id).await?.value;
         self.page(keys::kv_pairs(&cloud.uid)?, page).await
+    }
+
+    /// Watches a logical cloud's kv-pairs.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the logical cloud); [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_kv_pairs(
+        &self,
+        id: &CloudId,
+        from: Option<&WatchPosition>,
+    ) -> Result<Watch<Entry<KvPair>>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        let cloud = self.cloud(id).await?;
+        self.watch_list(start, keys::kv_pairs(&cloud.value.uid)?, Some(Parent::cloud(&cloud)?)).await
     }
 
     /// Replaces a kv-pair.

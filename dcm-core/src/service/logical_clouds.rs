@@ -1,4 +1,9 @@
-use super::{CloudId, Dcm, Draft, Expected, Listed, Page, children::refuse_deleting, freeze::fingerprint};
+use super::{
+    CloudId, Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
+    children::refuse_deleting,
+    freeze::fingerprint,
+    watch::{Parent, Start, Viewed},
+};
 use crate::{
     error::Error,
     keys,
@@ -21,6 +26,14 @@ pub struct LogicalCloudView {
     pub references: Vec<String>,
     /// The generation that its records are in: one ahead of the applied one where they were edited since.
     pub generation: u64,
+}
+
+impl Viewed for LogicalCloudView {
+    type Record = LogicalCloud;
+
+    async fn of(dcm: &Dcm, entry: Entry<LogicalCloud>) -> Result<Self, Error> {
+        dcm.cloud_view(entry).await
+    }
 }
 
 impl Dcm {
@@ -88,6 +101,21 @@ impl Dcm {
         let prefix = keys::logical_clouds(&project.value.uid)?;
         let found = self.select(prefix, page, |cloud: &LogicalCloud| selector.selects(&cloud.spec.labels)).await?;
         found.views(|entry| self.measured_cloud(entry)).await
+    }
+
+    /// Watches a project's logical clouds. Told when a logical cloud's own document changes, with what its children are then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the project); [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_logical_clouds(
+        &self,
+        project: &ProjectName,
+        from: Option<&WatchPosition>,
+    ) -> Result<Watch<LogicalCloudView>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        let project = self.project(project).await?;
+        let clouds = keys::logical_clouds(&project.value.uid)?;
+        self.watch_list(start, clouds, Some(Parent::project(&project)?)).await
     }
 
     /// Replaces what a tenant wants of a logical cloud. Clusters learn of it at the next apply.

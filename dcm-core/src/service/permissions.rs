@@ -1,12 +1,35 @@
-use super::{CloudId, Dcm, Draft, Expected};
+use serde::Serialize;
+
+use super::{CloudId, Dcm, Draft, Expected, Watch, WatchPosition, watch::Derived};
 use crate::{
     error::Error,
-    model::{LogicalCloud, PermissionInput, User, UserPermission},
+    model::{LogicalCloud, PermissionInput, Uid, User, UserPermission},
     name::PermissionName,
     store::{Entry, Revision},
 };
 
 const WHAT: &str = "user permission";
+
+/// All permissions of a logical cloud's user: they live in the logical cloud's document, and change with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// The permissions, by name.
+    pub permissions: Vec<UserPermission>,
+    /// The state of the logical cloud's document.
+    pub revision: Revision,
+}
+
+impl Derived for Permissions {
+    async fn of(dcm: &Dcm, id: &CloudId) -> Result<(Uid, Self), Error> {
+        let Entry { value, revision, .. } = dcm.cloud(id).await?;
+        let permissions = value.spec.user.map(|user| user.permissions).unwrap_or_default();
+        Ok((value.uid, Self { permissions, revision }))
+    }
+
+    fn shown(&self) -> impl Serialize {
+        &self.permissions
+    }
+}
 
 impl Dcm {
     /// Adds a permission to a logical cloud's user.
@@ -44,6 +67,18 @@ impl Dcm {
     pub async fn permissions(&self, id: &CloudId) -> Result<(Vec<UserPermission>, Revision), Error> {
         let Entry { value, revision, .. } = self.cloud(id).await?;
         Ok((value.spec.user.map(|user| user.permissions).unwrap_or_default(), revision))
+    }
+
+    /// Watches the permissions of a logical cloud's user: all of them are told whenever one changes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the logical cloud); [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_permissions(
+        &self,
+        id: &CloudId,
+        from: Option<&WatchPosition>,
+    ) -> Result<Watch<Permissions>, Error> {
+        self.watch_derived(id, from, "user-permissions", |_| Ok(Vec::new())).await
     }
 
     /// Reads a permission.

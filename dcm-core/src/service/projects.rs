@@ -1,4 +1,4 @@
-use super::{Dcm, Draft, Expected, Listed, Page};
+use super::{Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition, watch::Start};
 use crate::{
     error::Error,
     keys,
@@ -35,6 +35,15 @@ impl Dcm {
     /// [`Error::Store`].
     pub async fn projects(&self, page: &Page) -> Result<Listed<Entry<Project>>, Error> {
         self.page(keys::projects()?, page).await
+    }
+
+    /// Watches all projects.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_projects(&self, from: Option<&WatchPosition>) -> Result<Watch<Entry<Project>>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        self.watch_list(start, keys::projects()?, None).await
     }
 
     /// Changes a project's metadata.

@@ -1,4 +1,4 @@
-use super::{Dcm, Draft, Expected, Listed, Page, projects::still_has};
+use super::{Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition, projects::still_has, watch::Start};
 use crate::{
     error::Error,
     keys,
@@ -35,6 +35,15 @@ impl Dcm {
     /// [`Error::Store`].
     pub async fn providers(&self, page: &Page) -> Result<Listed<Entry<ClusterProvider>>, Error> {
         self.page(keys::providers()?, page).await
+    }
+
+    /// Watches all cluster providers.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_providers(&self, from: Option<&WatchPosition>) -> Result<Watch<Entry<ClusterProvider>>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        self.watch_list(start, keys::providers()?, None).await
     }
 
     /// Changes a cluster provider's metadata.

@@ -1,4 +1,8 @@
-use super::{CloudId, Dcm, Draft, Expected, Listed, Page, children::refuse_deleting};
+use super::{
+    CloudId, Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
+    children::refuse_deleting,
+    watch::{Parent, Start},
+};
 use crate::{
     error::Error,
     keys,
@@ -43,6 +47,16 @@ impl Dcm {
     pub async fn quotas(&self, id: &CloudId, page: &Page) -> Result<Listed<Entry<Quota>>, Error> {
         let cloud = self.cloud(id).await?.value;
         self.page(keys::quotas(&cloud.uid)?, page).await
+    }
+
+    /// Watches a logical cloud's quotas.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the logical cloud); [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_quotas(&self, id: &CloudId, from: Option<&WatchPosition>) -> Result<Watch<Entry<Quota>>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        let cloud = self.cloud(id).await?;
+        self.watch_list(start, keys::quotas(&cloud.value.uid)?, Some(Parent::cloud(&cloud)?)).await
     }
 
     /// Replaces a quota.

@@ -2,8 +2,9 @@ mod claim;
 mod delete;
 
 use super::{
-    CloudId, Dcm, Draft, Expected, Listed, Page,
+    CloudId, Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
     children::{expect, refuse_deleting},
+    watch::{Parent, Start},
 };
 use crate::{
     error::Error,
@@ -77,6 +78,20 @@ impl Dcm {
     pub async fn references(&self, id: &CloudId, page: &Page) -> Result<Listed<Entry<ClusterReference>>, Error> {
         let cloud = self.cloud(id).await?.value;
         self.page(keys::references(&cloud.uid)?, page).await
+    }
+
+    /// Watches a logical cloud's cluster references.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (the logical cloud); [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_references(
+        &self,
+        id: &CloudId,
+        from: Option<&WatchPosition>,
+    ) -> Result<Watch<Entry<ClusterReference>>, Error> {
+        let start = Start::of(self.store(), from).await?;
+        let cloud = self.cloud(id).await?;
+        self.watch_list(start, keys::references(&cloud.value.uid)?, Some(Parent::cloud(&cloud)?)).await
     }
 
     /// Changes a cluster reference: its metadata and load-balancer IP; its cluster while the logical cloud

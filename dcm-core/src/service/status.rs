@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CloudId, Dcm};
+use serde::Serialize;
+
+use super::{CloudId, Dcm, Watch, WatchPosition, watch::Derived};
 use crate::{
     error::Error,
     keys,
     lifecycle::Phase,
-    model::{AppliedReference, ClusterReference, ClusterStatus, Goal, LogicalCloud},
+    model::{AppliedReference, ClusterReference, ClusterStatus, Goal, LogicalCloud, Uid},
     name::ReferenceName,
     store::{Scan, StoreExt},
 };
@@ -62,7 +64,26 @@ impl Overall {
     }
 }
 
+impl Derived for CloudStatus {
+    async fn of(dcm: &Dcm, id: &CloudId) -> Result<(Uid, Self), Error> {
+        let status = dcm.status(id).await?;
+        Ok((status.cloud.uid.clone(), status))
+    }
+
+    fn shown(&self) -> impl Serialize {
+        (&self.cloud.metadata, self.overall.as_str(), &self.clusters)
+    }
+}
+
 impl Dcm {
+    /// Watches how far a logical cloud is: its status is told whenever it is another one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Store`]: also where the position is too old, or another list's.
+    pub async fn watch_status(&self, id: &CloudId, from: Option<&WatchPosition>) -> Result<Watch<CloudStatus>, Error> {
+        self.watch_derived(id, from, "status", |uid| Ok(vec![keys::statuses(uid)?, keys::desired(uid)?])).await
+    }
+
     /// How far a logical cloud is. Makes no request to a cluster.
     ///
     /// # Errors

@@ -16,6 +16,10 @@ pub struct LimitOptions {
     #[arg(long, env = "DCM_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER", default_value = "10000", value_parser = values::count)]
     pub max_concurrent_requests: usize,
 
+    /// How many watches (?watch=true) there may be, beside those requests; more of them get 503.
+    #[arg(long, env = "DCM_MAX_WATCHES", value_name = "NUMBER", default_value = "2000", value_parser = values::count)]
+    pub max_watches: usize,
+
     /// How large the body of a request may be; larger ones get 413.
     #[arg(long, env = "DCM_MAX_BODY_SIZE", value_name = "SIZE", default_value = "1MiB", value_parser = values::body_size)]
     pub max_body_size: usize,

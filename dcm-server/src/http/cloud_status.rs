@@ -1,9 +1,13 @@
+use std::time::Duration;
+
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     name::{ClusterName, ProviderName},
-    service::CloudObjects,
+    service::{CloudObjects, CloudStatus},
+    store::Revision,
 };
 use http::{StatusCode, Uri};
+use serde::Serialize;
 
 use super::{
     Answer, App,
@@ -13,11 +17,12 @@ use super::{
     problem::Problem,
     query::Query,
     reply::Reply,
+    watch::{Shown, Watching},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let operation = Operation::new("getStatus", "Says how far a logical cloud is on each of its clusters.")
-        .about("From what is stored: no cluster is asked. With any parameter of the query the answer has EMCO's form.")
+        .about("From what is stored: no cluster is asked. With a parameter of EMCO's the answer has EMCO's form.")
         .query_one_of("status", "EMCO: whose word about an object counts.", &["ready", "deployed"])
         .query_one_of("output", "EMCO: how much is told.", &["all", "summary", "detail"])
         .query("clusters", "EMCO: list the clusters instead.")
@@ -25,7 +30,8 @@ pub(super) fn routes(api: Api) -> Api {
         .query("cluster", "EMCO: only this cluster, as `provider+cluster` with the plus as `%2B`; may be repeated.")
         .query("resource", "EMCO: only objects of this name; may be repeated.")
         .query("instance", "EMCO: the state that was applied last; no other one is kept.")
-        .answers::<StatusSchema>(StatusCode::OK, "The status.");
+        .answers::<StatusSchema>(StatusCode::OK, "The status.")
+        .watched();
     api.tag("Status", "How far a logical cloud is.").path(of_cloud("/status"), |path| path.get(read, operation))
 }
 
@@ -35,7 +41,11 @@ const EMCOS: [&str; 7] = ["status", "output", "clusters", "resources", "cluster"
 /// Longer names than this has no object.
 const LONGEST_NAME: usize = 253;
 
-pub(super) async fn read(State(app): State<App>, Cloud(id): Cloud, uri: Uri) -> Answer {
+pub(super) async fn read(State(app): State<App>, Cloud(id): Cloud, uri: Uri, watching: Option<Watching>) -> Answer {
+    if let Some(watching) = watching {
+        let watch = app.dcm.watch_status(&id, watching.from()).await?;
+        return watching.answer(watch);
+    }
     let query = Query::parse(uri.query())?;
     if !EMCOS.iter().any(|name| query.has(name)) {
         return Ok(Reply::ok(&StatusAnswer::new(&app.dcm.status(&id).await?)).into_response());
@@ -100,5 +110,22 @@ fn check_instance(query: &Query, found: &CloudObjects) -> Result<(), Problem> {
         (Some(_), "") => Err(Problem::parameter("instance", "names nothing: the logical cloud was never applied")),
         (Some(asked), kept) if asked == kept => Ok(()),
         (Some(_), kept) => Err(Problem::parameter("instance", format!("must be {kept:?}: no other one is kept"))),
+    }
+}
+
+impl Shown for CloudStatus {
+    /// Derived from many documents.
+    fn revision(&self) -> Option<&Revision> {
+        None
+    }
+
+    fn shown(&self) -> impl Serialize {
+        StatusAnswer::new(self)
+    }
+
+    /// While thousands of clusters are worked on it changes all the time, and is derived from all of them each time.
+    fn pause(&self) -> Duration {
+        let clusters = u32::try_from(self.clusters.len()).unwrap_or(u32::MAX);
+        (Duration::from_micros(100) * clusters).clamp(Duration::from_millis(50), Duration::from_secs(5))
     }
 }

@@ -14,12 +14,12 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{KvPairAnswer, KvPairBody, KvPairOrValueSchema, KvValueAnswer},
-    page::Listing,
     patch::{Patch, Present},
     path::{ClusterChild, ClusterPath},
     problem::Problem,
     query::Query,
     reply::Reply,
+    watch::Asked,
 };
 use crate::status::Kind;
 
@@ -27,7 +27,7 @@ pub(super) fn routes(api: Api) -> Api {
     let pair = Noun::new("ClusterKvPair", "a kv-pair of a cluster", "a cluster's kv-pairs");
     api.tag("Kv-pairs of clusters", "Named lists of key-value pairs of a cluster.")
         .path(of_cluster("/kv-pairs"), |path| {
-            path.get(list, pair.list::<KvPairAnswer>()).post(
+            path.get(list, pair.list::<KvPairAnswer>().watched()).post(
                 create,
                 pair.create::<KvPairBody, KvPairAnswer>(StatusCode::CREATED)
                     .named()
@@ -52,7 +52,14 @@ pub(super) async fn create(State(app): State<App>, path: ClusterPath, body: Rece
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, path: ClusterPath, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, path: ClusterPath, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_cluster_kv_pairs(path.of(), watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.cluster_kv_pairs(path.of(), &listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(|entry| KvPairAnswer::new(&entry.value)).collect();
     Ok(listing.answer(&answers, found.next.as_deref()))

@@ -1,6 +1,12 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::ClusterInput, name::ProviderName, service::Expected};
+use dcm_core::{
+    model::ClusterInput,
+    name::ProviderName,
+    service::{ClusterView, Expected},
+    store::Revision,
+};
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -13,6 +19,7 @@ use super::{
     patch::{Patch, Present},
     path::{ClusterPath, Named},
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
@@ -20,6 +27,7 @@ pub(super) fn routes(api: Api) -> Api {
     let form = [("metadata", "The registration as JSON."), ("file", "The kubeconfig.")];
     let every = cluster
         .list_selected::<ClusterOrNameSchema>()
+        .watched()
         .query("label", "EMCO: answer the names of the clusters that have a label with this key.");
     api.tag("Clusters", "Kubernetes clusters that logical clouds may refer to.")
         .path("/v2/cluster-providers/{cluster-provider}/clusters", |path| {
@@ -71,8 +79,15 @@ pub(super) async fn create(
 pub(super) async fn list(
     State(app): State<App>,
     Named(provider): Named<ProviderName>,
-    query: SelectingClusters,
+    asked: Asked<SelectingClusters>,
 ) -> Answer {
+    let query = match asked {
+        Asked::Page(query) => query,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_clusters(&provider, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let SelectingClusters { listing, selector, names_only } = query;
     let found = app.dcm.clusters(&provider, &selector, &listing.page).await?;
     if names_only {
@@ -119,4 +134,14 @@ pub(super) async fn delete(State(app): State<App>, path: ClusterPath, conditions
     let expected = conditions.expected(present).await?;
     app.dcm.delete_cluster(&provider, &cluster, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+impl Shown for ClusterView {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        ClusterAnswer::new(self)
+    }
 }

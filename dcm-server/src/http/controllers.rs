@@ -1,6 +1,12 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::ControllerInput, name::ControllerName, service::Expected};
+use dcm_core::{
+    model::{Controller, ControllerInput},
+    name::ControllerName,
+    service::Expected,
+    store::{Entry, Revision},
+};
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -9,17 +15,17 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{ControllerAnswer, ControllerBody},
-    page::Listing,
     patch::{Patch, Present},
     path::Named,
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let controller = Noun::new("Controller", "a controller", "controllers");
     api.tag("Controllers", "Where DCM's other processes are to be reached.")
         .path("/v2/controllers", |path| {
-            path.get(list, controller.list::<ControllerAnswer>()).post(
+            path.get(list, controller.list::<ControllerAnswer>().watched()).post(
                 create,
                 controller
                     .create::<ControllerBody, ControllerAnswer>(StatusCode::CREATED)
@@ -43,10 +49,27 @@ pub(super) async fn create(State(app): State<App>, body: Received<ControllerInpu
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_controllers(watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.controllers(&listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(|entry| ControllerAnswer::new(&entry.value)).collect();
     Ok(listing.answer(&answers, found.next.as_deref()))
+}
+
+impl Shown for Entry<Controller> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        ControllerAnswer::new(&self.value)
+    }
 }
 
 pub(super) async fn read(State(app): State<App>, Named(name): Named<ControllerName>, conditions: Conditions) -> Answer {

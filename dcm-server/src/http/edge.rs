@@ -24,9 +24,10 @@ use super::{
     App, Shared,
     problem::Problem,
     query,
-    request_id::{RequestIds, X_REQUEST_ID},
+    request_id::{RequestId, RequestIds, X_REQUEST_ID},
     router::router,
     trust::Trust,
+    watch,
 };
 use crate::status::Kind;
 
@@ -71,8 +72,14 @@ impl Edge {
         &self.app.limits
     }
 
-    /// Waits until every write that was begun has ended, also those whose client went away.
-    pub(super) async fn finish_writes(&self) {
+    /// Ends all watches: they would go on for ever.
+    pub(super) fn stop_watches(&self) {
+        self.app.watches.stop();
+    }
+
+    /// Waits until every watch, and every write that was begun has ended, also those whose client went away.
+    pub(super) async fn finish(&self) {
+        self.app.watches.ended().await;
         self.writes.close();
         self.writes.wait().await;
     }
@@ -82,6 +89,9 @@ impl Edge {
         let started = Instant::now();
         let id = self.ids.of(request.headers());
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        if watch::is_asked_for(&uri) {
+            request.extensions_mut().insert(RequestId::new(&id));
+        }
         let mut response = match self.admit(&mut request) {
             Ok(running) => self.run(request, running).await,
             Err(problem) => problem.into_response(),
@@ -206,6 +216,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let limits = Limits {
             connections: 1,
+            watches: 1,
             requests: 1,
             body_size: 1024,
             bodies_in_memory: 1024,
@@ -258,7 +269,8 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key(header::RETRY_AFTER));
         assert!(!done.load(Ordering::SeqCst));
-        edge.finish_writes().await;
+        edge.stop_watches();
+        edge.finish().await;
         assert!(done.load(Ordering::SeqCst));
     }
 

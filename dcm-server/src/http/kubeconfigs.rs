@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use super::{
     Answer, App,
+    accept::Accept,
     api::{Api, Operation, of_cloud},
     dto,
     path::{Child, Cloud},
@@ -77,22 +78,11 @@ fn answer(status: StatusCode, kubeconfig: &IssuedKubeconfig, form: Form) -> Answ
 
 /// The form that the client likes best (RFC 9110, section 12.5.1); `usual` where he does not care.
 fn accepted(headers: &HeaderMap, usual: Form) -> Result<Form, Problem> {
-    let mut ranges = Vec::new();
-    for value in headers.get_all(header::ACCEPT) {
-        let text = value.to_str().map_err(|_| Problem::header("Accept", "must be a list of media types"))?;
-        ranges.extend(text.split(',').map(str::trim).filter(|range| !range.is_empty()));
-    }
-    if ranges.is_empty() {
+    let accept = Accept::of(headers)?;
+    if accept.is_empty() {
         return Ok(usual);
     }
-    let quality = |form: Form| {
-        let of = |range: &&str| {
-            let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
-            (specificity(media_type.trim(), form), weight(parameters))
-        };
-        let best = ranges.iter().map(of).filter(|(specificity, _)| *specificity > 0).max_by_key(|(s, _)| *s);
-        best.map_or(0, |(_, weight)| weight)
-    };
+    let quality = |form: Form| accept.weight(|range| specificity(range, form));
     let other = if usual == Form::Json { Form::Yaml } else { Form::Json };
     match (quality(usual), quality(other)) {
         (0, 0) => {
@@ -105,24 +95,12 @@ fn accepted(headers: &HeaderMap, usual: Form) -> Result<Form, Problem> {
 
 /// How closely a media range names a form; 0 where it does not.
 fn specificity(range: &str, form: Form) -> u8 {
-    let range = range.to_ascii_lowercase();
-    match (range.as_str(), form) {
+    match (range, form) {
         ("application/json", Form::Json)
         | ("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml", Form::Yaml) => 3,
         ("application/*", _) | ("text/*", Form::Yaml) => 2,
         ("*/*", _) => 1,
         _ => 0,
-    }
-}
-
-/// The weight in thousandths.
-fn weight(parameters: &str) -> u16 {
-    let quality = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
-    match quality.map(|text| text.trim().parse::<f32>()) {
-        None => 1000,
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies from 0 to 1000")]
-        Some(Ok(quality)) if (0.0..=1.0).contains(&quality) => (quality * 1000.0) as u16,
-        Some(_) => 0,
     }
 }
 

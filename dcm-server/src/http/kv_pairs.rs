@@ -1,6 +1,12 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::{model::KvPairInput, name::KvPairName, service::Expected};
+use dcm_core::{
+    model::{KvPair, KvPairInput},
+    name::KvPairName,
+    service::Expected,
+    store::{Entry, Revision},
+};
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -9,17 +15,17 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{KvPairAnswer, KvPairBody},
-    page::Listing,
     patch::{Patch, Present},
     path::{Child, Cloud},
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let pair = Noun::new("KvPair", "a kv-pair of a logical cloud", "a logical cloud's kv-pairs");
     api.tag("Kv-pairs", "Named lists of key-value pairs of a logical cloud.")
         .path(of_cloud("/kv-pairs"), |path| {
-            path.get(list, pair.list::<KvPairAnswer>()).post(
+            path.get(list, pair.list::<KvPairAnswer>().watched()).post(
                 create,
                 pair.create::<KvPairBody, KvPairAnswer>(StatusCode::CREATED)
                     .named()
@@ -41,7 +47,14 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Recei
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_kv_pairs(&id, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.kv_pairs(&id, &listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(|entry| KvPairAnswer::new(&entry.value)).collect();
     Ok(listing.answer(&answers, found.next.as_deref()))
@@ -92,4 +105,14 @@ pub(super) async fn delete(
     let expected = conditions.expected(async || Ok(app.dcm.kv_pair(&cloud, &name).await?.revision)).await?;
     app.dcm.delete_kv_pair(&cloud, &name, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+impl Shown for Entry<KvPair> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        KvPairAnswer::new(&self.value)
+    }
 }

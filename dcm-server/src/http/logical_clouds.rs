@@ -3,9 +3,11 @@ use dcm_core::{
     error::Error,
     model::{LogicalCloud, LogicalCloudInput, permission_warnings},
     name::ProjectName,
-    service::{CloudId, Deletion, Expected},
+    service::{CloudId, Deletion, Expected, LogicalCloudView},
+    store::Revision,
 };
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -18,13 +20,14 @@ use super::{
     patch::{Patch, Present},
     path::{Cloud, Named},
     reply::{Reply, Warnings},
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let cloud = Noun::new("LogicalCloud", "a logical cloud", "a project's logical clouds");
     api.tag("Logical clouds", "A namespace, a user, quotas and key-value pairs, the same on many clusters.")
         .path("/v2/projects/{project}/logical-clouds", |path| {
-            path.get(list, cloud.list_selected::<LogicalCloudAnswer>()).post(
+            path.get(list, cloud.list_selected::<LogicalCloudAnswer>().watched()).post(
                 create,
                 cloud
                     .create::<LogicalCloudBody, LogicalCloudAnswer>(StatusCode::CREATED)
@@ -81,7 +84,18 @@ pub(super) async fn create(
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Named(project): Named<ProjectName>, query: Selecting) -> Answer {
+pub(super) async fn list(
+    State(app): State<App>,
+    Named(project): Named<ProjectName>,
+    asked: Asked<Selecting>,
+) -> Answer {
+    let query = match asked {
+        Asked::Page(query) => query,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_logical_clouds(&project, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let Selecting { listing, selector } = query;
     let found = app.dcm.logical_clouds(&project, &selector, &listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(|view| LogicalCloudAnswer::new(view, UserKey::UserName)).collect();
@@ -142,4 +156,14 @@ async fn accepted(app: &App, id: &CloudId) -> Answer {
 fn warn(warnings: &mut Warnings, cloud: &LogicalCloud) {
     let permissions = cloud.spec.user.iter().flat_map(|user| &user.permissions);
     warnings.extend(permissions.flat_map(permission_warnings));
+}
+
+impl Shown for LogicalCloudView {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        LogicalCloudAnswer::new(self, UserKey::UserName)
+    }
 }

@@ -107,7 +107,9 @@ fn read_after(text: &str) -> Result<String, Problem> {
 
 impl Listing {
     fn read(parts: &Parts, query: &Query) -> Result<Self, Problem> {
-        query.refuse(&["watch"])?;
+        if query.flag("watch")? {
+            return Err(Problem::parameter("watch", "is for lists of records and for the status of a logical cloud"));
+        }
         let limit = query.one("limit")?.map(read_limit).transpose()?;
         let after = query.one("after")?.filter(|after| !after.is_empty()).map(read_after).transpose()?;
         Ok(Self {

@@ -2,9 +2,11 @@ use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
     model::{PermissionInput, permission_warnings},
     name::PermissionName,
-    service::Expected,
+    service::{Expected, Permissions},
+    store::Revision,
 };
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -13,10 +15,10 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{PermissionAnswer, PermissionBody, PermissionsAnswer},
-    page::Listing,
     patch::{Patch, Present},
     path::{Child, Cloud},
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
@@ -28,7 +30,14 @@ pub(super) fn routes(api: Api) -> Api {
     let every = Operation::new("listUserPermissions", "Lists the permissions of a logical cloud's user.");
     api.tag("User permissions", "What a logical cloud's user may do on its clusters.")
         .path(of_cloud("/user-permissions"), |path| {
-            path.get(list, every.answers::<PermissionsAnswer>(StatusCode::OK, "All of them; at most 256.")).post(
+            path.get(
+                list,
+                every
+                    .paged()
+                    .answers::<PermissionsAnswer>(StatusCode::OK, "A page of them; there are at most 256.")
+                    .watched(),
+            )
+            .post(
                 create,
                 permission
                     .create::<PermissionBody, PermissionAnswer>(StatusCode::OK)
@@ -53,7 +62,14 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: R
     Ok(Reply::ok(&PermissionAnswer::new(&made)).revision(&revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_permissions(&id, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let (mut found, _) = app.dcm.permissions(&id).await?;
     if let Some(after) = &listing.page.after {
         found.retain(|permission| permission.name.as_str() > after.as_str());
@@ -112,4 +128,15 @@ pub(super) async fn delete(
     let expected = conditions.expected(async || Ok(app.dcm.permission(&cloud, &name).await?.1)).await?;
     app.dcm.delete_permission(&cloud, &name, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Permissions are watched all together: they live in their logical cloud's document.
+impl Shown for Permissions {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        PermissionsAnswer::new(&self.permissions)
+    }
 }

@@ -107,9 +107,33 @@ impl Problem {
         self.0.kind.meaning().status
     }
 
+    /// With another time after which to try again, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
     /// Writes the answer, and logs what only the operator may see, once.
     pub(crate) fn render(self, method: &Method, uri: &Uri, request_id: &str) -> Response {
-        let Inner { kind, mut detail, errors, retry_after, cause } = *self.0;
+        let (status, retry_after) = (self.status(), self.0.retry_after);
+        let body = self.document(method, uri, request_id);
+        let mut response = Response::new(Body::from(if *method == Method::HEAD { Vec::new() } else { body }));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE && *method == Method::PATCH {
+            headers.insert(ACCEPT_PATCH, HeaderValue::from_static(patch::ACCEPTED));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    /// Writes the body of the answer, and logs what only the operator may see, once.
+    pub(super) fn document(self, method: &Method, uri: &Uri, request_id: &str) -> Vec<u8> {
+        let Inner { kind, mut detail, errors, cause, .. } = *self.0;
         let meaning = kind.meaning();
         if kind.is_ours() {
             let cause = cause.as_deref().unwrap_or_default();
@@ -129,19 +153,7 @@ impl Problem {
             errors: &errors,
             request_id,
         };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(if *method == Method::HEAD { Vec::new() } else { body }));
-        *response.status_mut() = meaning.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if meaning.status == StatusCode::UNSUPPORTED_MEDIA_TYPE && *method == Method::PATCH {
-            headers.insert(ACCEPT_PATCH, HeaderValue::from_static(patch::ACCEPTED));
-        }
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
+        serde_json::to_vec(&document).unwrap_or_default()
     }
 }
 
@@ -165,6 +177,7 @@ impl From<Error> for Problem {
             }
             Error::Store(_) => match error.kind() {
                 ErrorKind::TooLarge => "the record is too large to be stored".to_owned(),
+                ErrorKind::Expired => "the position is too old, or not one of this list; begin without it".to_owned(),
                 ErrorKind::Conflict => "somebody else changed it at the same time; try again".to_owned(),
                 _ => "the store cannot serve now; try again later".to_owned(),
             },

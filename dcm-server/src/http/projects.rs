@@ -3,9 +3,10 @@ use dcm_core::{
     model::{MetadataInput, Project},
     name::ProjectName,
     service::Expected,
-    store::Entry,
+    store::{Entry, Revision},
 };
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -14,17 +15,17 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{RecordAnswer, RecordBody, RecordSchema},
-    page::Listing,
     patch::{Patch, Present},
     path::Named,
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let project = Noun::new("Project", "a project", "projects");
     api.tag("Projects", "Tenants.")
         .path("/v2/projects", |path| {
-            path.get(list, project.list::<RecordSchema>()).post(
+            path.get(list, project.list::<RecordSchema>().watched()).post(
                 create,
                 project
                     .create::<RecordBody, RecordSchema>(StatusCode::CREATED)
@@ -48,7 +49,14 @@ pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>
     Ok(Reply::created(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_projects(watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.projects(&listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(answer).collect();
     Ok(listing.answer(&answers, found.next.as_deref()))
@@ -96,4 +104,14 @@ pub(super) async fn delete(State(app): State<App>, Named(name): Named<ProjectNam
 
 fn answer(entry: &Entry<Project>) -> RecordAnswer<'_, ProjectName> {
     RecordAnswer { metadata: &entry.value.metadata, uid: entry.value.uid.as_str() }
+}
+
+impl Shown for Entry<Project> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        answer(self)
+    }
 }

@@ -3,9 +3,10 @@ use dcm_core::{
     model::{ClusterProvider, MetadataInput},
     name::ProviderName,
     service::Expected,
-    store::Entry,
+    store::{Entry, Revision},
 };
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -14,17 +15,17 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{RecordAnswer, RecordBody, RecordSchema},
-    page::Listing,
     patch::{Patch, Present},
     path::Named,
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let provider = Noun::new("ClusterProvider", "a cluster provider", "cluster providers");
     api.tag("Cluster providers", "Groups of clusters; `default` is there from the start.")
         .path("/v2/cluster-providers", |path| {
-            path.get(list, provider.list::<RecordSchema>()).post(
+            path.get(list, provider.list::<RecordSchema>().watched()).post(
                 create,
                 provider
                     .create::<RecordBody, RecordSchema>(StatusCode::CREATED)
@@ -48,7 +49,14 @@ pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>
     Ok(Reply::created(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_providers(watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.providers(&listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(answer).collect();
     Ok(listing.answer(&answers, found.next.as_deref()))
@@ -96,4 +104,14 @@ pub(super) async fn delete(State(app): State<App>, Named(name): Named<ProviderNa
 
 fn answer(entry: &Entry<ClusterProvider>) -> RecordAnswer<'_, ProviderName> {
     RecordAnswer { metadata: &entry.value.metadata, uid: entry.value.uid.as_str() }
+}
+
+impl Shown for Entry<ClusterProvider> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        answer(self)
+    }
 }

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use super::{problem::Problem, reply::Warnings};
 
 /// All parameters that any route asks for.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 19] = [
     "after",
     "cluster",
     "cluster-reference",
@@ -19,6 +19,8 @@ const KNOWN: [&str; 17] = [
     // Of two spellings the one that is proposed comes first.
     "labelSelector",
     "label-selector",
+    "lastEventId",
+    "last-event-id",
     "limit",
     "output",
     "resource",
@@ -85,7 +87,7 @@ impl Query {
     }
 
     /// A parameter that is true or false.
-    fn flag(&self, name: &str) -> Result<bool, Problem> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.one(name)? {
             None | Some("false") => Ok(false),
             Some("true" | "") => Ok(true),

@@ -1,10 +1,12 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
-    model::{QuotaInput, quota_warnings},
+    model::{Quota, QuotaInput, quota_warnings},
     name::QuotaName,
     service::Expected,
+    store::{Entry, Revision},
 };
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -13,17 +15,17 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{QuotaAnswer, QuotaBody},
-    page::Listing,
     patch::{Patch, Present},
     path::{Child, Cloud},
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let quota = Noun::new("Quota", "a quota of a logical cloud", "a logical cloud's quotas");
     api.tag("Quotas", "What every cluster of a logical cloud limits it to.")
         .path(of_cloud("/cluster-quotas"), |path| {
-            path.get(list, quota.list::<QuotaAnswer>()).post(
+            path.get(list, quota.list::<QuotaAnswer>().watched()).post(
                 create,
                 quota
                     .create::<QuotaBody, QuotaAnswer>(StatusCode::CREATED)
@@ -47,7 +49,14 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: R
     Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_quotas(&id, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.quotas(&id, &listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(|entry| QuotaAnswer::new(&entry.value)).collect();
     Ok(listing.answer(&answers, found.next.as_deref()))
@@ -99,4 +108,14 @@ pub(super) async fn delete(
     let expected = conditions.expected(async || Ok(app.dcm.quota(&cloud, &name).await?.revision)).await?;
     app.dcm.delete_quota(&cloud, &name, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+impl Shown for Entry<Quota> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        QuotaAnswer::new(&self.value)
+    }
 }

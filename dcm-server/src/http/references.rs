@@ -1,10 +1,12 @@
 use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
-    model::ClusterReferenceInput,
+    model::{ClusterReference, ClusterReferenceInput},
     name::ReferenceName,
     service::{Deletion, Expected},
+    store::{Entry, Revision},
 };
 use http::{StatusCode, Uri};
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -13,11 +15,11 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{ReferenceAnswer, ReferenceBody},
-    page::Listing,
     patch::{Patch, Present},
     path::{Child, Cloud},
     query::Query,
     reply::Reply,
+    watch::{Asked, Shown},
 };
 
 pub(super) fn routes(api: Api) -> Api {
@@ -36,7 +38,7 @@ pub(super) fn routes(api: Api) -> Api {
         .answers_nothing(StatusCode::ACCEPTED, "It goes when its cluster is clean.");
     api.tag("Cluster references", "Which clusters a logical cloud is on.")
         .path(of_cloud("/cluster-references"), |path| {
-            path.get(list, reference.list::<ReferenceAnswer>()).post(
+            path.get(list, reference.list::<ReferenceAnswer>().watched()).post(
                 create,
                 reference
                     .create::<ReferenceBody, ReferenceAnswer>(StatusCode::OK)
@@ -65,7 +67,14 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Recei
     Ok(Reply::ok(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
 }
 
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, listing: Listing) -> Answer {
+pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
+    let listing = match asked {
+        Asked::Page(listing) => listing,
+        Asked::Watch(watching) => {
+            let watch = app.dcm.watch_references(&id, watching.from()).await?;
+            return watching.answer(watch);
+        }
+    };
     let found = app.dcm.references(&id, &listing.page).await?;
     let answers: Vec<_> = found.entries.iter().map(|entry| ReferenceAnswer::new(&entry.value)).collect();
     Ok(listing.answer(&answers, found.next.as_deref()))
@@ -126,4 +135,14 @@ pub(super) async fn delete(
         Deletion::Accepted => StatusCode::ACCEPTED,
     };
     Ok(status.into_response())
+}
+
+impl Shown for Entry<ClusterReference> {
+    fn revision(&self) -> Option<&Revision> {
+        Some(&self.revision)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        ReferenceAnswer::new(&self.value)
+    }
 }

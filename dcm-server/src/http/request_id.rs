@@ -7,6 +7,20 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request whose answer goes on after it began.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RequestId(String);
+
+impl RequestId {
+    pub(super) fn new(id: &HeaderValue) -> Self {
+        Self(id.to_str().unwrap_or_default().to_owned())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Makes ids for requests that come without: a part of this process and a counter.
 #[derive(Debug)]
 pub(super) struct RequestIds {

@@ -111,13 +111,14 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
             }
         }
     }
+    edge.stop_watches();
     for stream in waiting(listener) {
         serve(stream, None);
     }
     connections.close();
     let end = async {
         connections.wait().await;
-        edge.finish_writes().await;
+        edge.finish().await;
     };
     if tokio::time::timeout(edge.limits().stop_timeout, end).await.is_err() {
         tracing::warn!("requests were still in flight when the server stopped");
@@ -174,8 +175,13 @@ async fn connection(
             ended = connection.as_mut() => Some(ended),
             () = activity.farewell(FAREWELL) => {
                 connection.as_mut().graceful_shutdown();
-                Some(connection.await)
+                tokio::select! {
+                    ended = connection => Some(ended),
+                    () = activity.watches_not_taken(GOODBYE) => None,
+                }
             }
+            // A watch is ended by us, which a client who takes nothing never hears.
+            () = activity.watches_not_taken(GOODBYE) => None,
         },
         () = activity.idle(within) => {
             connection.as_mut().graceful_shutdown();

@@ -300,6 +300,13 @@ impl Dcm {
         until_so(PATIENCE, format_args!("without {path}"), gone).await;
     }
 
+    /// How long it takes to stop.
+    pub(crate) async fn stop_timed(self) -> Duration {
+        let begun = std::time::Instant::now();
+        self.stop().await;
+        begun.elapsed()
+    }
+
     /// Everything that can be read of the logical cloud, to show that nothing was changed.
     pub(crate) async fn all(&self) -> Vec<Value> {
         let mut all = Vec::new();

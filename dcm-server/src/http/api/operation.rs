@@ -162,6 +162,16 @@ impl Operation {
         self
     }
 
+    /// It can be watched: `?watch=true` makes its answer go on as server-sent events.
+    pub(in crate::http) fn watched(mut self) -> Self {
+        self.parameters.extend(parameters::of_watch());
+        if let Some((_, response)) = self.answers.iter_mut().find(|(status, _)| *status == StatusCode::OK) {
+            let events = Content::new(Some(parameters::text()));
+            response.content.insert("text/event-stream".to_owned(), RefOr::T(events));
+        }
+        self.problem(StatusCode::GONE).problem(StatusCode::NOT_ACCEPTABLE)
+    }
+
     /// It can be made to depend on the record's state.
     fn conditional(self) -> Self {
         self.parameter(parameters::if_match())

@@ -78,6 +78,16 @@ pub(super) fn of_page() -> Vec<Parameter> {
     ]
 }
 
+/// How a list is watched.
+pub(super) fn of_watch() -> Vec<Parameter> {
+    let go_on = "Go on after this event of a watch.";
+    vec![
+        query("watch", "Answer with what is there and with what changes, as server-sent events.", flag()),
+        query("lastEventId", go_on, text()),
+        parameter(ParameterIn::Header, "Last-Event-ID", go_on, text()),
+    ]
+}
+
 /// What becomes of fields that nobody knows.
 pub(super) fn of_body() -> Vec<Parameter> {
     let description = "What becomes of unknown fields: they are told in `Warning` header fields, refused, or ignored.";

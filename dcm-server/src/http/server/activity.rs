@@ -28,12 +28,21 @@ pub(super) struct Activity(Arc<Mutex<State>>);
 struct State {
     running: usize,
     last: Instant,
-    /// The answers that are on their way, and since when each waits for its client, where it does.
-    answers: BTreeMap<u64, Option<Instant>>,
+    /// The answers that are on their way.
+    answers: BTreeMap<u64, OnItsWay>,
     /// The number of the next of them.
     next: u64,
     http2: bool,
     leaving: bool,
+}
+
+/// An answer that is on its way.
+#[derive(Clone, Copy, Debug)]
+struct OnItsWay {
+    /// Since when it waits for its client, where it does.
+    waits_since: Option<Instant>,
+    /// Whether it goes on for as long as its client wants.
+    is_watch: bool,
 }
 
 /// How often a connection that is to end is looked at.
@@ -75,11 +84,11 @@ impl Activity {
     }
 
     /// An answer is on its way until what is returned is dropped.
-    pub(super) fn answer(&self) -> Taken {
+    pub(super) fn answer(&self, is_watch: bool) -> Taken {
         let mut state = self.state();
         let number = state.next;
         state.next = number.wrapping_add(1);
-        state.answers.insert(number, None);
+        state.answers.insert(number, OnItsWay { waits_since: None, is_watch });
         Taken { activity: self.clone(), number }
     }
 
@@ -104,12 +113,19 @@ impl Activity {
     pub(super) async fn stalled(&self, within: Duration) {
         loop {
             let now = Instant::now();
-            let first = self.state().answers.values().flatten().min().copied().unwrap_or(now);
+            let first = self.state().answers.values().filter_map(|one| one.waits_since).min().unwrap_or(now);
             match first.checked_add(within) {
                 Some(end) if end <= now => return,
                 Some(end) => tokio::time::sleep_until(end).await,
                 None => std::future::pending().await,
             }
+        }
+    }
+
+    /// Waits until all that is left are watches of which a client has taken nothing for so long.
+    pub(super) async fn watches_not_taken(&self, within: Duration) {
+        while !self.state().has_watches_not_taken(within) {
+            tokio::time::sleep(GLANCE).await;
         }
     }
 
@@ -136,6 +152,11 @@ impl State {
         self.running > 0 || !self.answers.is_empty()
     }
 
+    fn has_watches_not_taken(&self, within: Duration) -> bool {
+        let not_taken = |one: &OnItsWay| one.is_watch && one.waits_since.is_some_and(|since| since.elapsed() >= within);
+        self.running == 0 && !self.answers.is_empty() && self.answers.values().all(not_taken)
+    }
+
     fn can_leave(&self, within: Duration) -> bool {
         self.http2 || (!self.is_busy() && self.last.elapsed() >= within)
     }
@@ -144,7 +165,7 @@ impl State {
 impl Taken {
     fn note(&self, waits_since: Option<Instant>) {
         if let Some(noted) = self.activity.state().answers.get_mut(&self.number) {
-            *noted = waits_since;
+            noted.waits_since = waits_since;
         }
     }
 
@@ -250,7 +271,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_stalls_where_its_client_does_not_take_it_and_not_where_he_waits_for_us() {
         let activity = Activity::new();
-        let (slow, quiet) = (activity.answer(), activity.answer());
+        let (slow, quiet) = (activity.answer(false), activity.answer(false));
         slow.handed_over();
         quiet.handed_over();
         quiet.asked();

@@ -14,6 +14,7 @@ use http::Response;
 use hyper::body::{Frame, SizeHint};
 
 use super::activity::{Activity, Taken};
+use crate::http::watch;
 
 /// Smaller answers are handed over whole: what a connection holds of them is little.
 const SMALL: u64 = 16 * 1024;
@@ -34,7 +35,7 @@ pub(super) fn watched(response: Response<Body>, activity: &Activity) -> Response
     if response.body().size_hint().exact().is_some_and(|size| size <= SMALL) {
         return response;
     }
-    let taken = activity.answer();
+    let taken = activity.answer(watch::is_one(&response));
     response.map(|body| Body::new(Answer { body, rest: Bytes::new(), taken }))
 }
 
