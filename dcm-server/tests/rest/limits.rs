@@ -186,13 +186,13 @@ async fn with_large_answers(dcm: &Dcm, count: usize) {
 async fn a_client_who_takes_nothing_of_his_answer_is_cut() {
     let options = ["--write-timeout", "1s", "--header-timeout", "60s"];
     let dcm = Dcm::start("memory", &options).await;
-    with_large_answers(&dcm, 12).await;
-    // What the system keeps for him is more than one of them has.
-    let request = format!("GET {LC}/kv-pairs HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    with_large_answers(&dcm, 5).await;
+    // What the system keeps for him is more than one page has.
+    let request = format!("GET {LC}/kv-pairs HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(4);
     let stream = dcm.connection(request.as_bytes()).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     let got = until_closed_somehow(stream).await;
-    assert!(got.starts_with(b"HTTP/1.1 200 OK") && got.len() < 12_000_000, "{} bytes", got.len());
+    assert!(got.starts_with(b"HTTP/1.1 200 OK") && got.len() < 16_000_000, "{} bytes", got.len());
     dcm.stop().await;
 }
 
@@ -219,7 +219,7 @@ async fn nor_does_an_http2_client_hold_an_answer_by_asking_for_others() {
 async fn a_client_who_takes_his_answer_slowly_gets_all_of_it() {
     let options = ["--write-timeout", "2s", "--header-timeout", "2s"];
     let dcm = Dcm::start("memory", &options).await;
-    with_large_answers(&dcm, 12).await;
+    with_large_answers(&dcm, 5).await;
     let request = format!("GET {LC}/kv-pairs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let mut stream = dcm.connection(request.as_bytes()).await;
     let (started, mut all, mut piece) = (Instant::now(), 0, vec![0; 300_000]);
@@ -228,9 +228,9 @@ async fn a_client_who_takes_his_answer_slowly_gets_all_of_it() {
             0 => break,
             read => all += read,
         }
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(all > 12_000_000 && started.elapsed() > Duration::from_secs(2), "{all} bytes in {:?}", started.elapsed());
+    assert!(all > 4_000_000 && started.elapsed() > Duration::from_secs(2), "{all} bytes in {:?}", started.elapsed());
     dcm.stop().await;
 }
 
