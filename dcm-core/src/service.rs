@@ -9,6 +9,7 @@ mod installation;
 mod kubeconfigs;
 mod kv_pairs;
 mod logical_clouds;
+mod memo;
 mod orders;
 mod parents;
 mod permissions;
@@ -37,6 +38,8 @@ pub use previews::{Preview, Selection};
 pub use reencryption::{EncryptionView, Step as ReencryptionStep};
 pub use references::Deletion;
 pub use status::{CloudStatus, Overall};
+
+use memo::Memo;
 
 use crate::{
     clock::{Clock, Entropy},
@@ -141,6 +144,8 @@ pub struct Dcm {
     settings: Arc<Settings>,
     installation: Uid,
     looks: Arc<children::Looks>,
+    project_uids: Arc<Memo<Uid>>,
+    views: Arc<Memo<Arc<LogicalCloudView>>>,
 }
 
 /// Names a logical cloud.
@@ -214,7 +219,14 @@ impl Dcm {
     /// [`Error::Store`]; [`Error::Secret`] where an encryption key is missing that stored documents may need.
     pub async fn open(ports: Ports, settings: Settings) -> Result<Self, Error> {
         let installation = installation::read_or_make(&ports).await?;
-        Ok(Self { ports, settings: Arc::new(settings), installation, looks: Arc::default() })
+        Ok(Self {
+            ports,
+            settings: Arc::new(settings),
+            installation,
+            looks: Arc::default(),
+            project_uids: Arc::default(),
+            views: Arc::default(),
+        })
     }
 
     /// The id that marks on clusters what this installation made.

@@ -13,7 +13,7 @@ use super::{
     dto::{AcceptedAnswer, LogicalCloudAnswer, UserKey},
     page::Listing,
     path::{Cloud, Named},
-    reply::{Reply, Warnings},
+    reply::{self, Reply, Warnings},
 };
 
 pub(super) async fn create(
@@ -35,10 +35,8 @@ pub(super) async fn list(State(app): State<App>, Named(project): Named<ProjectNa
 
 pub(super) async fn read(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {
     let found = app.dcm.logical_cloud(&id).await?;
-    conditions.of(&found.revision, || {
-        let answer = LogicalCloudAnswer::new(&found, UserKey::UserName);
-        Reply::ok(&answer).revision(&found.revision).into_response()
-    })
+    let json = found.written(|view| reply::write(&LogicalCloudAnswer::new(view, UserKey::UserName)))?;
+    conditions.of(&found.revision, || Reply::written(json).revision(&found.revision).into_response())
 }
 
 pub(super) async fn update(
@@ -47,7 +45,7 @@ pub(super) async fn update(
     conditions: Conditions,
     mut body: Received<LogicalCloudInput>,
 ) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision)).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision.clone())).await?;
     let made = app.dcm.update_logical_cloud(&id, body.draft, expected.as_ref()).await?;
     warn(&mut body.warnings, &made.cloud);
     let answer = LogicalCloudAnswer::new(&made, UserKey::User);
@@ -55,7 +53,7 @@ pub(super) async fn update(
 }
 
 pub(super) async fn delete(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision)).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision.clone())).await?;
     match app.dcm.delete_logical_cloud(&id, expected.as_ref()).await? {
         Deletion::Gone => Ok(StatusCode::NO_CONTENT.into_response()),
         Deletion::Accepted => accepted(&app, &id).await,
