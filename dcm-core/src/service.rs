@@ -37,6 +37,7 @@ pub use orders::Ordered;
 pub use previews::{Preview, Selection};
 pub use reencryption::{EncryptionView, Step as ReencryptionStep};
 pub use references::Deletion;
+pub use renewals::Renewals;
 pub use status::{CloudStatus, Overall};
 
 use memo::Memo;

@@ -3,6 +3,7 @@
 mod body;
 mod cloud_status;
 mod clusters;
+mod compression;
 mod condition;
 mod dto;
 mod edge;
@@ -11,6 +12,7 @@ mod health;
 mod kubeconfigs;
 mod kv_pairs;
 mod logical_clouds;
+mod metrics;
 mod orders;
 mod page;
 mod path;
@@ -19,12 +21,14 @@ mod previews;
 mod problem;
 mod projects;
 mod providers;
+mod quality;
 mod query;
 mod quotas;
 mod references;
 mod reply;
 mod request_id;
 mod router;
+mod routes;
 mod server;
 mod trust;
 
@@ -34,9 +38,11 @@ use axum::response::Response;
 use dcm_core::service::Dcm;
 
 pub(crate) use edge::Edge;
+pub(crate) use metrics::HttpMetrics;
 pub(crate) use server::Server;
 pub(crate) use trust::Trust;
 
+use crate::metrics::Metrics;
 use problem::Problem;
 
 /// What a handler answers.
@@ -49,6 +55,7 @@ type App = Arc<Shared>;
 pub(crate) struct Shared {
     pub(crate) dcm: Dcm,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
 }
 
 /// Bounds that the edge keeps.

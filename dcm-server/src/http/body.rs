@@ -1,7 +1,5 @@
 //! Requests' bodies: bounded, typed, read whole.
 
-use std::time::Duration;
-
 use axum::{
     body::Body,
     extract::{FromRequest, Multipart, Request},
@@ -55,7 +53,7 @@ impl<T: dto::Input> FromRequest<App> for Received<T> {
         if form(request.headers())? != Form::Json {
             return Err(unsupported("application/json"));
         }
-        let bytes = read(request.into_body(), app.limits.body_timeout).await?;
+        let bytes = read(request.into_body(), app).await?;
         received(dto::read(&bytes)?, validation)
     }
 }
@@ -69,7 +67,7 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
         }
         let validation = validation(&request)?;
         let (parts, body) = request.into_parts();
-        let bytes = read(body, app.limits.body_timeout).await?;
+        let bytes = read(body, app).await?;
         let request = Request::from_parts(parts, Body::from(bytes));
         let (metadata, file, unknown) = parts_of(request).await?;
         let mut read = dto::from_multipart(metadata.as_deref(), file.as_deref())?;
@@ -117,9 +115,10 @@ fn unsupported(expected: &str) -> Problem {
 }
 
 /// Reads a whole body, in bounded time and space.
-async fn read(body: Body, within: Duration) -> Result<Bytes, Problem> {
+async fn read(body: Body, app: &App) -> Result<Bytes, Problem> {
+    let within = app.limits.body_timeout;
     match tokio::time::timeout(within, collect(body)).await {
-        Ok(read) => read,
+        Ok(read) => read.inspect(|bytes| app.metrics.http.read(bytes)),
         Err(_) => {
             let detail = format!("the body was not complete after {} seconds", within.as_secs());
             Err(Problem::new(Kind::Slow, detail))

@@ -6,6 +6,7 @@ use super::{
     Answer, App, dto,
     path::{Child, Cloud},
     problem::Problem,
+    quality::weight,
     query::Query,
 };
 use crate::status::Kind;
@@ -92,17 +93,6 @@ fn specificity(range: &str, form: Form) -> u8 {
         ("application/*", _) | ("text/*", Form::Yaml) => 2,
         ("*/*", _) => 1,
         _ => 0,
-    }
-}
-
-/// The weight in thousandths.
-fn weight(parameters: &str) -> u16 {
-    let quality = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
-    match quality.map(|text| text.trim().parse::<f32>()) {
-        None => 1000,
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies from 0 to 1000")]
-        Some(Ok(quality)) if (0.0..=1.0).contains(&quality) => (quality * 1000.0) as u16,
-        Some(_) => 0,
     }
 }
 

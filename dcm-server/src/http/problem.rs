@@ -11,7 +11,7 @@ use dcm_core::{
     fault::{Fault, Faults},
     store,
 };
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
 
 use super::dto::NotJson;
@@ -27,6 +27,8 @@ struct Inner {
     detail: String,
     errors: Vec<Named>,
     retry_after: Option<u64>,
+    /// What the client needs to do better.
+    hint: Option<(HeaderName, HeaderValue)>,
     /// For the log only.
     cause: Option<String>,
 }
@@ -61,7 +63,7 @@ struct Document<'a> {
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (detail, retry_after) = (detail.into(), kind.meaning().retry_after);
-        Self(Box::new(Inner { kind, detail, errors: Vec::new(), retry_after, cause: None }))
+        Self(Box::new(Inner { kind, detail, errors: Vec::new(), retry_after, hint: None, cause: None }))
     }
 
     /// A parameter of the path or the query is wrong.
@@ -87,13 +89,19 @@ impl Problem {
         problem
     }
 
+    /// With a header field that says how to do better.
+    pub(crate) fn hint(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.hint = Some((name, value));
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.0.kind.meaning().status
     }
 
     /// Writes the answer, and logs what only the operator may see, once.
     pub(crate) fn render(self, method: &Method, uri: &Uri, request_id: &str) -> Response {
-        let Inner { kind, mut detail, errors, retry_after, cause } = *self.0;
+        let Inner { kind, mut detail, errors, retry_after, hint, cause } = *self.0;
         let meaning = kind.meaning();
         if kind.is_ours() {
             let cause = cause.as_deref().unwrap_or_default();
@@ -114,13 +122,16 @@ impl Problem {
             request_id,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(if *method == Method::HEAD { Vec::new() } else { body }));
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = meaning.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some((name, value)) = hint {
+            headers.insert(name, value);
         }
         response
     }

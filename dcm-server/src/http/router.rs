@@ -1,30 +1,21 @@
 //! Which path leads to which handler.
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
-
 use super::{
-    App, cloud_status, clusters, encryption, health, kubeconfigs, kv_pairs, logical_clouds, orders, permissions,
-    previews, problem::Problem, projects, providers, quotas, references,
+    cloud_status, clusters, encryption, health, kubeconfigs, kv_pairs, logical_clouds, metrics, orders, permissions,
+    previews, projects, providers, quotas, references,
+    routes::{Routes, get, post},
 };
-use crate::status::Kind;
 
 /// All routes. Paths come without a trailing slash.
-pub(super) fn router(app: App) -> Router {
-    clouds(registry(Router::new()))
+pub(super) fn router() -> Routes {
+    clouds(registry(Routes::default()))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::read))
         .route("/v2/encryption", get(encryption::read))
-        .fallback(async || Problem::new(Kind::NoSuchPath, "no resource has this path; all of them lie below /v2"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(Kind::Method, "the header field Allow says which methods are possible here")
-        })
-        .with_state(app)
 }
 
-fn registry(router: Router<App>) -> Router<App> {
+fn registry(router: Routes) -> Routes {
     router
         .route("/v2/projects", get(projects::list).post(projects::create))
         .route("/v2/projects/{project}", get(projects::read).put(projects::update).delete(projects::delete))
@@ -40,9 +31,8 @@ fn registry(router: Router<App>) -> Router<App> {
         )
 }
 
-/// Logical clouds and what lies below one. Not nested: a nested router costs every request a new URI, and
-/// handlers the path that was asked for.
-fn clouds(router: Router<App>) -> Router<App> {
+/// Logical clouds and what lies below one.
+fn clouds(router: Routes) -> Routes {
     let all = "/v2/projects/{project}/logical-clouds";
     let one = |rest: &str| format!("{all}/{{logical-cloud}}{rest}");
     router

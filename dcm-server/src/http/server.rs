@@ -78,14 +78,16 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
             Err(error) => {
                 // Out of file descriptors, or a client that went before we took it: wait rather than spin.
                 tracing::warn!(%error, "a connection could not be accepted");
+                edge.metrics().refused.inc();
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         let (edge, builder) = (Arc::clone(&edge), Arc::clone(&builder));
         let (stop, abort) = (stop.clone(), abort.clone());
+        let open = edge.metrics().opened();
         connections.spawn(async move {
-            let _place = place;
+            let (_place, _open) = (place, open);
             tokio::select! {
                 () = connection(stream, edge, &builder, &stop) => {}
                 () = abort.cancelled() => {}

@@ -5,7 +5,10 @@
 mod access;
 mod bad_inputs;
 mod calls;
+mod compression;
 mod design;
+mod methods;
+mod metrics;
 mod mutation;
 mod protocol;
 mod records;
