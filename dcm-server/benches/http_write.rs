@@ -64,8 +64,9 @@ async fn compare(writers: &[usize]) -> Result<()> {
             through_store.sort_by(f64::total_cmp);
             let (http, store) = (median(&over_http, |m| m.per_second), through_store[through_store.len() / 2]);
             println!(
-                "{kind:<4} {writers:>4} writers: {http:>8.0}/s over HTTP, {store:>8.0}/s through Store, ratio {:.2}; p50 {:.0} us, p99 {:.0} us",
+                "{kind:<4} {writers:>4} writers: {http:>8.0}/s over HTTP, {store:>8.0}/s through Store, ratio {:.2}; {:.0} per cpu-s, p50 {:.0} us, p99 {:.0} us",
                 http / store,
+                median(&over_http, |m| m.per_cpu_second),
                 median(&over_http, |m| m.p50),
                 median(&over_http, |m| m.p99),
             );

@@ -29,8 +29,10 @@ pub struct LogicalCloudView {
     written: OnceLock<Arc<[u8]>>,
 }
 
-/// A view with more children is not kept: it would take much room.
-const FEW_CHILDREN: usize = 64;
+/// The view of a larger document, or of one with more children, is not kept: all views that are kept together must not take
+/// much room.
+const SMALL: usize = 4 * 1024;
+const FEW_CHILDREN: usize = 32;
 
 impl LogicalCloudView {
     /// What an edge writes for this view where it is read: made once, and kept with it.
@@ -115,7 +117,7 @@ impl Dcm {
         let value = document.body.read(&key)?;
         let entry = Entry { key, revision: document.revision.clone(), value };
         let view = Arc::new(self.cloud_view(entry).await?);
-        if view.children.len() <= FEW_CHILDREN {
+        if document.body.as_bytes().len() <= SMALL && view.children.len() <= FEW_CHILDREN {
             self.views.keep(&document, Arc::clone(&view));
         }
         Ok(view)

@@ -196,7 +196,7 @@ mod tests {
         lately.keep(&early, &one.key, &one);
         assert!(!has(&lately, &one));
         let late = lately.find(&one.key).unwrap_err();
-        lately.keep(&late, &one);
+        lately.keep(&late, &one.key, &one);
         assert!(has(&lately, &one));
     }
 
@@ -222,9 +222,9 @@ mod tests {
         }
         let all = lately.shards.iter().map(|shard| {
             let shard = shard.lock().unwrap();
-            let younger: usize = shard.younger.values().map(size).sum();
+            let younger: usize = shard.younger.values().map(|one| one.size(&one.key)).sum();
             assert_eq!(younger, shard.bytes);
-            younger + shard.older.values().map(size).sum::<usize>()
+            younger + shard.older.values().map(|one| one.size(&one.key)).sum::<usize>()
         });
         // A generation is full once its last document has gone beyond its half.
         let most = usize::try_from(ROOM).unwrap() + SHARDS * lately.half / PART;
