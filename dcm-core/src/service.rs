@@ -13,6 +13,7 @@ mod kubeconfigs;
 mod kv_pairs;
 mod lists;
 mod logical_clouds;
+mod memo;
 mod objects;
 mod orders;
 mod parents;
@@ -45,8 +46,11 @@ pub use permissions::Permissions;
 pub use previews::{Preview, Selection};
 pub use reencryption::{EncryptionView, Step as ReencryptionStep};
 pub use references::Deletion;
+pub use renewals::Renewals;
 pub use status::{CloudStatus, Overall};
 pub use watch::{News, Watch, WatchEvent, WatchPosition};
+
+use memo::Memo;
 
 use crate::{
     clock::{Clock, Entropy},
@@ -151,6 +155,8 @@ pub struct Dcm {
     settings: Arc<Settings>,
     installation: Uid,
     looks: Arc<children::Looks>,
+    project_uids: Arc<Memo<Uid>>,
+    views: Arc<Memo<Arc<LogicalCloudView>>>,
 }
 
 /// Names a logical cloud.
@@ -202,7 +208,14 @@ impl Dcm {
     /// [`Error::Store`]; [`Error::Secret`] where an encryption key is missing that stored documents may need.
     pub async fn open(ports: Ports, settings: Settings) -> Result<Self, Error> {
         let installation = installation::read_or_make(&ports).await?;
-        Ok(Self { ports, settings: Arc::new(settings), installation, looks: Arc::default() })
+        Ok(Self {
+            ports,
+            settings: Arc::new(settings),
+            installation,
+            looks: Arc::default(),
+            project_uids: Arc::default(),
+            views: Arc::default(),
+        })
     }
 
     /// The id that marks on clusters what this installation made.

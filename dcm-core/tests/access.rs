@@ -133,7 +133,7 @@ async fn a_credential_is_renewed_when_it_is_due_and_no_sooner() {
     let [c1, c2] = &bed.renewals().await[..] else { panic!("one for each credential") };
     let first = bed.credentials().await;
     let due = c1.value.at.max(c2.value.at);
-    assert_eq!(bed.f.dcm.renew_due().await.unwrap(), Some(c1.value.at));
+    assert_eq!(bed.f.dcm.renew_due().await.unwrap().next, Some(c1.value.at));
     bed.f.clock.advance(FAKE_LIFETIME.mul_f64(0.59));
     bed.f.dcm.renew_due().await.unwrap();
     assert!(bed.f.dcm.waiting_orders(None, 10).await.unwrap().is_empty());

@@ -29,7 +29,7 @@ async fn creating_twice_is_refused_and_changes_nothing() {
     let f = fixture().await;
     f.register(&["c1"]).await.unwrap();
     let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    let before = f.dcm.logical_cloud(&id).await.unwrap().revision;
+    let before = f.dcm.logical_cloud(&id).await.unwrap().revision.clone();
     assert_eq!(
         kind(f.dcm.create_logical_cloud(&id.project, cloud_input("lc-1", "x").into()).await),
         ErrorKind::AlreadyExists

@@ -5,6 +5,7 @@ mod system;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use dcm_core::{
+    clock::Clock as _,
     credential::CredentialMaker,
     error::Error,
     secret,
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::{Config, SynchronizerKind},
     http::{Edge, Limits, Server, Shared, Trust},
+    metrics::Metrics,
     reencryption::Reencryption,
     simulated::SimulatedSynchronizer,
     worker::{Worker, WorkerHandle, WorkerSettings},
@@ -156,7 +158,8 @@ async fn assemble(
         other => StartError::Records(other),
     })?;
     dcm.ensure_default_provider().await?;
-    let shared = Shared::new(dcm.clone(), limits(&config));
+    let metrics = Metrics::new(worker.metrics(), SystemClock.now());
+    let shared = Shared::new(dcm.clone(), limits(&config), metrics);
     let edge = Edge::new(shared, Trust::new(&config.allowed_host), process);
     let http = Server::start(listener, edge).map_err(failed)?;
     let worker = worker.start(dcm.clone());

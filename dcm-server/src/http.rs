@@ -7,6 +7,7 @@ mod cloud_status;
 mod cluster_kv_pairs;
 mod cluster_labels;
 mod clusters;
+mod compression;
 mod condition;
 mod controllers;
 mod docs;
@@ -17,6 +18,7 @@ mod health;
 mod kubeconfigs;
 mod kv_pairs;
 mod logical_clouds;
+mod metrics;
 mod orders;
 mod page;
 mod patch;
@@ -26,12 +28,14 @@ mod previews;
 mod problem;
 mod projects;
 mod providers;
+mod quality;
 mod query;
 mod quotas;
 mod references;
 mod reply;
 mod request_id;
 mod router;
+mod routes;
 mod server;
 mod trust;
 mod watch;
@@ -42,9 +46,11 @@ use axum::response::Response;
 use dcm_core::service::Dcm;
 
 pub(crate) use edge::Edge;
+pub(crate) use metrics::HttpMetrics;
 pub(crate) use server::Server;
 pub(crate) use trust::Trust;
 
+use crate::metrics::Metrics;
 use problem::Problem;
 use watch::Watches;
 
@@ -60,12 +66,13 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     room: body::Room,
     watches: Watches,
+    pub(crate) metrics: Metrics,
 }
 
 impl Shared {
-    pub(crate) fn new(dcm: Dcm, limits: Limits) -> Self {
+    pub(crate) fn new(dcm: Dcm, limits: Limits, metrics: Metrics) -> Self {
         let (room, watches) = (body::Room::new(limits.bodies_in_memory), Watches::at_most(limits.watches));
-        Self { dcm, limits, room, watches }
+        Self { dcm, limits, room, watches, metrics }
     }
 }
 

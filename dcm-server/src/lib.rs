@@ -15,6 +15,7 @@ mod assemble;
 pub mod cli;
 pub mod config;
 mod http;
+mod metrics;
 mod reencryption;
 pub mod shutdown;
 pub mod simulated;

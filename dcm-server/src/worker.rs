@@ -10,6 +10,7 @@
 
 mod absences;
 mod driver;
+mod metrics;
 mod renewals;
 mod resync;
 
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use absences::{Absences, AskedOnce, ClusterId};
 use driver::Driver;
+pub(crate) use metrics::WorkerMetrics;
 
 /// How often waiting orders are looked for without being told of any: a safety net.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -61,6 +63,7 @@ pub struct WorkerSeed {
     settings: WorkerSettings,
     bell: Arc<Bell>,
     absences: Arc<Absences>,
+    metrics: WorkerMetrics,
 }
 
 /// A worker at work.
@@ -76,7 +79,9 @@ impl Worker {
     #[expect(clippy::new_ret_no_self, reason = "the two halves are what there is to be had")]
     pub fn new(settings: WorkerSettings) -> (Arc<dyn Wake>, WorkerSeed) {
         let bell = Arc::new(Bell::default());
-        (Arc::clone(&bell) as Arc<dyn Wake>, WorkerSeed { settings, bell, absences: Arc::default() })
+        let absences = Arc::<Absences>::default();
+        let metrics = WorkerMetrics::new(Arc::clone(&absences));
+        (Arc::clone(&bell) as Arc<dyn Wake>, WorkerSeed { settings, bell, absences, metrics })
     }
 }
 
@@ -88,6 +93,11 @@ impl WorkerSeed {
         Arc::new(AskedOnce::new(synchronizer, Arc::clone(&self.absences)))
     }
 
+    /// What the worker counts.
+    pub(crate) const fn metrics(&self) -> &WorkerMetrics {
+        &self.metrics
+    }
+
     /// Starts to work. Must be called in a tokio runtime.
     #[must_use]
     pub fn start(self, dcm: Dcm) -> WorkerHandle {
@@ -96,12 +106,12 @@ impl WorkerSeed {
         let dispatcher = Dispatcher {
             dcm: dcm.clone(),
             bell: self.bell,
-            shared: Shared { lanes, absences: self.absences },
+            shared: Shared { lanes, absences: self.absences, metrics: self.metrics.clone() },
             stop: stop.clone(),
             drivers: JoinSet::new(),
             bells: HashMap::new(),
         };
-        let renewals = renewals::run(dcm.clone());
+        let renewals = renewals::run(dcm.clone(), self.metrics.renewals.clone());
         let resync = resync::run(dcm, self.settings.resync_period, self.settings.resync_at_start);
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
@@ -207,6 +217,7 @@ impl std::ops::Index<Lane> for Lanes {
 struct Shared {
     lanes: Lanes,
     absences: Arc<Absences>,
+    metrics: WorkerMetrics,
 }
 
 /// Sees to it that every waiting order has a driver.
@@ -233,6 +244,7 @@ impl Dispatcher {
                 Some(ended) = self.drivers.join_next() => self.reap(ended),
                 _ = look.tick() => self.look().await,
             }
+            self.shared.metrics.waiting.set(i64::try_from(self.bells.len()).unwrap_or(i64::MAX));
         }
         while self.drivers.join_next().await.is_some() {}
     }

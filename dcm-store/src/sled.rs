@@ -10,7 +10,8 @@
 //! the journal knows up to which number all is durable: a read that finds a higher one waits for it. Thus
 //! no read returns what a power loss could take back.
 //!
-//! Documents that were asked for lately are kept as they are, beside sled's cache of parts of its tree. Only durable ones are,
+//! Documents that were asked for lately are kept as they are, beside sled's cache of parts of its tree, and so are short lists of
+//! all that is below a prefix. Only durable ones are,
 //! and the writer drops what it has written before it tells anybody, so that nobody who may know better finds an old one.
 //!
 //! sled puts values above a quarter of a segment into files of their own and never syncs those. Documents
@@ -73,6 +74,12 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// Which part of sled's cache documents that were asked for lately may take beside it.
 const LATELY: u64 = 4;
 
+/// Which part of that lists may take.
+const LISTS: u64 = 4;
+
+/// A list with more documents is read each time.
+const SHORT: usize = 64;
+
 /// Documents in sled.
 ///
 /// # Guarantees
@@ -93,7 +100,9 @@ pub struct SledStore {
     path: PathBuf,
     db: Db,
     journal: Arc<Journal>,
-    lately: Arc<Lately>,
+    lately: Arc<Lately<Document>>,
+    /// What was lately found below a prefix, where that was all and little.
+    lists: Arc<Lately<Arc<[Document]>>>,
     /// The number of the last write of a batch that deletes something; see [`SledStore::settle`].
     last_delete: Arc<AtomicU64>,
     orders: Option<mpsc::Sender<Order>>,
@@ -121,7 +130,8 @@ impl SledStore {
     fn open_blocking(config: &SledConfig) -> Result<Self, OpenError> {
         let opened = files::open(config)?;
         let journal = Arc::new(Journal::new(opened.counter, config.history));
-        let lately = Arc::new(Lately::new(config.cache_bytes / LATELY));
+        let (lately, lists) = (config.cache_bytes / LATELY, config.cache_bytes / LATELY / LISTS);
+        let (lately, lists) = (Arc::new(Lately::new(lately - lists)), Arc::new(Lately::new(lists)));
         let last_delete = Arc::new(AtomicU64::new(0));
         let (orders, receiver) = mpsc::channel(WAITING);
         let writer = Writer {
@@ -130,6 +140,7 @@ impl SledStore {
             orders: receiver,
             journal: Arc::clone(&journal),
             lately: Arc::clone(&lately),
+            lists: Arc::clone(&lists),
             last_delete: Arc::clone(&last_delete),
             counter: opened.counter,
             reserved: opened.counter,
@@ -143,6 +154,7 @@ impl SledStore {
             db: opened.db,
             journal,
             lately,
+            lists,
             last_delete,
             orders: Some(orders),
             writer: Arc::new(Mutex::new(Some(thread))),
@@ -285,6 +297,19 @@ impl SledStore {
 
 // Reads run on their caller's thread: they take a microsecond or a few, from sled's cache or the page cache of
 // the system, and handing them to another thread would cost ten times that.
+/// As much of a whole list as a scan of it asks for.
+fn beginning(list: &[Document], scan: &Scan) -> Vec<Document> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for document in list.iter().take(scan.limit) {
+        bytes += document.body.as_bytes().len();
+        found.push(document.clone());
+        if bytes >= scan.bytes {
+            break;
+        }
+    }
+    found
+}
+
 #[async_trait]
 impl Store for SledStore {
     async fn get(&self, key: &Key) -> Result<Option<Document>, Error> {
@@ -297,15 +322,28 @@ impl Store for SledStore {
         self.settle(newest, found.is_some()).await?;
         let document = found.map(|(_, document)| document);
         if let Some(document) = &document {
-            self.lately.keep(&ticket, document);
+            self.lately.keep(&ticket, key, document);
         }
         Ok(document)
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {
+        // One that begins in the middle is not the whole list.
+        let prefix = scan.prefix.as_ref().filter(|_| scan.after.is_none());
+        let ticket = match prefix.map(|prefix| self.lists.find(prefix)) {
+            Some(Ok(list)) => return Ok(beginning(&list, &scan)),
+            Some(Err(ticket)) => Some(ticket),
+            None => None,
+        };
         let (mut found, mut bytes) = (Vec::new(), 0);
         while self.page(&scan, &mut found, &mut bytes).await? {
             tokio::task::yield_now().await;
+        }
+        if let (Some(prefix), Some(ticket)) = (prefix, &ticket)
+            && !scan.is_full(&found)
+            && found.len() <= SHORT
+        {
+            self.lists.keep(ticket, prefix, &found.as_slice().into());
         }
         Ok(found)
     }

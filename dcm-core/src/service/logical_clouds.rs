@@ -1,3 +1,5 @@
+use std::sync::{Arc, OnceLock};
+
 use super::{
     CloudId, Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
     children::refuse_deleting,
@@ -10,7 +12,7 @@ use crate::{
     lifecycle::{Lifecycle, Phase},
     model::{LabelSelector, LogicalCloud, LogicalCloudInput, LogicalCloudSpec, Project},
     name::{LogicalCloudName, ProjectName},
-    store::{Document, Entry, Revision, Scan},
+    store::{Document, Entry, Key, Revision, Scan},
 };
 
 const WHAT: &str = "logical cloud";
@@ -26,6 +28,34 @@ pub struct LogicalCloudView {
     pub references: Vec<String>,
     /// The generation that its records are in: one ahead of the applied one where they were edited since.
     pub generation: u64,
+    /// The states of the children that the rest was derived from.
+    children: Vec<(Key, Revision)>,
+    /// What an edge writes for it.
+    written: OnceLock<Arc<[u8]>>,
+}
+
+/// The view of a larger document, or of one with more children, is not kept: all views that are kept together must not take
+/// much room.
+const SMALL: usize = 4 * 1024;
+const FEW_CHILDREN: usize = 32;
+
+impl LogicalCloudView {
+    /// What an edge writes for this view where it is read: made once, and kept with it.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn written<E>(&self, write: impl FnOnce(&Self) -> Result<Vec<u8>, E>) -> Result<Arc<[u8]>, E> {
+        if let Some(written) = self.written.get() {
+            return Ok(Arc::clone(written));
+        }
+        let written = write(self)?.into();
+        Ok(Arc::clone(self.written.get_or_init(|| written)))
+    }
+
+    fn is_derived_from(&self, children: &[Document]) -> bool {
+        let known = self.children.iter().map(|(key, revision)| (key, revision));
+        known.eq(children.iter().map(|child| (&child.key, &child.revision)))
+    }
 }
 
 impl Viewed for LogicalCloudView {
@@ -75,16 +105,35 @@ impl Dcm {
             self.take_back(&entry).await?;
             return Err(Error::Refused(format!("the project \"{project}\" was deleted meanwhile; try again")));
         }
-        Ok(LogicalCloudView { cloud: entry.value, revision: entry.revision, references: Vec::new(), generation: 1 })
+        Ok(LogicalCloudView {
+            cloud: entry.value,
+            revision: entry.revision,
+            references: Vec::new(),
+            generation: 1,
+            children: Vec::new(),
+            written: OnceLock::new(),
+        })
     }
 
     /// Reads a logical cloud.
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn logical_cloud(&self, id: &CloudId) -> Result<LogicalCloudView, Error> {
-        let entry = self.cloud(id).await?;
-        self.cloud_view(entry).await
+    pub async fn logical_cloud(&self, id: &CloudId) -> Result<Arc<LogicalCloudView>, Error> {
+        let key = self.cloud_key(id).await?;
+        let document = self.store().get(&key).await?.ok_or_else(|| Error::not_found(WHAT, &id.name))?;
+        if let Some(known) = self.views.find(&document)
+            && known.is_derived_from(&self.documents_below(keys::desired(&known.cloud.uid)?).await?)
+        {
+            return Ok(known);
+        }
+        let value = document.body.read(&key)?;
+        let entry = Entry { key, revision: document.revision.clone(), value };
+        let view = Arc::new(self.cloud_view(entry).await?);
+        if document.body.as_bytes().len() <= SMALL && view.children.len() <= FEW_CHILDREN {
+            self.views.keep(&document, Arc::clone(&view));
+        }
+        Ok(view)
     }
 
     /// Lists a project's logical clouds by name: those whose `spec.labels` are selected.
@@ -173,12 +222,16 @@ impl Dcm {
 
     /// Reads a logical cloud's document.
     pub(super) async fn cloud(&self, id: &CloudId) -> Result<Entry<LogicalCloud>, Error> {
-        let label = (WHAT, id.name.as_str());
-        let project = match self.project(&id.project).await {
+        self.read(&self.cloud_key(id).await?, (WHAT, id.name.as_str())).await
+    }
+
+    /// Where a logical cloud's document lies, if there is one.
+    async fn cloud_key(&self, id: &CloudId) -> Result<Key, Error> {
+        let project = match self.project_uid(&id.project).await {
             Err(Error::NotFound { .. }) => return Err(Error::not_found(WHAT, &id.name)),
             other => other?,
         };
-        self.read(&keys::logical_cloud(&project.value.uid, &id.name)?, label).await
+        Ok(keys::logical_cloud(&project, &id.name)?)
     }
 
     /// Changes a logical cloud's document, unless it is on its way out.
@@ -215,11 +268,13 @@ impl Dcm {
         let references = children.iter().filter(|child| child.key.is_below(&prefix));
         let references = references.map(|reference| reference.key.last().to_owned()).collect();
         let read = children.iter().map(|child| child.body.as_bytes().len()).sum();
-        Ok((LogicalCloudView { cloud, revision, references, generation }, read))
+        let children = children.into_iter().map(|child| (child.key, child.revision)).collect();
+        let view = LogicalCloudView { cloud, revision, references, generation, children, written: OnceLock::new() };
+        Ok((view, read))
     }
 
     /// All documents below a prefix, as they are stored.
-    pub(super) async fn documents_below(&self, prefix: crate::store::Key) -> Result<Vec<Document>, Error> {
+    pub(super) async fn documents_below(&self, prefix: Key) -> Result<Vec<Document>, Error> {
         let mut all = Vec::new();
         let mut rest = Some(Scan::below(prefix, Page::LARGEST_LIMIT).bytes(Scan::PAGE_BYTES));
         while let Some(scan) = rest {

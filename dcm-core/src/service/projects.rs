@@ -29,6 +29,18 @@ impl Dcm {
         self.read(&keys::project(name)?, (WHAT, name.as_str())).await
     }
 
+    /// The uid of a project, which its logical clouds are keyed by.
+    pub(super) async fn project_uid(&self, name: &ProjectName) -> Result<Uid, Error> {
+        let key = keys::project(name)?;
+        let document = self.store().get(&key).await?.ok_or_else(|| Error::not_found(WHAT, name))?;
+        if let Some(known) = self.project_uids.find(&document) {
+            return Ok(known);
+        }
+        let uid = document.body.read::<Project>(&key)?.uid;
+        self.project_uids.keep(&document, uid.clone());
+        Ok(uid)
+    }
+
     /// Lists projects by name.
     ///
     /// # Errors

@@ -20,12 +20,22 @@ use crate::{
 /// How many renewals are read at once.
 const PAGE: usize = 500;
 
+/// What a look for credentials that are due found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Renewals {
+    /// How many renewals it ordered.
+    pub ordered: u64,
+    /// When the next one is due, where there is one.
+    pub next: Option<Timestamp>,
+}
+
 impl Dcm {
-    /// Has all credentials renewed that are due. Answers when the next one is, where there is one.
+    /// Has all credentials renewed that are due.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn renew_due(&self) -> Result<Option<Timestamp>, Error> {
+    pub async fn renew_due(&self) -> Result<Renewals, Error> {
+        let mut found = Renewals::default();
         let mut after: Option<Key> = None;
         loop {
             let scan = Scan::below(keys::renewals()?, PAGE).after(after.take());
@@ -36,47 +46,51 @@ impl Dcm {
                 // One that cannot be read keeps no other one from being renewed.
                 let Ok(renewal) = body.read::<Renewal>(&key) else { continue };
                 if renewal.at > self.now() {
-                    return Ok(Some(renewal.at));
+                    return Ok(Renewals { next: Some(renewal.at), ..found });
                 }
                 // Nor does one whose credential cannot be.
-                if let Err(error) = self.renew(&key, &renewal).await {
-                    own_fault(error)?;
+                match self.renew(&key, &renewal).await {
+                    Ok(ordered) => found.ordered += u64::from(ordered),
+                    Err(error) => drop(own_fault(error)?),
                 }
             }
             if !full {
-                return Ok(None);
+                return Ok(found);
             }
         }
     }
 
-    async fn renew(&self, key: &Key, renewal: &Renewal) -> Result<(), Error> {
+    /// Orders one renewal; false where there is nothing to order, or not now.
+    async fn renew(&self, key: &Key, renewal: &Renewal) -> Result<bool, Error> {
         let Renewal { at, cloud, cloud_uid, reference } = renewal;
         let cloud = self.store().load::<LogicalCloud>(cloud).await?.filter(|cloud| cloud.value.uid == *cloud_uid);
         let credential = self.store().load::<Credential>(&keys::credential(cloud_uid, reference)?).await?;
         let (Some(cloud), Some(_)) = (cloud, credential.filter(|found| found.value.renew_at == Some(*at))) else {
-            return Ok(self.store().remove(key).await?);
+            self.store().remove(key).await?;
+            return Ok(false);
         };
         // Of a cloud that was stopped nothing is touched; the next apply finds it.
         if cloud.value.lifecycle.phase != Phase::Applied {
-            return Ok(());
+            return Ok(false);
         }
         let key = keys::status(cloud_uid, reference)?;
         let Some(status) = self.store().load::<ClusterStatus>(&key).await? else {
-            return Ok(());
+            return Ok(false);
         };
         let works_on_it = status.value.renew || !status.value.reached;
         if works_on_it && self.store().load::<Order>(&keys::order(cloud_uid)?).await?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         if !works_on_it && status.value.goal == Goal::Present {
             let marked = ClusterStatus { renew: true, ..status.value };
             match self.store().replace(&key, &marked, &status.revision).await {
                 // It is being worked on: the next look sees what came of it.
-                Err(store::Error::Conflict { .. }) => return Ok(()),
+                Err(store::Error::Conflict { .. }) => return Ok(false),
                 written => written.map(drop)?,
             }
         }
-        self.give_order_for_reference(&cloud).await
+        self.give_order_for_reference(&cloud).await?;
+        Ok(true)
     }
 
     pub(super) async fn plan_renewal(

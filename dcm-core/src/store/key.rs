@@ -30,7 +30,7 @@ impl Key {
     /// # Errors
     /// [`InvalidKey`] where there is no segment, or one that cannot be.
     pub fn new<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidKey> {
-        let mut text = String::new();
+        let mut text = String::with_capacity(128);
         for segment in segments {
             if !is_segment(segment) {
                 return Err(InvalidKey);
@@ -71,6 +71,11 @@ impl Key {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// All keys that this one is below, the shortest first.
+    pub fn prefixes(&self) -> impl Iterator<Item = Self> + '_ {
+        self.0.match_indices('/').map(|(at, _)| Self(self.0[..at].into()))
+    }
+
     /// Whether this key starts with all segments of `prefix` and has more.
     #[must_use]
     pub fn is_below(&self, prefix: &Self) -> bool {
@@ -79,6 +84,10 @@ impl Key {
 }
 
 fn is_segment(text: &str) -> bool {
+    if text.is_ascii() {
+        // Nearly all are; and a key is made with every read.
+        return !text.is_empty() && !text.bytes().any(|b| b == b'/' || b.is_ascii_control());
+    }
     !text.is_empty() && !text.chars().any(|c| c == '/' || c.is_control())
 }
 
@@ -148,6 +157,14 @@ mod tests {
         assert!(key("a/b/c").is_below(&key("a/b")));
         assert!(!key("a/b").is_below(&key("a/b")));
         assert!(!key("a/bc").is_below(&key("a/b")));
+    }
+
+    #[test]
+    fn a_key_is_below_each_of_its_prefixes() {
+        let all: Vec<Key> = key("a/b-c/d").prefixes().collect();
+        assert_eq!(all, [key("a"), key("a/b-c")]);
+        assert!(all.iter().all(|prefix| key("a/b-c/d").is_below(prefix)));
+        assert_eq!(key("a").prefixes().count(), 0);
     }
 
     #[test]

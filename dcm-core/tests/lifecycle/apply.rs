@@ -87,7 +87,7 @@ async fn an_apply_that_changes_nothing_keeps_the_generation_and_looks_again() {
 async fn a_look_for_drift_repairs_it_and_does_not_touch_the_record() {
     let f = fixture().await;
     let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
-    let before = f.dcm.logical_cloud(&id).await.unwrap().revision;
+    let before = f.dcm.logical_cloud(&id).await.unwrap().revision.clone();
     f.clusters.with("default/c1", |cluster| cluster.objects.clear());
     f.dcm.resync(&id).await.unwrap();
     assert_eq!(overall(&f, &id).await, Overall::Created);
@@ -105,7 +105,7 @@ async fn what_an_applied_cloud_keeps_cannot_be_edited() {
     let moved = f.dcm.update_logical_cloud(&id, cloud_input("lc-1", "ns-2").into(), None).await.unwrap_err();
     assert_eq!(moved.kind(), ErrorKind::Refused);
     assert!(moved.to_string().starts_with("spec.namespace"), "{moved}");
-    assert_eq!(f.dcm.logical_cloud(&id).await.unwrap().cloud.spec.namespace.unwrap().as_str(), "ns-1");
+    assert_eq!(f.dcm.logical_cloud(&id).await.unwrap().cloud.spec.namespace.as_ref().unwrap().as_str(), "ns-1");
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ async fn spoil_credential(store: &dyn Store, cloud: &Uid, name: &str) {
 }
 
 async fn uid(f: &Fixture, id: &CloudId) -> Uid {
-    f.dcm.logical_cloud(id).await.unwrap().cloud.uid
+    f.dcm.logical_cloud(id).await.unwrap().cloud.uid.clone()
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header};
 
-use super::problem::Problem;
+use super::{problem::Problem, quality};
 
 /// The media ranges of `Accept`.
 pub(super) struct Accept<'a>(Vec<&'a str>);
@@ -27,19 +27,9 @@ impl<'a> Accept<'a> {
     pub(super) fn weight(&self, specificity: impl Fn(&str) -> u8) -> u16 {
         let of = |range: &&str| {
             let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
-            (specificity(&media_type.trim().to_ascii_lowercase()), weight(parameters))
+            (specificity(&media_type.trim().to_ascii_lowercase()), quality::weight(parameters))
         };
         let best = self.0.iter().map(of).filter(|(specificity, _)| *specificity > 0).max_by_key(|(s, _)| *s);
         best.map_or(0, |(_, weight)| weight)
-    }
-}
-
-fn weight(parameters: &str) -> u16 {
-    let quality = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
-    match quality.map(|text| text.trim().parse::<f32>()) {
-        None => 1000,
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies from 0 to 1000")]
-        Some(Ok(quality)) if (0.0..=1.0).contains(&quality) => (quality * 1000.0) as u16,
-        Some(_) => 0,
     }
 }

@@ -9,7 +9,7 @@ mod problems;
 
 use std::collections::BTreeMap;
 
-use axum::{Router, handler::Handler, routing::MethodRouter};
+use axum::handler::Handler;
 use http::StatusCode;
 use utoipa::openapi::{
     Components, Info, License, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, RefOr, Schema,
@@ -20,7 +20,11 @@ use utoipa::openapi::{
 
 pub(super) use operation::{Noun, Operation};
 
-use super::{App, dto::ProblemSchema};
+use super::{
+    App,
+    dto::ProblemSchema,
+    routes::{Methods, Routes},
+};
 
 /// What a path of a logical cloud begins with.
 const LOGICAL_CLOUD: &str = "/v2/projects/{project}/logical-clouds/{logical-cloud}";
@@ -40,7 +44,7 @@ pub(super) fn of_cluster(rest: &str) -> String {
 
 /// Routes and their description.
 pub(super) struct Api {
-    router: Router<App>,
+    routes: Routes,
     paths: Paths,
     schemas: Schemas,
     tags: Vec<Tag>,
@@ -53,14 +57,14 @@ type Schemas = BTreeMap<String, RefOr<Schema>>;
 pub(super) struct Path {
     template: String,
     tag: String,
-    methods: MethodRouter<App>,
+    methods: Methods,
     item: PathItem,
     schemas: Schemas,
 }
 
 impl Api {
     pub(super) fn new() -> Self {
-        Self { router: Router::new(), paths: Paths::new(), schemas: Schemas::new(), tags: Vec::new() }
+        Self { routes: Routes::default(), paths: Paths::new(), schemas: Schemas::new(), tags: Vec::new() }
     }
 
     /// What follows belongs together, under this name.
@@ -74,19 +78,19 @@ impl Api {
         let path = build(Path {
             template: template.into(),
             tag: self.tags.last().map(|tag| tag.name.clone()).unwrap_or_default(),
-            methods: MethodRouter::new(),
+            methods: Methods::default(),
             item: PathItem::default(),
             schemas: Schemas::new(),
         });
-        self.router = self.router.route(&path.template, path.methods);
+        self.routes = self.routes.route(&path.template, path.methods);
         self.schemas.extend(path.schemas);
         self.paths.paths.insert(path.template, path.item);
         self
     }
 
     /// The routes, and what they are.
-    pub(super) fn into_parts(self) -> (Router<App>, OpenApi) {
-        let Self { router, mut paths, mut schemas, tags } = self;
+    pub(super) fn into_parts(self) -> (Routes, OpenApi) {
+        let Self { routes, mut paths, mut schemas, tags } = self;
         link(&mut paths);
         operation::add_schema::<ProblemSchema>(&mut schemas);
         let mut components = Components::new();
@@ -100,7 +104,7 @@ impl Api {
             .license(Some(license));
         let description =
             OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).tags(Some(tags)).build();
-        (router, description)
+        (routes, description)
     }
 }
 

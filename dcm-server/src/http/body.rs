@@ -153,7 +153,7 @@ pub(super) async fn read(request: Request, app: &App) -> Result<(Bytes, Held), P
     let waits_to_be_asked = request.headers().contains_key(header::EXPECT);
     let mut body = request.into_body();
     let done = match tokio::time::timeout(limits.body_timeout, collect(&mut body, limits.body_size, app)).await {
-        Ok(done) => done,
+        Ok(done) => done.inspect(|(bytes, _)| app.metrics.http.read(bytes)),
         Err(_) => {
             let detail = format!("the body was not complete after {} seconds", limits.body_timeout.as_secs());
             Err(Problem::new(Kind::Slow, detail))

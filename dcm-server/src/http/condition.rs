@@ -1,4 +1,7 @@
 //! Conditional requests: `If-Match` and `If-None-Match` (RFC 9110, section 13).
+//!
+//! A strong tag names bytes, so a compressed answer has another one than the same answer as it is (section 8.8.3):
+//! `"7-gzip"` beside `"7"`. Both name the same state of the record, and a write is taken with either.
 
 use std::future::Future;
 
@@ -47,11 +50,13 @@ impl Conditions {
         if self.if_match.as_ref().is_some_and(|tags| !tags.match_strongly(revision)) {
             return Err(lost());
         }
-        if self.if_none_match.as_ref().is_some_and(|tags| tags.match_weakly(revision)) {
+        if let Some(had) = self.if_none_match.as_ref().and_then(|tags| tags.match_weakly(revision)) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
-            if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+            // Of the two, the one that the client has.
+            if let Ok(tag) = HeaderValue::from_str(&format!("\"{had}\"")) {
                 response.headers_mut().insert(header::ETAG, tag);
             }
+            response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
             return Ok(response);
         }
         Ok(answer())
@@ -66,7 +71,10 @@ impl Conditions {
         match (&self.if_match, &self.if_none_match) {
             (None | Some(Tags::Any), None) => return Ok(None),
             (Some(Tags::List(tags)), None) => {
-                if let [(false, tag)] = tags.as_slice() {
+                // A store may use any text for a revision: one that ends like ours is compared.
+                if let [(false, tag)] = tags.as_slice()
+                    && !tag.ends_with(COMPRESSED)
+                {
                     return Ok(Some(Revision::new(tag.as_str())));
                 }
             }
@@ -80,7 +88,7 @@ impl Conditions {
     /// Fails where a write is not for the present state.
     pub(super) fn hold(&self, present: &Revision) -> Result<(), Problem> {
         let holds = self.if_match.as_ref().is_none_or(|tags| tags.match_strongly(present))
-            && self.if_none_match.as_ref().is_none_or(|tags| !tags.match_weakly(present));
+            && self.if_none_match.as_ref().is_none_or(|tags| tags.match_weakly(present).is_none());
         if holds { Ok(()) } else { Err(lost()) }
     }
 }
@@ -94,15 +102,32 @@ impl Tags {
     fn match_strongly(&self, revision: &Revision) -> bool {
         match self {
             Self::Any => true,
-            Self::List(tags) => tags.iter().any(|(weak, tag)| !weak && tag == revision.as_str()),
+            Self::List(tags) => tags.iter().any(|(weak, tag)| !weak && names(tag, revision)),
         }
     }
 
-    fn match_weakly(&self, revision: &Revision) -> bool {
+    /// The tag that matches.
+    fn match_weakly<'a>(&'a self, revision: &'a Revision) -> Option<&'a str> {
         match self {
-            Self::Any => true,
-            Self::List(tags) => tags.iter().any(|(_, tag)| tag == revision.as_str()),
+            Self::Any => Some(revision.as_str()),
+            Self::List(tags) => tags.iter().map(|(_, tag)| tag.as_str()).find(|tag| names(tag, revision)),
         }
+    }
+}
+
+/// What is added to the tag of a compressed answer.
+const COMPRESSED: &str = "-gzip";
+
+/// Whether a tag names this state, compressed or not.
+fn names(tag: &str, revision: &Revision) -> bool {
+    tag == revision.as_str() || tag.strip_suffix(COMPRESSED).is_some_and(|tag| tag == revision.as_str())
+}
+
+/// Makes the tag of an answer that of the same answer compressed.
+pub(super) fn compressed(tag: &mut HeaderValue) {
+    let text = tag.to_str().ok().and_then(|text| text.strip_suffix('"'));
+    if let Some(Ok(other)) = text.map(|text| HeaderValue::try_from(format!("{text}{COMPRESSED}\""))) {
+        *tag = other;
     }
 }
 
@@ -156,6 +181,18 @@ mod tests {
         assert_eq!(matches("*"), Some(true));
         assert_eq!(matches("\"6\""), Some(false));
         assert_eq!(matches("W/\"7\""), Some(false));
+    }
+
+    #[test]
+    fn the_tag_of_a_compressed_answer_names_the_same_state() {
+        let mut tag = HeaderValue::from_static("\"7\"");
+        compressed(&mut tag);
+        assert_eq!(tag, "\"7-gzip\"");
+        assert_eq!(matches("\"7-gzip\""), Some(true));
+        assert_eq!(matches("W/\"7-gzip\""), Some(false));
+        assert_eq!(matches("\"7-gzip-gzip\""), Some(false));
+        let odd = Revision::new("7-gzip");
+        assert!(names("7-gzip", &odd) && names("7-gzip-gzip", &odd) && !names("7", &odd));
     }
 
     #[test]

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::Path,
-    response::{IntoResponse as _, Redirect, Response},
-    routing::get,
-};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::{Answer, App, problem::Problem};
+use super::{
+    Answer,
+    path::Named,
+    problem::Problem,
+    routes::{Routes, get},
+};
 use crate::status::Kind;
 
 /// The page runs nothing but what comes from here. (Its style sheet has images and its own styles inside.)
@@ -23,14 +23,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// Where the description lies, as the page says it.
 const DESCRIPTION: &str = "/openapi.json";
 
-pub(super) fn router(description: &OpenApi) -> Router<App> {
+pub(super) fn routes(routes: Routes, description: &OpenApi) -> Routes {
     let json = Bytes::from(serde_json::to_vec(description).unwrap_or_default());
     let config = Arc::new(Config::from(DESCRIPTION).try_it_out_enabled(true).display_request_duration(true));
-    Router::new()
+    routes
         .route(DESCRIPTION, get(async move || ([(header::CONTENT_TYPE, "application/json")], json.clone())))
         // The page refers to its parts by relative paths, and trailing slashes are cut off before a path is looked at.
         .route("/docs", get(async || Redirect::temporary("/docs/index.html")))
-        .route("/docs/{file}", get(async move |Path(file): Path<String>| page(&file, &config)))
+        .route("/docs/{file}", get(async move |Named(file): Named<String>| page(&file, &config)))
 }
 
 fn page(file: &str, config: &Arc<Config<'static>>) -> Answer {

@@ -1,31 +1,24 @@
 //! The one layer around all handlers: request ids, trust, bounds, problems, the access log.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
-    Router,
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::Request,
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Method, Uri, header, uri::PathAndQuery};
+use http::{HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::task::TaskTracker;
-use tower::Service as _;
 
 use super::{
-    App, Shared,
+    App, HttpMetrics, Shared, compression,
     problem::Problem,
     query,
     request_id::{RequestId, RequestIds, X_REQUEST_ID},
     router::router,
+    routes::{Route, Routes},
     trust::Trust,
     watch,
 };
@@ -38,34 +31,30 @@ pub(super) const LONGEST_URI: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Edge {
     app: App,
-    router: Router,
+    routes: Routes,
     trust: Trust,
     ids: RequestIds,
-    running: Arc<AtomicUsize>,
     writes: TaskTracker,
 }
 
 /// Counts a request for as long as it is served.
-struct Running(Arc<AtomicUsize>);
+struct Running(Gauge);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.dec();
     }
 }
 
 impl Edge {
     /// `process` tells this process's request ids from others'.
     pub(crate) fn new(shared: Shared, trust: Trust, process: u32) -> Self {
-        let app = Arc::new(shared);
-        Self {
-            router: router(Arc::clone(&app)),
-            app,
-            trust,
-            ids: RequestIds::new(process),
-            running: Arc::default(),
-            writes: TaskTracker::new(),
-        }
+        let (app, ids) = (Arc::new(shared), RequestIds::new(process));
+        Self { app, routes: router(), trust, ids, writes: TaskTracker::new() }
+    }
+
+    pub(super) fn metrics(&self) -> &HttpMetrics {
+        &self.app.metrics.http
     }
 
     pub(super) fn limits(&self) -> &super::Limits {
@@ -92,16 +81,21 @@ impl Edge {
         if watch::is_asked_for(&uri) {
             request.extensions_mut().insert(RequestId::new(&id));
         }
+        let wants_gzip = compression::is_wanted(request.headers());
+        let mut route = None;
         let mut response = match self.admit(&mut request) {
-            Ok(running) => self.run(request, running).await,
+            Ok(running) => {
+                route = self.routes.find(request.uri().path());
+                self.run(request, route.clone(), running).await
+            }
             Err(problem) => problem.into_response(),
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            let allow = response.headers_mut().remove(header::ALLOW);
             response = problem.render(&method, &uri, id.to_str().unwrap_or_default());
-            if let Some(allow) = allow {
-                response.headers_mut().insert(header::ALLOW, allow);
-            }
+        }
+        response = compression::compress(response, wants_gzip).await;
+        if method == Method::HEAD {
+            response = head_of(response);
         }
         log(&method, &uri, &response, &id, started);
         let headers = response.headers_mut();
@@ -110,16 +104,19 @@ impl Edge {
         }
         headers.insert(X_REQUEST_ID, id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.metrics().answered(&method, route.as_deref(), &response, started.elapsed());
         response
     }
 
     /// What is checked before any handler is asked.
     fn admit(&self, request: &mut Request) -> Result<Running, Problem> {
         let most = self.limits().requests;
-        let running = Running(Arc::clone(&self.running));
-        // Whoever asks whether the server lives must not take a busy one for a dead one.
-        let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
-        if self.running.fetch_add(1, Ordering::Relaxed) >= most && !is_probe {
+        let in_flight = &self.metrics().in_flight;
+        let before = usize::try_from(in_flight.inc()).unwrap_or_default();
+        let running = Running(in_flight.clone());
+        // Whoever asks whether the server lives must not take a busy one for a dead one, and why it is busy is asked just then.
+        let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+        if before >= most && !is_probe {
             return Err(Problem::new(Kind::Overloaded, format!("{most} requests are being served already")));
         }
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -136,17 +133,26 @@ impl Edge {
         if !is_probe {
             self.trust.check(request)?;
         }
+        if !reads(request.method()) {
+            refuse_compressed(request)?;
+        }
         strip_slash(request.uri_mut());
         Ok(running)
     }
 
-    async fn run(&self, request: Request, running: Running) -> Response {
-        let within = self.limits().request_timeout;
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let mut router = self.router.clone();
+    async fn run(&self, mut request: Request, route: Option<Arc<Route>>, running: Running) -> Response {
+        let Some(route) = route else { return self.elsewhere(&request).into_response() };
+        if *request.method() == Method::OPTIONS {
+            return possible(route.allow.clone());
+        }
+        let (within, reads, app) = (self.limits().request_timeout, reads(request.method()), Arc::clone(&self.app));
+        request.extensions_mut().insert(Arc::clone(&route));
         let served = AssertUnwindSafe(async move {
             let _running = running;
-            router.call(request).await
+            match route.handler(request.method()) {
+                Some(serve) => serve(request, app).await,
+                None => not_possible(&route).into_response(),
+            }
         });
         let served = served.catch_unwind();
         // A write that was begun is ended, even where its client goes away or does not get an answer in
@@ -158,8 +164,7 @@ impl Edge {
             tokio::time::timeout(within, async { task.await.unwrap_or_else(|error| Err(Box::new(error))) }).await
         };
         match result {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(never))) => match never {},
+            Ok(Ok(response)) => response,
             Ok(Err(_panic)) => Problem::bug("a handler panicked").into_response(),
             Err(_) => {
                 let detail = format!("there was no answer after {} seconds", within.as_secs());
@@ -167,6 +172,49 @@ impl Edge {
             }
         }
     }
+
+    /// What is answered where there is no route: of the server as a whole it can be asked what is possible at all.
+    fn elsewhere(&self, request: &Request) -> Result<Response, Problem> {
+        if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            return Ok(possible(self.routes.allow()));
+        }
+        Err(Problem::new(Kind::NoSuchPath, "no resource has this path; all of them lie below /v2"))
+    }
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn possible(methods: HeaderValue) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(header::ALLOW, methods);
+    response
+}
+
+fn not_possible(route: &Route) -> Problem {
+    let detail = "the header field Allow says which methods are possible here";
+    Problem::new(Kind::Method, detail).hint(header::ALLOW, route.allow.clone())
+}
+
+/// A small body that is inflated can become a large one.
+fn refuse_compressed(request: &Request) -> Result<(), Problem> {
+    let codings = request.headers().get_all(header::CONTENT_ENCODING);
+    if codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let detail = "bodies are read as they are, without a Content-Encoding: send it uncompressed";
+    let identity = HeaderValue::from_static("identity");
+    Err(Problem::new(Kind::MediaType, detail).hint(header::ACCEPT_ENCODING, identity))
+}
+
+/// The same answer without its body, whose length it still tells.
+fn head_of(mut response: Response) -> Response {
+    if let Some(length) = response.body().size_hint().exact().filter(|_| response.status() != StatusCode::NO_CONTENT) {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    *response.body_mut() = Body::empty();
+    response
 }
 
 /// A trailing slash changes nothing.
@@ -199,19 +247,22 @@ fn log(method: &Method, uri: &Uri, response: &Response<Body>, id: &HeaderValue, 
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::AtomicBool, time::Duration};
-
-    use axum::{
-        http::StatusCode,
-        routing::{get, put},
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
     };
-    use dcm_test_utils::builders::Fixture;
 
-    use super::*;
-    use crate::http::Limits;
+    use dcm_test_utils::builders::Fixture;
+    use jiff::Timestamp;
+
+    use super::{
+        super::routes::{Methods, get},
+        *,
+    };
+    use crate::{http::Limits, metrics::Metrics, worker::WorkerMetrics};
 
     /// An edge that leads to other handlers than the usual ones.
-    async fn edge(router: Router) -> Edge {
+    async fn edge(methods: Methods) -> Edge {
         let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
         let second = Duration::from_secs(1);
         let limits = Limits {
@@ -228,8 +279,9 @@ mod tests {
             write_timeout: second,
             stop_timeout: second,
         };
-        let shared = Shared::new(Fixture::new(store).await.unwrap().dcm, limits);
-        Edge { router, ..Edge::new(shared, Trust::default(), 0) }
+        let metrics = Metrics::new(&WorkerMetrics::default(), Timestamp::UNIX_EPOCH);
+        let shared = Shared::new(Fixture::new(store).await.unwrap().dcm, limits, metrics);
+        Edge { routes: Routes::default().route("/x", methods), ..Edge::new(shared, Trust::default(), 0) }
     }
 
     fn request(method: Method, path: &str) -> Request {
@@ -243,7 +295,7 @@ mod tests {
             panic!("s3cret");
             StatusCode::OK
         }
-        let edge = edge(Router::new().route("/x", get(handler).put(handler))).await;
+        let edge = edge(get(handler).put(handler)).await;
         for method in [Method::GET, Method::PUT] {
             let response = edge.serve(request(method, "/x")).await;
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -251,7 +303,7 @@ mod tests {
             let text = String::from_utf8(body.to_vec()).unwrap();
             assert!(text.contains("request id") && !text.contains("s3cret"), "{text}");
         }
-        assert_eq!(edge.running.load(Ordering::Relaxed), 0);
+        assert_eq!(edge.metrics().in_flight.get(), 0);
     }
 
     #[tokio::test]
@@ -264,7 +316,7 @@ mod tests {
                 done.store(true, Ordering::SeqCst);
             }
         };
-        let edge = edge(Router::new().route("/x", put(handler))).await;
+        let edge = edge(Methods::default().put(handler)).await;
         let response = edge.serve(request(Method::PUT, "/x")).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key(header::RETRY_AFTER));

@@ -19,7 +19,7 @@ use super::{
     page::Selecting,
     patch::{Patch, Present},
     path::{Cloud, Named},
-    reply::{Reply, Warnings},
+    reply::{self, Reply, Warnings},
     watch::{Asked, Shown},
 };
 
@@ -104,10 +104,8 @@ pub(super) async fn list(
 
 pub(super) async fn read(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {
     let found = app.dcm.logical_cloud(&id).await?;
-    conditions.of(&found.revision, || {
-        let answer = LogicalCloudAnswer::new(&found, UserKey::UserName);
-        Reply::ok(&answer).revision(&found.revision).into_response()
-    })
+    let json = found.written(|view| reply::write(&LogicalCloudAnswer::new(view, UserKey::UserName)))?;
+    conditions.of(&found.revision, || Reply::written(json).revision(&found.revision).into_response())
 }
 
 pub(super) async fn update(
@@ -116,7 +114,7 @@ pub(super) async fn update(
     conditions: Conditions,
     body: Received<LogicalCloudInput>,
 ) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision)).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision.clone())).await?;
     put(&app, &id, body, expected.as_ref()).await
 }
 
@@ -137,7 +135,7 @@ async fn put(app: &App, id: &CloudId, mut body: Received<LogicalCloudInput>, exp
 }
 
 pub(super) async fn delete(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision)).await?;
+    let expected = conditions.expected(async || Ok(app.dcm.logical_cloud(&id).await?.revision.clone())).await?;
     match app.dcm.delete_logical_cloud(&id, expected.as_ref()).await? {
         Deletion::Gone => Ok(StatusCode::NO_CONTENT.into_response()),
         Deletion::Accepted => accepted(&app, &id).await,

@@ -1,15 +1,15 @@
 //! The names in a request's path, checked.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use dcm_core::{
     name::{ClusterName, ProviderName},
     service::CloudId,
 };
 use http::request::Parts;
 
-use super::problem::Problem;
+use super::{problem::Problem, routes::Route};
 
 /// The only name in the path.
 pub(super) struct Named<N>(pub(super) N);
@@ -42,17 +42,17 @@ pub(super) struct ClusterChild<N> {
     pub(super) name: N,
 }
 
-struct Names(RawPathParams);
+/// The names in a path, by its route.
+struct Names<'a> {
+    route: &'a Route,
+    path: &'a str,
+}
 
-impl Names {
-    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match RawPathParams::from_request_parts(parts, state).await {
-            Ok(names) => Ok(Self(names)),
-            Err(rejection) => {
-                let text = rejection.body_text();
-                let name = text.split('`').nth(1).unwrap_or("path");
-                Err(Problem::parameter(name, "must be UTF-8 where it is percent-decoded"))
-            }
+impl<'a> Names<'a> {
+    fn of(parts: &'a Parts) -> Result<Self, Problem> {
+        match parts.extensions.get::<Arc<Route>>() {
+            Some(route) => Ok(Self { route, path: parts.uri.path() }),
+            None => Err(Problem::bug("a handler was called without its route")),
         }
     }
 
@@ -62,9 +62,7 @@ impl Names {
         N: FromStr,
         N::Err: Display,
     {
-        let Some((parameter, text)) = self.0.iter().nth(position) else {
-            return Err(Problem::bug("a route has fewer parameters than its handler reads"));
-        };
+        let (parameter, text) = self.route.parameter(self.path, position)?;
         text.parse().map_err(|error| Problem::parameter(parameter, error))
     }
 
@@ -84,16 +82,16 @@ where
 {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Names::of(parts, state).await?.get(0).map(Self)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Names::of(parts)?.get(0).map(Self)
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Cloud {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Names::of(parts, state).await?.cloud().map(Self)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Names::of(parts)?.cloud().map(Self)
     }
 }
 
@@ -104,8 +102,8 @@ where
 {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let names = Names::of(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let names = Names::of(parts)?;
         Ok(Self { cloud: names.cloud()?, name: names.get(2)? })
     }
 }
@@ -113,8 +111,8 @@ where
 impl<S: Send + Sync> FromRequestParts<S> for ClusterPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Names::of(parts, state).await?.cluster()
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Names::of(parts)?.cluster()
     }
 }
 
@@ -125,8 +123,8 @@ where
 {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let names = Names::of(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let names = Names::of(parts)?;
         Ok(Self { cluster: names.cluster()?, name: names.get(2)? })
     }
 }

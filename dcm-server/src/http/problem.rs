@@ -30,6 +30,8 @@ struct Inner {
     detail: String,
     errors: Vec<Named>,
     retry_after: Option<u64>,
+    /// What the client needs to do better.
+    hint: Option<(HeaderName, HeaderValue)>,
     /// For the log only.
     cause: Option<String>,
 }
@@ -64,7 +66,7 @@ struct Document<'a> {
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (detail, retry_after) = (detail.into(), kind.meaning().retry_after);
-        Self(Box::new(Inner { kind, detail, errors: Vec::new(), retry_after, cause: None }))
+        Self(Box::new(Inner { kind, detail, errors: Vec::new(), retry_after, hint: None, cause: None }))
     }
 
     /// A parameter of the path or the query is wrong.
@@ -103,6 +105,12 @@ impl Problem {
         problem
     }
 
+    /// With a header field that says how to do better.
+    pub(crate) fn hint(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.hint = Some((name, value));
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.0.kind.meaning().status
     }
@@ -115,9 +123,9 @@ impl Problem {
 
     /// Writes the answer, and logs what only the operator may see, once.
     pub(crate) fn render(self, method: &Method, uri: &Uri, request_id: &str) -> Response {
-        let (status, retry_after) = (self.status(), self.0.retry_after);
+        let (status, retry_after, hint) = (self.status(), self.0.retry_after, self.0.hint.clone());
         let body = self.document(method, uri, request_id);
-        let mut response = Response::new(Body::from(if *method == Method::HEAD { Vec::new() } else { body }));
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -127,6 +135,9 @@ impl Problem {
         }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some((name, value)) = hint {
+            headers.insert(name, value);
         }
         response
     }

@@ -1,11 +1,12 @@
 //! Answers that hold JSON.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use dcm_core::store::Revision;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -18,20 +19,37 @@ const MOST_WARNINGS: usize = 4096;
 /// Of more warnings than this, none has room.
 const MOST_TEXTS: usize = 256;
 
+/// An answer's JSON.
+pub(super) fn write(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
+    let mut json = Vec::with_capacity(1024);
+    match serde_json::to_writer(&mut json, body) {
+        Ok(()) => Ok(json),
+        Err(error) => Err(Problem::bug(format!("an answer has no JSON form: {error}"))),
+    }
+}
+
 /// An answer in the making.
 #[derive(Debug)]
 pub(super) struct Reply(Response);
 
 impl Reply {
     pub(super) fn new(status: StatusCode, body: &impl Serialize) -> Self {
-        let mut json = Vec::with_capacity(1024);
-        if let Err(error) = serde_json::to_writer(&mut json, body) {
-            return Self(Problem::bug(format!("an answer has no JSON form: {error}")).into_response());
+        match write(body) {
+            Ok(json) => Self::of(status, json.into()),
+            Err(problem) => Self(problem.into_response()),
         }
+    }
+
+    fn of(status: StatusCode, json: Bytes) -> Self {
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self(response)
+    }
+
+    /// JSON that [`write`] has written before.
+    pub(super) fn written(json: Arc<[u8]>) -> Self {
+        Self::of(StatusCode::OK, Bytes::from_owner(json))
     }
 
     pub(super) fn ok(body: &impl Serialize) -> Self {

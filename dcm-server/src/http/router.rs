@@ -1,24 +1,15 @@
 //! Which path leads to which handler, and what the description says of it.
 
-use axum::Router;
-
 use super::{
-    App, api::Api, cloud_status, cluster_kv_pairs, cluster_labels, clusters, controllers, docs, encryption, health,
-    kubeconfigs, kv_pairs, logical_clouds, orders, permissions, previews, problem::Problem, projects, providers,
-    quotas, references,
+    api::Api, cloud_status, cluster_kv_pairs, cluster_labels, clusters, controllers, docs, encryption, health,
+    kubeconfigs, kv_pairs, logical_clouds, metrics, orders, permissions, previews, projects, providers, quotas,
+    references, routes::Routes,
 };
-use crate::status::Kind;
 
 /// All routes. Paths come without a trailing slash.
-pub(super) fn router(app: App) -> Router {
-    let (router, description) = api().into_parts();
-    router
-        .merge(docs::router(&description))
-        .fallback(async || Problem::new(Kind::NoSuchPath, "no resource has this path; all of them lie below /v2"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(Kind::Method, "the header field Allow says which methods are possible here")
-        })
-        .with_state(app)
+pub(super) fn router() -> Routes {
+    let (routes, description) = api().into_parts();
+    docs::routes(routes, &description)
 }
 
 /// The routes of all resources, in the order in which a reader of the description meets them.
@@ -40,5 +31,6 @@ fn api() -> Api {
     let api = cluster_kv_pairs::routes(api);
     let api = controllers::routes(api);
     let api = encryption::routes(api);
-    health::routes(api)
+    let api = health::routes(api);
+    metrics::routes(api)
 }

@@ -77,7 +77,9 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
     let serve = |stream: TcpStream, place: Option<OwnedSemaphorePermit>| {
         let (edge, builder) = (Arc::clone(&edge), Arc::clone(&builder));
         let (stop, abort, free) = (stop.clone(), abort.clone(), Arc::clone(&free));
+        let open = edge.metrics().opened();
         connections.spawn(async move {
+            let _open = open;
             let served = async move {
                 let _place = match place {
                     Some(place) => Ok(place),
@@ -107,6 +109,7 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken)
             (_, Err(error)) => {
                 // Out of file descriptors, or a client that went before we took it: wait rather than spin.
                 tracing::warn!(%error, "a connection could not be accepted");
+                edge.metrics().refused.inc();
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -82,6 +82,11 @@ impl Absences {
         self.known().get(cluster).is_some_and(|known| known.absence.is_some() || known.quiet_since.elapsed() > for_long)
     }
 
+    /// How many clusters do not answer.
+    pub(super) fn away(&self) -> usize {
+        self.known().values().filter(|known| known.absence.is_some()).count()
+    }
+
     fn known(&self) -> MutexGuard<'_, HashMap<ClusterId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -244,6 +244,7 @@ impl Driver {
                 let (shared, gone_over) = (self.shared.clone(), self.gone_over.0.clone());
                 self.attempts.spawn(async move {
                     let place = shared.lanes[lane].take().await;
+                    let _counted = shared.metrics.attempt();
                     let outcome = {
                         let mut attempt = pin!(dcm.attempt(&work, &task));
                         tokio::select! {
@@ -256,6 +257,7 @@ impl Driver {
                             }
                         }
                     };
+                    shared.metrics.ended(&outcome);
                     Ended { opened, task, outcome }
                 });
             }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use dcm_core::service::Dcm;
+use prometheus_client::metrics::counter::Counter;
 
 use crate::telemetry::chain;
 
@@ -11,10 +12,13 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Has users' credentials renewed when they are due.
-pub(super) async fn run(dcm: Dcm) {
+pub(super) async fn run(dcm: Dcm, renewed: Counter) {
     loop {
         let pause = match dcm.renew_due().await {
-            Ok(next) => next.map_or(LONGEST_SLEEP, |at| dcm.time_until(at)),
+            Ok(found) => {
+                renewed.inc_by(found.ordered);
+                found.next.map_or(LONGEST_SLEEP, |at| dcm.time_until(at))
+            }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "credentials that are due could not be looked for");
                 LONGEST_SLEEP

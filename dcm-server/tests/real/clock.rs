@@ -128,7 +128,7 @@ async fn a_credential_is_renewed_when_it_is_due_and_the_one_before_goes_on_worki
             return;
         };
         let first = bed.kubeconfig().await;
-        let next = bed.dcm.renew_due().await.unwrap().unwrap();
+        let next = bed.dcm.renew_due().await.unwrap().next.unwrap();
         let life = next.duration_since(bed.clock.now()).as_secs();
         assert!((53 * DAY..=60 * DAY).contains(&life), "{user_type}: {life} s");
         bed.clock.0.store(life + 5, Ordering::SeqCst);
@@ -140,7 +140,7 @@ async fn a_credential_is_renewed_when_it_is_due_and_the_one_before_goes_on_worki
             bed.lets_in(config).await;
         }
         // It is due by our own clock, whatever the cluster's says.
-        let next = bed.dcm.renew_due().await.unwrap().unwrap();
+        let next = bed.dcm.renew_due().await.unwrap().next.unwrap();
         assert!(next.duration_since(bed.clock.now()).as_secs() > 50 * DAY);
         bed.terminate().await;
     }
@@ -154,7 +154,7 @@ async fn a_clock_that_is_wrong_is_told_of_and_harms_nobody() {
         let remarks = bed.remarks().await;
         assert!(remarks.len() == 1 && remarks[0].contains("clock"), "{remarks:?}");
         // No credential is asked for again and again.
-        assert!(bed.dcm.renew_due().await.unwrap().is_some());
+        assert!(bed.dcm.renew_due().await.unwrap().next.is_some());
         assert!(bed.dcm.waiting_orders(None, 10).await.unwrap().is_empty());
         let before = bed.kubeconfig().await;
         bed.dcm.resync(&bed.id).await.unwrap();

@@ -198,8 +198,8 @@ on_every_store! {
             dcm.delete(&format!("{LC}{path}")).await.expect(204);
         }
         dcm.delete(&format!("{clusters}/cluster-1")).await.expect(204);
-        for path in ["/healthz", "/readyz", "/v2/encryption"] {
-            dcm.get(path).await.expect(200);
+        for path in ["/healthz", "/readyz", "/v2/encryption", "/metrics"] {
+            assert_eq!(dcm.get(path).await.status, 200, "{path}");
         }
 
         let missing: Vec<String> = dcm.description().await.ids().difference(&dcm.served()).cloned().collect();

@@ -3,15 +3,17 @@
 //! sled's own cache holds whole leaves, with what lies beside a document, and a read walks down the tree to its leaf: a
 //! thousand documents that are used, among a million that are not, take more room there than they have bytes.
 //!
-//! Only what is durable comes in. A document goes out when it was written anew or deleted, before anybody is told; what a
-//! reader found before that write and brings in after it is turned away by its [`Ticket`].
+//! The same goes for short lists of all that lies below a prefix, each kept whole.
+//!
+//! Only what is durable comes in. A document goes out when it was written anew or deleted, and so does every list that it is, was or comes in, before
+//! anybody is told; what a reader found before that write and brings in after it is turned away by its [`Ticket`].
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
     fmt,
     hash::BuildHasher as _,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use dcm_core::store::{Document, Key};
@@ -25,19 +27,18 @@ const EACH: usize = 256;
 /// A document larger than this part of a shard's room would drive too many others out.
 const PART: usize = 16;
 
-/// Documents by their keys, up to so many bytes.
-pub(super) struct Lately {
-    shards: [Mutex<Shard>; SHARDS],
+/// Documents by their keys, or lists by their prefixes, up to so many bytes.
+pub(super) struct Lately<T> {
+    shards: [Mutex<Shard<T>>; SHARDS],
     hasher: RandomState,
     /// How many bytes each of the two halves of a shard may take.
     half: usize,
 }
 
 /// Two generations: what is asked for moves to the younger one, and when that is full, the older one is dropped.
-#[derive(Default)]
-struct Shard {
-    younger: HashMap<Key, Document>,
-    older: HashMap<Key, Document>,
+struct Shard<T> {
+    younger: HashMap<Key, T>,
+    older: HashMap<Key, T>,
     /// How many bytes the younger generation takes.
     bytes: usize,
     /// How often documents of this shard were forgotten.
@@ -49,14 +50,38 @@ pub(super) struct Ticket {
     forgotten: u64,
 }
 
-impl Lately {
+/// What can be kept: cheap to clone.
+pub(super) trait Kept: Clone {
+    /// How many bytes it takes under its key.
+    fn size(&self, key: &Key) -> usize;
+}
+
+impl Kept for Document {
+    fn size(&self, key: &Key) -> usize {
+        EACH + key.as_str().len() + self.body.as_bytes().len()
+    }
+}
+
+impl Kept for Arc<[Document]> {
+    fn size(&self, key: &Key) -> usize {
+        EACH + key.as_str().len() + self.iter().map(|document| document.size(&document.key)).sum::<usize>()
+    }
+}
+
+impl<T> Default for Shard<T> {
+    fn default() -> Self {
+        Self { younger: HashMap::new(), older: HashMap::new(), bytes: 0, forgotten: 0 }
+    }
+}
+
+impl<T: Kept> Lately<T> {
     pub(super) fn new(bytes: u64) -> Self {
         let half = usize::try_from(bytes).unwrap_or(usize::MAX) / SHARDS / 2;
         Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new(), half }
     }
 
     /// The document, or what it takes to bring it in once it was found elsewhere.
-    pub(super) fn find(&self, key: &Key) -> Result<Document, Ticket> {
+    pub(super) fn find(&self, key: &Key) -> Result<T, Ticket> {
         let mut shard = self.shard(key);
         if let Some(document) = shard.younger.get(key) {
             return Ok(document.clone());
@@ -73,16 +98,16 @@ impl Lately {
     }
 
     /// Keeps a document that was looked for with this ticket, and is durable.
-    pub(super) fn keep(&self, ticket: &Ticket, document: &Document) {
-        if size(document) > self.half / PART {
+    pub(super) fn keep(&self, ticket: &Ticket, key: &Key, document: &T) {
+        if document.size(key) > self.half / PART {
             return;
         }
-        let mut shard = self.shard(&document.key);
+        let mut shard = self.shard(key);
         if shard.forgotten != ticket.forgotten {
             // It may have been written anew since it was read.
             return;
         }
-        let dropped = shard.put(document.key.clone(), document.clone(), self.half);
+        let dropped = shard.put(key.clone(), document.clone(), self.half);
         drop(shard);
         drop(dropped);
     }
@@ -92,25 +117,26 @@ impl Lately {
         let mut shard = self.shard(key);
         shard.forgotten += 1;
         if let Some(document) = shard.younger.remove(key) {
-            shard.bytes -= size(&document);
+            shard.bytes -= document.size(key);
         }
         shard.older.remove(key);
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard<T>> {
         // Never cut off: the remainder is smaller than the number of shards.
         let at = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shard {
+impl<T: Kept> Shard<T> {
     /// Puts a document into the younger generation; answers what has to go for it.
-    fn put(&mut self, key: Key, document: Document, half: usize) -> HashMap<Key, Document> {
-        self.bytes += size(&document);
-        if let Some(before) = self.younger.insert(key, document) {
-            self.bytes -= size(&before);
+    fn put(&mut self, key: Key, document: T, half: usize) -> HashMap<Key, T> {
+        self.bytes += document.size(&key);
+        if let Some(before) = self.younger.get(&key) {
+            self.bytes -= before.size(&key);
         }
+        self.younger.insert(key, document);
         if self.bytes <= half {
             return HashMap::new();
         }
@@ -120,15 +146,11 @@ impl Shard {
     }
 }
 
-impl fmt::Debug for Lately {
+impl<T> fmt::Debug for Lately<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Documents are nobody's business.
         f.debug_struct("Lately").field("half", &self.half).finish_non_exhaustive()
     }
-}
-
-fn size(document: &Document) -> usize {
-    EACH + document.key.as_str().len() + document.body.as_bytes().len()
 }
 
 #[cfg(test)]
@@ -146,13 +168,13 @@ mod tests {
         Document { key: name.parse().unwrap(), revision: Revision::new("1"), body }
     }
 
-    fn keep(lately: &Lately, document: &Document) {
+    fn keep(lately: &Lately<Document>, document: &Document) {
         if let Err(ticket) = lately.find(&document.key) {
-            lately.keep(&ticket, document);
+            lately.keep(&ticket, &document.key, document);
         }
     }
 
-    fn has(lately: &Lately, document: &Document) -> bool {
+    fn has(lately: &Lately<Document>, document: &Document) -> bool {
         lately.find(&document.key).is_ok_and(|found| found == *document)
     }
 
@@ -171,10 +193,10 @@ mod tests {
         let (lately, one) = (Lately::new(ROOM), document("a/b", 10));
         let early = lately.find(&one.key).unwrap_err();
         lately.forget(&one.key);
-        lately.keep(&early, &one);
+        lately.keep(&early, &one.key, &one);
         assert!(!has(&lately, &one));
         let late = lately.find(&one.key).unwrap_err();
-        lately.keep(&late, &one);
+        lately.keep(&late, &one.key, &one);
         assert!(has(&lately, &one));
     }
 
@@ -200,9 +222,9 @@ mod tests {
         }
         let all = lately.shards.iter().map(|shard| {
             let shard = shard.lock().unwrap();
-            let younger: usize = shard.younger.values().map(size).sum();
+            let younger: usize = shard.younger.values().map(|one| one.size(&one.key)).sum();
             assert_eq!(younger, shard.bytes);
-            younger + shard.older.values().map(size).sum::<usize>()
+            younger + shard.older.values().map(|one| one.size(&one.key)).sum::<usize>()
         });
         // A generation is full once its last document has gone beyond its half.
         let most = usize::try_from(ROOM).unwrap() + SHARDS * lately.half / PART;

@@ -73,12 +73,56 @@ async fn what_was_asked_for_lately_is_never_older_than_what_the_writer_tells() {
 }
 
 #[tokio::test]
+async fn a_list_that_was_asked_for_lately_is_never_older_than_what_the_writer_tells() {
+    let (store, _place) = empty().await;
+    let of = async |prefix: &str| -> Vec<String> {
+        let found = store.scan(all(prefix)).await.unwrap();
+        found.into_iter().map(|d| format!("{} {}", d.key, d.revision)).collect()
+    };
+    assert!(of("a").await.is_empty() && store.lists.find(&key("a")).is_ok());
+    let b = put(&store, "a/b/1", json("0"), Precondition::Absent).await.unwrap();
+    let c = put(&store, "a/c/1", json("0"), Precondition::Absent).await.unwrap();
+    let mut expected = vec![format!("a/b/1 {b}"), format!("a/c/1 {c}")];
+    assert_eq!(of("a").await, expected);
+    assert_eq!(of("a/b").await, expected[..1]);
+    assert_eq!(of("a/c").await, expected[1..]);
+    let c = put(&store, "a/c/1", json("1"), Precondition::AtRevision(c)).await.unwrap();
+    assert!(store.lists.find(&key("a/b")).is_ok(), "another list has changed");
+    expected[1] = format!("a/c/1 {c}");
+    assert_eq!(of("a").await, expected);
+    assert_eq!(of("a/c").await, expected[1..]);
+    store.delete(&key("a/b/1"), &b).await.unwrap();
+    assert_eq!(of("a").await, expected[1..]);
+    assert!(of("a/b").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_part_of_a_list_is_not_taken_for_all_of_it() {
+    let (store, _place) = empty().await;
+    for name in ["a/1", "a/2", "a/3"] {
+        put(&store, name, json("0"), Precondition::Absent).await.unwrap();
+    }
+    let count = async |scan: Scan| store.scan(scan).await.unwrap().len();
+    for _ in 0..2 {
+        assert_eq!(count(Scan::below(key("a"), 2)).await, 2);
+        assert_eq!(count(Scan::below(key("a"), 10).after(Some(key("a/1")))).await, 2);
+        assert_eq!(count(Scan::below(key("a"), 3)).await, 3);
+    }
+    // Now it is known to be whole.
+    assert_eq!(count(Scan::below(key("a"), 4)).await, 3);
+    assert!(store.lists.find(&key("a")).is_ok());
+    assert_eq!(count(Scan::below(key("a"), 2)).await, 2);
+    assert_eq!(count(Scan::below(key("a"), 10).after(Some(key("a/1")))).await, 2);
+}
+
+#[tokio::test]
 async fn what_is_not_durable_is_not_kept_for_later() {
     let (store, _place) = empty().await;
     let before: u64 = put(&store, "a/b", json("0"), Precondition::Absent).await.unwrap().as_str().parse().unwrap();
     show(&store, "a/b", before + 1);
     assert!(waits(store.get(&key("a/b"))).await);
-    assert!(store.lately.find(&key("a/b")).is_err());
+    assert!(waits(store.scan(all("a"))).await);
+    assert!(store.lately.find(&key("a/b")).is_err() && store.lists.find(&key("a")).is_err());
 }
 
 #[tokio::test]

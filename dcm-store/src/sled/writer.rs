@@ -10,7 +10,7 @@ use std::{
 };
 
 use ::sled::{Batch, Db};
-use dcm_core::store::{Body, BoxError, Error, Key};
+use dcm_core::store::{Body, BoxError, Document, Error, Key};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -64,7 +64,8 @@ pub(super) struct Writer {
     pub(super) file: File,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) journal: Arc<Journal>,
-    pub(super) lately: Arc<Lately>,
+    pub(super) lately: Arc<Lately<Document>>,
+    pub(super) lists: Arc<Lately<Arc<[Document]>>>,
     pub(super) last_delete: Arc<AtomicU64>,
     /// The last number that was given out.
     pub(super) counter: u64,
@@ -178,7 +179,12 @@ impl Writer {
     }
 
     fn forget(&self, accepted: &[(u64, Write)]) {
-        accepted.iter().for_each(|(_, write)| self.lately.forget(&write.key));
+        for (_, write) in accepted {
+            self.lately.forget(&write.key);
+            for prefix in write.key.prefixes() {
+                self.lists.forget(&prefix);
+            }
+        }
     }
 
     /// What sled shows and what the disk holds may differ from now on: no more writes, and no reads of what is
