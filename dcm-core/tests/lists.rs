@@ -116,7 +116,7 @@ async fn a_page_ends_with_the_record_that_makes_it_large() {
 async fn large_kv_pairs_are_counted_one_by_one() {
     let (f, store) = with_store().await;
     let id = f.create_cloud("lc-1", "ns", &[]).await.unwrap();
-    let uid = f.dcm.logical_cloud(&id).await.unwrap().cloud.uid;
+    let uid = f.dcm.logical_cloud(&id).await.unwrap().cloud.uid.clone();
     let large = Body::from_json(format!("\"{}\"", "x".repeat(MIB)).into_bytes());
     for n in 0..1_000 {
         let body = if n % 100 == 0 { large.clone() } else { Body::from_json(*b"1") };
@@ -208,7 +208,7 @@ async fn a_page_ends_when_much_was_read_of_what_lies_below_its_entries() {
     let large = Body::from_json(format!("\"{}\"", "x".repeat(3 * MIB)).into_bytes());
     for n in 1..=4 {
         let id = f.create_cloud(&format!("lc-{n}"), "ns", &[]).await.unwrap();
-        let uid = f.dcm.logical_cloud(&id).await.unwrap().cloud.uid;
+        let uid = f.dcm.logical_cloud(&id).await.unwrap().cloud.uid.clone();
         let key = keys::references(&uid).unwrap().child("r").unwrap();
         store.put(&key, large.clone(), Precondition::Absent).await.unwrap();
     }

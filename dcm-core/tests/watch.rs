@@ -69,7 +69,7 @@ fn follow(held: &mut Held, event: &WatchEvent<Entry<KvPair>>) {
 
 async fn present(f: &Fixture, id: &CloudId) -> Held {
     let pairs = f.dcm.kv_pairs(id, &Default::default()).await.unwrap();
-    pairs.iter().map(|found| (name(found), value(found))).collect()
+    pairs.entries.iter().map(|found| (name(found), value(found))).collect()
 }
 
 #[tokio::test]
@@ -265,7 +265,7 @@ async fn a_logical_cloud_is_told_as_its_list_shows_it() {
     f.dcm.create_quota(&id, quota_input("found-2", "5").into()).await.unwrap();
     let News::Put(view) = next(&mut watch).await.news else { panic!("no logical cloud") };
     let read = f.dcm.logical_cloud(&id).await.unwrap();
-    assert_eq!((view.generation, view.revision), (read.generation, read.revision));
+    assert_eq!((view.generation, view.revision), (read.generation, read.revision.clone()));
 }
 
 #[tokio::test]
