@@ -232,6 +232,7 @@ fn limits(config: &Config) -> Limits {
         requests: limits.max_concurrent_requests,
         body_size: limits.max_body_size,
         bodies_in_memory: limits.max_bodies_in_memory,
+        answers_in_memory: limits.max_answers_in_memory,
         json_depth: limits.max_json_depth,
         header_size: limits.max_header_size,
         watches: limits.max_watches,

@@ -20,7 +20,7 @@ use super::{
     router::router,
     routes::{Route, Routes},
     trust::Trust,
-    watch,
+    waiting, watch,
 };
 use crate::status::Kind;
 
@@ -97,6 +97,10 @@ impl Edge {
         if method == Method::HEAD {
             response = head_of(response);
         }
+        response = match waiting::place(response, &self.app.answers, reads(&method)).await {
+            Ok(response) => response,
+            Err(problem) => problem.render(&method, &uri, id.to_str().unwrap_or_default()),
+        };
         log(&method, &uri, &response, &id, started);
         let headers = response.headers_mut();
         if let Some(query) = uri.query() {
@@ -271,6 +275,7 @@ mod tests {
             requests: 1,
             body_size: 1024,
             bodies_in_memory: 1024,
+            answers_in_memory: 1024,
             json_depth: 64,
             header_size: 4096,
             header_timeout: second,
