@@ -119,7 +119,7 @@ impl Edge {
         let before = usize::try_from(in_flight.inc()).unwrap_or_default();
         let running = Running(in_flight.clone());
         // Whoever asks whether the server lives must not take a busy one for a dead one, and why it is busy is asked just then.
-        let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+        let is_probe = matches!(request.uri().path().trim_end_matches('/'), "/healthz" | "/readyz" | "/metrics");
         if before >= most && !is_probe {
             return Err(Problem::new(Kind::Overloaded, format!("{most} requests are being served already")));
         }
@@ -182,7 +182,7 @@ impl Edge {
         if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
             return Ok(possible(self.routes.allow()));
         }
-        Err(Problem::new(Kind::NoSuchPath, "no resource has this path; all of them lie below /v2"))
+        Err(Problem::new(Kind::NoSuchPath, "no resource has this path; /docs/ shows all of them"))
     }
 }
 
