@@ -96,16 +96,22 @@ keys! {
     providers() = ["cluster-provider"];
     /// A cluster provider.
     provider(name: &ProviderName) = ["cluster-provider", name];
+    /// All clusters of all providers.
+    clusters_all() = ["cluster"];
     /// All clusters of a provider.
     clusters(provider: &Uid) = ["cluster", provider];
     /// A cluster.
     cluster(provider: &Uid, name: &ClusterName) = ["cluster", provider, name];
+    /// What was last seen of all clusters.
+    cluster_health_all() = ["cluster-health"];
     /// What was last seen of a cluster.
     cluster_health(cluster: &Uid) = ["cluster-health", cluster];
     /// Who uses a cluster.
     cluster_uses(cluster: &Uid) = ["cluster-use", cluster];
     /// One use of a cluster.
     cluster_use(cluster: &Uid, cloud: &Uid) = ["cluster-use", cluster, cloud];
+    /// All kv-pairs of all clusters.
+    cluster_kv_pairs_all() = ["cluster-kv-pair"];
     /// All kv-pairs of a cluster.
     cluster_kv_pairs(cluster: &Uid) = ["cluster-kv-pair", cluster];
     /// A kv-pair of a cluster.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use dcm_core::{
     error::{Error, ErrorKind},
-    model::Credential,
+    model::{Credential, KvPairInput},
+    name::ClusterName,
     service::{CloudId, Deletion, Overall},
-    store::StoreExt,
+    store::{Scan, Store as _, StoreExt},
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
-    builders::{Fixture, carry_out, cloud_id},
+    builders::{Fixture, carry_out, cloud_id, metadata},
     faulty::FaultyStore,
 };
 
@@ -218,6 +219,35 @@ async fn create_what_is_missing(f: &Fixture) -> CloudId {
     }
     fine(f.dcm.create_quota(&id, quota_input("quota-1", "5").into()).await.map(drop));
     id
+}
+
+#[tokio::test]
+async fn a_delete_of_a_cluster_that_was_cut_off_anywhere_leaves_nothing_beside_it() {
+    for call in 0.. {
+        assert!(call < MOST_CALLS);
+        let (f, store) = fixture().await;
+        let provider = dcm_test_utils::builders::provider("default");
+        let [c1, c2] = ["c1", "c2"].map(|name| ClusterName::new(name).unwrap());
+        for cluster in [&c1, &c2] {
+            for name in ["a", "b"] {
+                let pair = KvPairInput { metadata: metadata(name), kv: Some(Vec::new()) };
+                f.dcm.create_cluster_kv_pair((&provider, cluster), pair.into()).await.unwrap();
+            }
+        }
+        store.fail_after(call);
+        let deleted = f.dcm.delete_cluster(&provider, &c1, None).await;
+        let acknowledged = deleted.is_ok();
+        store.mend();
+        f.restarted().await.unwrap().sweep_clusters().await.unwrap();
+        let left = if f.dcm.cluster(&provider, &c1).await.is_ok() { 2 } else { 1 };
+        for (all, each) in [("cluster-kv-pair", 2), ("cluster-health", 1)] {
+            let found = store.scan(Scan::below(all.parse().unwrap(), 100)).await.unwrap();
+            assert_eq!(found.len(), left * each, "{all}, call {call}");
+        }
+        if acknowledged {
+            return;
+        }
+    }
 }
 
 /// Nothing of a logical cloud is left, and nothing refers to its clusters.

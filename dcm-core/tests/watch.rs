@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dcm_core::{
     error::{Error, ErrorKind},
-    model::{KvPair, KvPairInput},
+    model::{ControllerInput, KvPair, KvPairInput},
     service::{CloudId, CloudStatus, News, Overall, Watch, WatchEvent, WatchPosition},
     store::Entry,
 };
@@ -200,6 +200,74 @@ async fn a_watch_of_a_project_or_a_provider_ends_with_it() {
     while !matches!(next(&mut projects).await.news, News::Deleted(name) if name == "walmart") {}
 }
 
+#[tokio::test]
+async fn a_watch_of_a_clusters_kv_pairs_ends_with_it() {
+    let f = fixture().await;
+    f.register(&["c1", "c2"]).await.unwrap();
+    let [c1, c2] = ["c1", "c2"].map(|name| (provider("default"), name.parse().unwrap()));
+    f.dcm.create_cluster_kv_pair((&c1.0, &c1.1), pair("a", "1").into()).await.unwrap();
+    let mut pairs = f.dcm.watch_cluster_kv_pairs((&c1.0, &c1.1), None).await.unwrap();
+    let first = next(&mut pairs).await;
+    assert!(matches!(&first.news, News::Put(found) if name(found) == "a"));
+    assert!(matches!(next(&mut pairs).await.news, News::Synced));
+    f.dcm.create_cluster_kv_pair((&c2.0, &c2.1), pair("other", "1").into()).await.unwrap();
+    f.dcm.delete_cluster(&c2.0, &c2.1, None).await.unwrap();
+    assert!(is_quiet(&mut pairs), "another cluster's were told");
+    f.dcm.create_cluster_kv_pair((&c1.0, &c1.1), pair("b", "1").into()).await.unwrap();
+    assert!(matches!(next(&mut pairs).await.news, News::Put(found) if name(&found) == "b"));
+    f.dcm.delete_cluster(&c1.0, &c1.1, None).await.unwrap();
+    assert_ended(pairs).await;
+    f.register(&["c1"]).await.unwrap();
+    let again = f.dcm.watch_cluster_kv_pairs((&c1.0, &c1.1), Some(&first.position)).await;
+    assert_kind(again, ErrorKind::Expired);
+}
+
+#[tokio::test]
+async fn controllers_are_told() {
+    let f = fixture().await;
+    let controller = |name: &str| ControllerInput {
+        metadata: metadata(name),
+        host: Some("host".to_owned()),
+        port: Some(9000),
+        ..ControllerInput::default()
+    };
+    f.dcm.create_controller(controller("a").into()).await.unwrap();
+    let mut watch = f.dcm.watch_controllers(None).await.unwrap();
+    let News::Put(found) = next(&mut watch).await.news else { panic!("no controller") };
+    assert_eq!(found.value, f.dcm.controller(&"a".parse().unwrap()).await.unwrap().value);
+    assert!(matches!(next(&mut watch).await.news, News::Synced));
+    f.dcm.create_controller(controller("b").into()).await.unwrap();
+    assert!(matches!(next(&mut watch).await.news, News::Put(found) if found.value.metadata.name.as_str() == "b"));
+    f.dcm.delete_controller(&"a".parse().unwrap(), None).await.unwrap();
+    assert!(matches!(next(&mut watch).await.news, News::Deleted(name) if name == "a"));
+    assert!(is_quiet(&mut watch));
+}
+
+/// It reads no more of them before it looks for changes, nor holds more: of large ones, one by one.
+#[tokio::test]
+async fn records_that_are_large_together_are_not_read_at_once() {
+    let f = fixture().await;
+    let id = with_pairs(&f, 0).await;
+    let large = "x".repeat(300_000);
+    for i in 0..4 {
+        f.dcm.create_kv_pair(&id, pair(&format!("q-{i}"), &large).into()).await.unwrap();
+    }
+    let mut watch = f.dcm.watch_kv_pairs(&id, None).await.unwrap();
+    let mut told = Vec::new();
+    for i in 0.. {
+        match next(&mut watch).await.news {
+            News::Put(found) => told.push((name(&found), value(&found).len())),
+            News::Synced => break,
+            other => panic!("{other:?}"),
+        }
+        if i == 0 {
+            set(&f, &id, "q-3", "1").await;
+        }
+    }
+    let expected = [("q-0", 300_000), ("q-3", 1), ("q-1", 300_000), ("q-2", 300_000), ("q-3", 1)];
+    assert_eq!(told, expected.map(|(name, bytes)| (name.to_owned(), bytes)));
+}
+
 async fn assert_ended<V: std::fmt::Debug>(mut watch: Watch<V>) {
     while !matches!(next(&mut watch).await.news, News::Ended) {}
     assert!(watch.next().await.is_none());
@@ -221,6 +289,8 @@ async fn below_what_is_not_there_nothing_is_watched() {
     assert_kind(f.dcm.watch_status(&id, None).await, ErrorKind::NotFound);
     assert_kind(f.dcm.watch_logical_clouds(&id.project, None).await, ErrorKind::NotFound);
     assert_kind(f.dcm.watch_clusters(&provider("none"), None).await, ErrorKind::NotFound);
+    let cluster = (&provider("none"), &"none".parse().unwrap());
+    assert_kind(f.dcm.watch_cluster_kv_pairs(cluster, None).await, ErrorKind::NotFound);
 }
 
 #[tokio::test]

@@ -112,18 +112,26 @@ impl WorkerSeed {
             bells: HashMap::new(),
         };
         let renewals = renewals::run(dcm.clone(), self.metrics.renewals.clone());
+        let sweep = sweep(dcm.clone());
         let resync = resync::run(dcm, self.settings.resync_period, self.settings.resync_at_start);
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
             let timers = async {
                 tokio::select! {
-                    _ = async { tokio::join!(resync, renewals) } => {}
+                    _ = async { tokio::join!(sweep, resync, renewals) } => {}
                     () = until_stopped.cancelled() => {}
                 }
             };
             tokio::join!(dispatcher.run(), timers);
         });
         WorkerHandle { stop, task }
+    }
+}
+
+/// Removes what a delete of a cluster left that was cut short.
+async fn sweep(dcm: Dcm) {
+    if let Err(error) = dcm.sweep_clusters().await {
+        tracing::warn!(error = %crate::telemetry::chain(&error), "what clusters left could not be removed; the next start does");
     }
 }
 

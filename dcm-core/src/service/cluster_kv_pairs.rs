@@ -74,9 +74,8 @@ impl Dcm {
     ) -> Result<Watch<Entry<KvPair>>, Error> {
         let start = Start::of(self.store(), from).await?;
         let parent = self.registration(provider, cluster).await?;
-        let provider = self.provider(provider).await?.value.uid;
         let pairs = keys::cluster_kv_pairs(&parent.value.uid)?;
-        self.watch_list(start, pairs, Some(Parent::cluster(&parent, &provider)?)).await
+        self.watch_list(start, pairs, Some(Parent::cluster(&parent)?)).await
     }
 
     /// Replaces a kv-pair of a cluster.

@@ -105,13 +105,18 @@ impl Dcm {
         Ok(Some(self.read::<Applied>(&key, ("applied state", cloud.metadata.name.as_str())).await?.value))
     }
 
-    /// Reads the references of the state that a logical cloud's clusters are to be.
+    /// Reads the references of the state that a logical cloud's clusters are to be. Not found where that is another state
+    /// meanwhile, and the one that `cloud` tells of is being removed.
     pub(super) async fn frozen_references(&self, cloud: &LogicalCloud) -> Result<Vec<AppliedReference>, Error> {
-        let Some(pointer) = &cloud.lifecycle.applied else {
+        let (Some(applied), Some(pointer)) = (self.frozen(cloud).await?, &cloud.lifecycle.applied) else {
             return Ok(Vec::new());
         };
         let pages =
             self.store().list_all::<ReferencePage>(&keys::applied_pages(&cloud.uid, &pointer.snapshot)?).await?;
+        // Some of them, or none, would look like a state that has fewer clusters.
+        if pages.len() != applied.pages {
+            return Err(Error::not_found("applied state", &cloud.metadata.name));
+        }
         Ok(pages.into_iter().flat_map(|page| page.value.references).collect())
     }
 

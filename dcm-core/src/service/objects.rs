@@ -90,7 +90,10 @@ impl Dcm {
                 let is_reached = current && status.generation == generation && status.reached;
                 held.insert(status.reference.clone(), Held::new(status, &wanted, !current, is_reached));
             };
-            let (status, references) = self.gather_status(cloud, look).await?;
+            let (status, references) = match self.gather_status(cloud, look).await {
+                Err(Error::NotFound { .. }) => continue,
+                gathered => gathered?,
+            };
             let place = |(name, to): (ReferenceName, ClusterReference)| (name, (to.cluster_provider, to.cluster_name));
             return Ok(CloudObjects { status, wanted, held, places: references.into_iter().map(place).collect() });
         }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{CloudId, Dcm, Watch, WatchPosition, watch::Derived};
+use super::{CloudId, Dcm, Watch, WatchPosition, orders::ATTEMPTS, watch::Derived};
 use crate::{
     error::Error,
     keys,
@@ -89,12 +89,20 @@ impl Dcm {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn status(&self, id: &CloudId) -> Result<CloudStatus, Error> {
-        let cloud = self.cloud(id).await?.value;
-        Ok(self.gather_status(cloud, |_, _| ()).await?.0)
+        for _ in 0..ATTEMPTS {
+            let cloud = self.cloud(id).await?.value;
+            match self.gather_status(cloud, |_, _| ()).await {
+                // Applied anew meanwhile.
+                Err(Error::NotFound { .. }) => {}
+                gathered => return Ok(gathered?.0),
+            }
+        }
+        Err(Error::changed("logical cloud", &id.name, false))
     }
 
     /// How far a logical cloud is, with its references as they are now. `look` sees each cluster's status whole, and
-    /// whether the cluster is to hold anything; the inventories are not kept, which of all clusters could be large.
+    /// whether the cluster is to hold anything; the inventories are not kept, which of all clusters could be large. Not
+    /// found where the logical cloud is applied anew meanwhile.
     pub(super) async fn gather_status(
         &self,
         cloud: LogicalCloud,

@@ -1,15 +1,35 @@
 //! What a status says, and when a cluster is tried again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dcm_core::{
+    error::ErrorKind,
     name::ReferenceName,
     service::Overall,
+    store::{Scan, Store as _},
     sync::{Failure, Part, PartState, Reason},
 };
-use dcm_test_utils::builders::{cluster_input, provider};
+use dcm_store::memory::MemoryStore;
+use dcm_test_utils::builders::{Fixture, cluster_input, provider};
 
-use crate::support::{fixture, overall};
+use crate::support::{fixture, kind, overall};
+
+/// The pages of what was applied go when it is applied anew; whoever has read the logical cloud before that must not take
+/// them for a state without clusters.
+#[tokio::test]
+async fn a_status_is_not_made_of_half_a_state() {
+    let store = Arc::new(MemoryStore::new());
+    let f = Fixture::new(store.clone()).await.unwrap();
+    f.register(&["c1"]).await.unwrap();
+    let id = f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
+    assert_eq!(overall(&f, &id).await, Overall::Created);
+    let pages = Scan::below("applied-references".parse().unwrap(), 10);
+    for page in store.scan(pages).await.unwrap() {
+        store.delete(&page.key, &page.revision).await.unwrap();
+    }
+    assert_eq!(kind(f.dcm.status(&id).await), ErrorKind::Conflict);
+    assert_eq!(kind(f.dcm.object_status(&id).await), ErrorKind::Conflict);
+}
 
 #[tokio::test]
 async fn a_cluster_that_is_down_holds_up_no_other_one_and_heals() {

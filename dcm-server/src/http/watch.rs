@@ -113,7 +113,6 @@ impl Watching {
         }
         let producer = Producer {
             place: app.watches.place()?,
-            patience: app.limits.write_timeout,
             uri: parts.uri.clone(),
             request_id: parts.extensions.get().cloned().unwrap_or_default(),
         };

@@ -10,9 +10,6 @@ use crate::support::{Dcm, Reply};
 /// How long an event may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long nothing comes where nothing is to come.
-const QUIET: Duration = Duration::from_millis(300);
-
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Event {
     pub(crate) id: String,
@@ -96,13 +93,16 @@ impl Events {
         }
     }
 
-    /// What comes until nothing more comes for a while.
-    pub(crate) async fn until_quiet(&mut self) -> Vec<Event> {
+    /// What comes before a record of this name.
+    pub(crate) async fn until_put(&mut self, name: &str) -> Vec<Event> {
         let mut events = Vec::new();
-        while let Ok(Some(event)) = tokio::time::timeout(QUIET, self.read()).await {
+        loop {
+            let event = self.next().await.expect("more events");
+            if event.name == "put" && event.record_name() == name {
+                return events;
+            }
             events.push(event);
         }
-        events
     }
 
     async fn read(&mut self) -> Option<Event> {

@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read as _},
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use dcm_test_utils::environment::skip;
@@ -17,6 +17,7 @@ use crate::{
     support::{Dcm, LC},
 };
 
+const CLUSTER_PAIRS: &str = "/v2/cluster-providers/default/clusters/cluster-1/kv-pairs";
 const PAIRS: &str = "/v2/projects/p/logical-clouds/lc-1/kv-pairs";
 
 fn pair(name: &str, value: &str) -> Value {
@@ -79,26 +80,34 @@ on_every_store! {
         for _ in 0..3 {
             events.push(watch.next().await.unwrap());
         }
-        let wanted = held(&events);
-        let resumed = events.iter().enumerate().map(async |(i, event)| {
-            let rest = dcm.watch(PAIRS, Some(event)).await.until_quiet().await;
+        let (all, wanted) = (events.len(), held(&events));
+        // The first and the last ones, those around a page's end and around the mark: each of them is two streams of the store.
+        let mut resumed = Vec::new();
+        for i in [0, 1, 30, 31, 32, synced - 1].into_iter().chain(synced..all) {
+            resumed.push((i, dcm.watch(PAIRS, Some(&events[i])).await));
+        }
+        // A browser cannot set the header field for its first request, and sets it for those that follow.
+        for name in ["lastEventId", "last-event-id"] {
+            let by_query = dcm.request(Method::GET, &format!("{PAIRS}?watch=true&{name}={}", events[synced].id));
+            resumed.push((synced, Events::of(by_query.send().await.unwrap()).await));
+        }
+        let both = dcm.request(Method::GET, &format!("{PAIRS}?watch=true&lastEventId=old"));
+        let both = both.header("last-event-id", &events[synced + 2].id).send().await.unwrap();
+        resumed.push((synced + 2, Events::of(both).await));
+        let mut told = Vec::new();
+        for (i, watch) in &mut resumed {
+            told.push(if *i < synced { watch.until_synced().await } else { Vec::new() });
+        }
+        // What comes before it is all that there is.
+        dcm.post(PAIRS, &pair("the-end", "")).await.expect(201);
+        for ((i, mut watch), mut rest) in resumed.into_iter().zip(told) {
+            rest.extend(watch.until_put("the-end").await);
             if i >= synced {
                 assert_eq!(rest, events[i + 1..], "after event {i}");
             } else {
                 assert_eq!(held(events[..=i].iter().chain(&rest)), wanted, "after event {i}");
-                assert!(rest.iter().any(|event| event.name == "synced"), "after event {i}");
             }
-        });
-        join_all(resumed).await;
-        // A browser cannot set the header field for its first request, and sets it for those that follow.
-        for name in ["lastEventId", "last-event-id"] {
-            let by_query = dcm.request(Method::GET, &format!("{PAIRS}?watch=true&{name}={}", events[synced].id));
-            let rest = Events::of(by_query.send().await.unwrap()).await.until_quiet().await;
-            assert_eq!(rest, events[synced + 1..]);
         }
-        let both = dcm.request(Method::GET, &format!("{PAIRS}?watch=true&lastEventId=old"));
-        let both = both.header("last-event-id", &events[synced + 2].id).send().await.unwrap();
-        assert_eq!(Events::of(both).await.until_quiet().await, events[synced + 3..]);
     }
 
     async fn writers_side_by_side_and_a_watch_come_to_the_same(dcm) {
@@ -128,6 +137,9 @@ on_every_store! {
     async fn every_list_can_be_watched_and_shows_the_same(dcm) {
         dcm.with_reference().await;
         dcm.post(PAIRS, &pair("a", "1")).await.expect(201);
+        dcm.post(CLUSTER_PAIRS, &pair("a", "1")).await.expect(201);
+        let controller = json!({ "metadata": { "name": "c" }, "spec": { "host": "h", "port": 9000 } });
+        dcm.post("/v2/controllers", &controller).await.expect(201);
         dcm.post(&format!("{LC}/cluster-quotas"), &json!({ "metadata": { "name": "q" }, "spec": { "pods": "1" } })).await.expect(201);
         for path in [
             "/v2/projects",
@@ -137,9 +149,12 @@ on_every_store! {
             &format!("{LC}/cluster-references"),
             &format!("{LC}/cluster-quotas"),
             PAIRS,
+            CLUSTER_PAIRS,
+            "/v2/controllers",
         ] {
             let mut events = dcm.watch(path, None).await.until_synced().await;
             events.pop();
+            assert!(!events.is_empty(), "{path}");
             let records = events.iter().map(|event| event.data["record"].clone());
             assert_eq!(Value::from_iter(records), dcm.get(path).await.expect(200), "{path}");
         }
@@ -243,15 +258,24 @@ async fn curl_shows_a_watch_as_it_goes_on() {
     dcm.with_pairs(&["a"]).await;
     let url = dcm.url(&format!("{PAIRS}?watch=true"));
     let arguments = ["--silent", "--no-buffer", "--noproxy", "*", "--max-time", "20", &url];
-    let Ok(curl) = Command::new("curl").args(arguments).stdout(Stdio::piped()).spawn() else {
+    let Ok(mut curl) = Command::new("curl").args(arguments).stdout(Stdio::piped()).spawn() else {
         return skip("there is no curl", "a watch as curl shows it");
     };
-    // However long curl takes to begin: it is told of the end once there is one.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut shown = BufReader::new(curl.stdout.take().unwrap());
+    let until_synced = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        while !text.ends_with("event: synced\n") && shown.read_line(&mut text).unwrap() > 0 {}
+        (text, shown)
+    });
+    let (mut text, mut shown) = until_synced.await.unwrap();
     dcm.delete(LC).await.expect(204);
-    let output = tokio::task::spawn_blocking(move || curl.wait_with_output()).await.unwrap().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
+    let (text, status) = tokio::task::spawn_blocking(move || {
+        shown.read_to_string(&mut text).unwrap();
+        (text, curl.wait().unwrap())
+    })
+    .await
+    .unwrap();
+    assert!(status.success(), "{text}");
     assert!(text.starts_with("retry: 2000\n\nid: ") && text.ends_with("event: ended\ndata: {}\n\n"), "{text}");
     dcm.stop().await;
 }

@@ -29,11 +29,11 @@ impl Ring {
     }
 
     pub(super) fn push(&mut self, change: Recorded) {
-        self.bytes += size(&change);
+        self.bytes += change.size();
         self.changes.push_back(change);
         while self.changes.len() > 1 && (self.changes.len() > self.most_changes || self.bytes > self.most_bytes) {
             if let Some(gone) = self.changes.pop_front() {
-                self.bytes -= size(&gone);
+                self.bytes -= gone.size();
                 self.floor = gone.number;
             }
         }
@@ -46,9 +46,12 @@ impl Ring {
     }
 }
 
-fn size(change: &Recorded) -> usize {
-    let body = change.body.as_ref().map_or(0, |body| body.as_bytes().len());
-    OVERHEAD + change.key.as_str().len() + body
+impl Recorded {
+    /// What it counts.
+    pub(super) fn size(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, |body| body.as_bytes().len());
+        OVERHEAD + self.key.as_str().len() + body
+    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,11 @@ use tokio::sync::watch;
 use super::{CLOSED, Recorded, Tip, position, ring::Ring, unavailable};
 use crate::revision;
 
-/// How many changes a cursor looks at while it holds the lock, and how many it takes along: a watch must not
-/// hold writers up, nor keep alive many documents that the ring has let go.
+/// How many changes a cursor looks at while it holds the lock, and how many it takes along, until they have so many bytes
+/// together: a watch must not hold writers up, nor keep alive many documents that the ring has let go.
 const LOOK: usize = 1024;
 const TAKE: usize = 64;
+const TAKE_BYTES: usize = 256 * 1024;
 
 /// One watch: its place in the ring, and what it has taken from there.
 pub(super) struct Cursor {
@@ -63,12 +64,14 @@ impl Cursor {
         if self.at < ring.floor() {
             return Err(Error::Expired);
         }
+        let mut bytes = 0;
         for (looked, change) in ring.after(self.at).enumerate() {
-            if looked == LOOK || self.taken.len() == TAKE {
+            if looked == LOOK || self.taken.len() == TAKE || bytes >= TAKE_BYTES {
                 return Ok(true);
             }
             self.at = change.number;
             if self.prefix.as_ref().is_none_or(|prefix| change.key.is_below(prefix)) {
+                bytes += change.size();
                 self.taken.push_back(change.clone());
             }
         }

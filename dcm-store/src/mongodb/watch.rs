@@ -16,15 +16,20 @@ use mongodb::{
     error::{Error as MongoError, ErrorKind},
     options::FullDocumentType,
 };
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::{
+    OwnedSemaphorePermit, Semaphore,
+    mpsc::{self, error::TrySendError},
+};
 
 use super::{Inner, failure, record, unavailable};
 
 /// How long the server holds a request back that has nothing to tell. A request holds a connection meanwhile.
 const AWAIT: Duration = Duration::from_millis(500);
 
-/// How many events a watch reads ahead, and how many it reads before others may use its connection.
+/// How many events a watch reads ahead, until they have so many bytes together, and how many it reads before others may use
+/// its connection. What the driver reads at once is up to the server.
 const AHEAD: usize = 64;
+const AHEAD_BYTES: usize = 256 * 1024;
 const TURN: usize = 1024;
 
 /// What comes between the store's id and the token.
@@ -40,9 +45,12 @@ pub(super) async fn open(inner: Arc<Inner>, prefix: Option<Key>, from: Option<Po
     let token = from.map(|position| token(&inner.id, &position).ok_or(Error::Expired)).transpose()?;
     let stream = start(&inner, token).await?;
     let (sender, mut receiver) = mpsc::channel(AHEAD);
+    let room = Arc::new(Semaphore::new(AHEAD_BYTES));
     // A task of its own: a driver's future that is dropped half way closes its connection.
-    tokio::spawn(Reader { inner, prefix, stream, sender }.run());
-    Ok(futures_util::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed())
+    tokio::spawn(Reader { inner, prefix, stream, sender, room }.run());
+    let events = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+    // Whoever gets an event makes room for others.
+    Ok(events.map(|(event, _room)| event).boxed())
 }
 
 /// The place where a stream that is opened now begins.
@@ -68,15 +76,20 @@ struct Reader {
     inner: Arc<Inner>,
     prefix: Option<Key>,
     stream: Stream,
-    sender: mpsc::Sender<Result<Event, Error>>,
+    sender: mpsc::Sender<Ahead>,
+    /// For how many bytes more there is room.
+    room: Arc<Semaphore>,
 }
+
+/// What was read ahead, and the room that it takes.
+type Ahead = (Result<Event, Error>, Option<OwnedSemaphorePermit>);
 
 impl Reader {
     async fn run(mut self) {
         while !self.sender.is_closed() {
             if let Err(error) = self.turn().await {
                 // Fails where nobody watches any more.
-                let _ = self.sender.send(Err(error)).await;
+                let _ = self.sender.send((Err(error), None)).await;
                 return;
             }
         }
@@ -97,19 +110,33 @@ impl Reader {
                 return if self.stream.is_alive() { Ok(()) } else { Err(Error::Expired) };
             };
             let Some(event) = self.event(event)? else { continue };
-            match self.sender.try_send(Ok(event)) {
-                Ok(()) => {}
-                Err(TrySendError::Closed(_)) => return Ok(()),
-                Err(TrySendError::Full(event)) => {
-                    // Who reads slowly must not keep a connection from others.
-                    drop(place);
-                    // Fails where nobody watches any more.
-                    let _ = self.sender.send(event).await;
-                    return Ok(());
-                }
-            }
+            let (room, bytes) = (Arc::clone(&self.room), size(&event));
+            let full = match room.try_acquire_many_owned(bytes) {
+                Ok(room) => match self.sender.try_send((Ok(event), Some(room))) {
+                    Ok(()) => continue,
+                    Err(TrySendError::Closed(_)) => return Ok(()),
+                    Err(TrySendError::Full(full)) => full,
+                },
+                Err(_) => (Ok(event), None),
+            };
+            // Who reads slowly must not keep a connection from others.
+            drop(place);
+            self.wait(full, bytes).await;
+            return Ok(());
         }
         Ok(())
+    }
+
+    /// Waits until there is room. Does nothing where nobody watches any more.
+    async fn wait(&mut self, (event, room): Ahead, bytes: u32) {
+        let room = match room {
+            Some(room) => Some(room),
+            None => tokio::select! {
+                room = Arc::clone(&self.room).acquire_many_owned(bytes) => room.ok(),
+                () = self.sender.closed() => return,
+            },
+        };
+        let _ = self.sender.send((event, room)).await;
     }
 
     /// What an event of the server tells this watch, if anything.
@@ -136,6 +163,15 @@ impl Reader {
         };
         Ok(Some(Event { position: text(&self.inner.id, &event.id)?, change }))
     }
+}
+
+/// What an event takes of the room: all of it, where it is larger.
+fn size(event: &Event) -> u32 {
+    let bytes = match &event.change {
+        Change::Put(document) => document.body.as_bytes().len(),
+        Change::Deleted(_) => 0,
+    };
+    u32::try_from(bytes.min(AHEAD_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// What a failure of a stream means for its watch.

@@ -56,7 +56,11 @@ impl Dcm {
         if self.store().get(&status).await?.is_some() {
             return Ok(true);
         }
-        let frozen = self.frozen_references(cloud).await?;
+        let frozen = match self.frozen_references(cloud).await {
+            // Applied anew meanwhile: the worker finds out.
+            Err(Error::NotFound { .. }) => return Ok(true),
+            frozen => frozen?,
+        };
         Ok(frozen.iter().any(|frozen| frozen.uid == reference.uid))
     }
 

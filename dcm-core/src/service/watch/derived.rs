@@ -98,7 +98,7 @@ impl DerivedWatch {
                     return Ok(Some(self.event(News::Synced)));
                 }
                 Stage::First => {}
-                Stage::Following => self.changed().await?,
+                Stage::Following => self.at = changed(&mut self.changes).await?,
             }
             // A position from before the answer is told begins with the answer.
             let news = self.derive().await?;
@@ -109,23 +109,6 @@ impl DerivedWatch {
                 return Ok(Some(self.event(news)));
             }
         }
-    }
-
-    /// Waits for a change, and takes all that is there with it: one answer tells of all of them.
-    async fn changed(&mut self) -> Result<(), Error> {
-        let mut next = self.changes.next().await;
-        for _ in 0..TOGETHER {
-            let Some(event) = next else {
-                return Err(Error::Store(crate::store::Error::Unavailable("the store's watch ended".into())));
-            };
-            // Whichever stream it came from: what is derived after it happened holds all that happened before.
-            self.at = event?.position;
-            match self.changes.next().now_or_never() {
-                Some(more) => next = more,
-                None => break,
-            }
-        }
-        Ok(())
     }
 
     async fn derive<V: Derived>(&mut self) -> Result<Option<News<V>>, Error> {
@@ -149,6 +132,28 @@ impl DerivedWatch {
     }
 }
 
+/// Waits for a change, and takes all that is there with it, for one answer tells of all of them: the position of the last.
+async fn changed(changes: &mut Changes) -> Result<Position, Error> {
+    let mut next = changes.next().await;
+    let mut taken = 0;
+    loop {
+        let Some(event) = next else {
+            return Err(Error::Store(crate::store::Error::Unavailable("the store's watch ended".into())));
+        };
+        // Whichever stream it came from: what is derived after it happened holds all that happened before.
+        let at = event?.position;
+        taken += 1;
+        if taken == TOGETHER {
+            return Ok(at);
+        }
+        // Only what is looked at is taken: an error is told once, and its stream is gone then.
+        match changes.next().now_or_never() {
+            Some(more) => next = more,
+            None => return Ok(at),
+        }
+    }
+}
+
 /// A hash of a value's JSON. What has none is like nothing else.
 fn hash(value: &impl Serialize) -> u64 {
     struct Writer(DefaultHasher);
@@ -168,4 +173,28 @@ fn hash(value: &impl Serialize) -> u64 {
     // Fails only where a value has no JSON form, and then always at the same place.
     let _ = serde_json::to_writer(&mut writer, value);
     writer.0.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{self, Change, Event};
+
+    #[tokio::test]
+    async fn an_error_behind_many_changes_is_not_swallowed() {
+        let change = |number: usize| {
+            let change = Change::Deleted("status/u/r".parse().unwrap());
+            Ok(Event { position: Position::new(number.to_string()), change })
+        };
+        for count in [1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 2 * TOGETHER] {
+            let broken = stream::iter((1..=count).map(change).chain([Err(store::Error::Expired)]));
+            // Another stream goes on, as the parent's does.
+            let mut changes = stream::select_all([broken.boxed(), stream::pending().boxed()]).boxed();
+            let mut told = Vec::new();
+            while let Ok(at) = changed(&mut changes).now_or_never().expect("told at once") {
+                told.push(at.as_str().parse::<usize>().unwrap());
+            }
+            assert_eq!(told.last().copied().unwrap_or_default(), (count / TOGETHER) * TOGETHER, "{count}");
+        }
+    }
 }

@@ -16,8 +16,10 @@ use crate::{
     store::{Change, Changes, Document, Entry, Event, Key, Position, Scan, Stored},
 };
 
-/// How many records are read at once, and how many changes are told between two such pages.
+/// How many records are read at once, until they have so many bytes together, and how many changes are told between two
+/// such pages.
 const PAGE: usize = 32;
+const PAGE_BYTES: usize = 256 * 1024;
 const BETWEEN: usize = 1024;
 
 /// What a list shows of a record.
@@ -148,8 +150,9 @@ impl<V: Viewed> ListWatch<V> {
             return Ok(Some(self.event(News::Synced)));
         }
         let after = listing.listed.as_deref().map(|name| self.prefix.child(name)).transpose()?;
-        let page = self.dcm.store().scan(Scan::below(self.prefix.clone(), PAGE).after(after)).await?;
-        listing.last = page.len() < PAGE;
+        let scan = Scan::below(self.prefix.clone(), PAGE).bytes(PAGE_BYTES).after(after);
+        let page = self.dcm.store().scan(scan.clone()).await?;
+        listing.last = !scan.is_full(&page);
         listing.page = page.into();
         listing.between = 0;
         Ok(None)

@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     keys,
     model::{Cluster, ClusterProvider, LogicalCloud, Project, Uid},
-    store::{Changes, Document, Entry, Key, Position, Store},
+    store::{Changes, Document, Entry, InvalidKey, Key, Position, Store},
 };
 
 /// What watched records belong to: they go with it.
@@ -28,10 +28,10 @@ impl Parent {
         Ok(Self { key: entry.key.clone(), siblings: keys::providers()?, uid: entry.value.uid.clone(), uid_of })
     }
 
-    /// `provider` is the uid of its provider, under which it lies.
-    pub(in crate::service) fn cluster(entry: &Entry<Cluster>, provider: &Uid) -> Result<Self, Error> {
+    pub(in crate::service) fn cluster(entry: &Entry<Cluster>) -> Result<Self, Error> {
         let uid_of = |document: &Document| Ok(document.body.read::<Cluster>(&document.key)?.uid);
-        let siblings = keys::clusters(provider)?;
+        // Of its own key, which says under which provider it lies: one that is made anew under that one's name is another.
+        let siblings = entry.key.prefixes().last().ok_or(InvalidKey)?;
         Ok(Self { key: entry.key.clone(), siblings, uid: entry.value.uid.clone(), uid_of })
     }
 

@@ -23,8 +23,6 @@ const FRAME: usize = 16 * 1024;
 /// Reads a watch for its client, no faster than he does: what he has not taken is not read.
 pub(super) struct Producer {
     pub(super) place: Place,
-    /// How long a client may take nothing.
-    pub(super) patience: Duration,
     pub(super) uri: Uri,
     pub(super) request_id: RequestId,
 }
@@ -45,11 +43,8 @@ impl Producer {
         let mut next = Frame { bytes: event::OPENING.to_vec(), pause: Duration::ZERO, last: false };
         loop {
             let Frame { bytes, pause, last } = next;
-            if tokio::time::timeout(self.patience, client.send(bytes.into())).await.is_err() {
-                tracing::debug!(
-                    request_id = self.request_id.as_str(),
-                    "the client of a watch takes nothing; it is cut"
-                );
+            // However long it takes: a client that takes nothing of what he was sent is cut by his connection.
+            if client.send(bytes.into()).await.is_err() {
                 return;
             }
             if last {
@@ -59,7 +54,7 @@ impl Producer {
             next = match tokio::time::timeout(KEEP_ALIVE, watch.next()).await {
                 Ok(Some(item)) => self.frame(item, &mut watch),
                 Ok(None) => return,
-                Err(_) => Frame { bytes: event::KEEP_ALIVE.to_vec(), pause, last },
+                Err(_) => Frame { bytes: event::KEEP_ALIVE.to_vec(), pause: Duration::ZERO, last },
             };
         }
     }
@@ -146,7 +141,6 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         let producer = Producer {
             place: watches.place().unwrap_or_else(|_| panic!("a place")),
-            patience: Duration::from_secs(30),
             uri: Uri::from_static("/x?watch"),
             request_id: RequestId::default(),
         };
@@ -178,13 +172,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_frees_his_place() {
+    async fn a_client_that_takes_his_time_is_waited_for_and_one_that_is_cut_frees_his_place() {
         let watches = Watches::at_most(1);
-        let client = start(&watches, stream::iter([put(1), put(2), put(3)]).boxed());
+        let mut client = start(&watches, stream::iter([put(0), put(1), put(0)]).boxed());
+        assert_eq!(client.recv().await.unwrap(), event::OPENING);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(client.recv().await.is_some());
         assert!(watches.place().is_err());
-        tokio::time::sleep(Duration::from_secs(31)).await;
+        drop(client);
+        tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(watches.place().is_ok());
-        assert_eq!(rest(client).await, "retry: 2000\n\n");
     }
 
     #[tokio::test]
@@ -208,5 +205,20 @@ mod tests {
         let together = client.recv().await.unwrap();
         assert_eq!(begun.elapsed().as_secs(), 7);
         assert_eq!(together, "id: p\nevent: put\ndata: {\"record\":0}\n\n".repeat(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_sign_of_life_there_is_no_pause() {
+        let later = stream::once(async {
+            tokio::time::sleep(KEEP_ALIVE + Duration::from_secs(1)).await;
+            put(0)
+        });
+        let mut client = start(&Watches::at_most(1), stream::iter([put(7)]).chain(later).boxed());
+        client.recv().await.unwrap();
+        client.recv().await.unwrap();
+        let begun = tokio::time::Instant::now();
+        assert_eq!(client.recv().await.unwrap(), event::KEEP_ALIVE);
+        assert_eq!(client.recv().await.unwrap(), "id: p\nevent: put\ndata: {\"record\":0}\n\n");
+        assert_eq!(begun.elapsed().as_secs(), 7 + KEEP_ALIVE.as_secs() + 1);
     }
 }
