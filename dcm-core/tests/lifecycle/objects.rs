@@ -136,7 +136,7 @@ async fn what_was_ordered_is_remembered() {
     f.dcm.stop(&id).await.unwrap();
     f.dcm.terminate(&id, false).await.unwrap();
     f.carry_out().await.unwrap();
-    let lifecycle = f.dcm.logical_cloud(&id).await.unwrap().cloud.lifecycle;
+    let lifecycle = f.dcm.logical_cloud(&id).await.unwrap().cloud.lifecycle.clone();
     use ActionKind as K;
     let kinds: Vec<ActionKind> = lifecycle.actions.iter().map(|action| action.kind).collect();
     assert_eq!(kinds, [K::Applied, K::Updated, K::ApplyStopped, K::Terminated]);
