@@ -18,9 +18,15 @@ pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
     template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
-/// The parameters of a path: all are names.
+/// The one parameter of paths that is no name: a label's key.
+pub(super) const LABEL: &str = "label";
+
+/// The parameters of a path: all are names, but for a label's.
 pub(super) fn of_path(template: &str) -> Vec<Parameter> {
     let parameter = |name: &str| {
+        if name == LABEL {
+            return parameter(ParameterIn::Path, name, "The label's key.", key_schema());
+        }
         parameter(ParameterIn::Path, name, &format!("The {}'s name.", name.replace('-', " ")), name_schema())
     };
     names(template).map(parameter).collect()
@@ -54,6 +60,11 @@ pub(super) fn text() -> Object {
 
 pub(super) fn name_schema() -> Object {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(NAME)).min_length(Some(1)).max_length(Some(128)).build()
+}
+
+/// A label's key.
+pub(super) fn key_schema() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(317)).build()
 }
 
 pub(super) fn one_of(values: &[&'static str]) -> Object {
