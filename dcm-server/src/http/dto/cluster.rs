@@ -78,7 +78,7 @@ pub(crate) fn from_multipart(
 #[schema(as = ClusterInput)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct ClusterBody {
-    metadata: MetadataBody,
+    metadata: Option<MetadataBody>,
     spec: SpecBody,
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct MetadataBody {
 #[schema(as = RecordInput)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct RecordBody {
-    metadata: MetadataBody,
+    metadata: Option<MetadataBody>,
 }
 
 /// A project or a cluster provider.
