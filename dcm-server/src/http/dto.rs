@@ -40,6 +40,7 @@ pub(crate) use problem::ProblemSchema;
 pub(crate) use quota::{QuotaAnswer, QuotaBody};
 pub(crate) use reader::{Object, plain};
 pub(crate) use reference::{ReferenceAnswer, ReferenceBody};
+pub(crate) use shapes::NameSchema;
 pub(crate) use status::StatusAnswer;
 pub(crate) use tree::{Node, NotJson};
 

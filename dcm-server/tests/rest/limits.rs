@@ -45,8 +45,8 @@ async fn a_form_may_be_as_large_as_any_body() {
 
 #[tokio::test]
 async fn one_body_may_take_all_the_room_however_it_is_counted() {
-    let dcm = Dcm::start("memory", &["--max-body-size", "16385", "--max-bodies-in-memory", "16385"]).await;
-    dcm.raw(Method::POST, "/v2/projects", "application/json", project("p", 16_385)).await.expect(201);
+    let dcm = Dcm::start("memory", &["--max-body-size", "1048577", "--max-bodies-in-memory", "1048577"]).await;
+    dcm.raw(Method::POST, "/v2/projects", "application/json", project("p", 1_048_577)).await.expect(201);
     dcm.stop().await;
 }
 

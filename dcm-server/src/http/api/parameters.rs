@@ -1,14 +1,16 @@
 //! Parameters that many operations have.
 
-use utoipa::openapi::{
-    Object, ObjectBuilder, RefOr, Required, Schema, Type,
-    path::{Parameter, ParameterBuilder, ParameterIn},
+use utoipa::{
+    PartialSchema as _,
+    openapi::{
+        Object, ObjectBuilder, RefOr, Required, Schema, Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
 };
 
 use dcm_core::service::Page;
 
-/// The rule of names, as far as a pattern can say it.
-const NAME: &str = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
+use crate::http::dto::NameSchema;
 
 /// A list of entity tags.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
@@ -58,8 +60,8 @@ pub(super) fn text() -> Object {
     Object::with_type(Type::String)
 }
 
-pub(super) fn name_schema() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).pattern(Some(NAME)).min_length(Some(1)).max_length(Some(128)).build()
+pub(super) fn name_schema() -> RefOr<Schema> {
+    NameSchema::schema()
 }
 
 /// A label's key.

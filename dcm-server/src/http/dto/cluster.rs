@@ -79,7 +79,8 @@ pub(crate) fn from_multipart(
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct ClusterBody {
     metadata: Option<MetadataBody>,
-    spec: SpecBody,
+    /// Required to register one.
+    spec: Option<SpecBody>,
 }
 
 #[derive(ToSchema)]

@@ -2,7 +2,11 @@ use dcm_core::model::{PermissionInput, PermissionScope, UserPermission};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Input, reader::Object, shapes::any_of};
+use super::{
+    Input,
+    reader::Object,
+    shapes::{NameSchema, any_of},
+};
 
 /// Reads what a permission grants, flat. `names` are the names of its name.
 pub(super) fn rule(object: &Object<'_>, names: &[&str]) -> PermissionInput {
@@ -56,7 +60,7 @@ any_of!(
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct FlatPermissionBody {
     /// Required to create one; may be left out where the path has it.
-    #[schema(pattern = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", min_length = 1, max_length = 128)]
+    #[schema(value_type = Option<NameSchema>)]
     name: Option<String>,
     #[serde(flatten)]
     #[schema(inline)]

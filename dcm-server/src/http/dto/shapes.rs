@@ -1,6 +1,30 @@
 //! Schemas that no derive says: what is read in more than one shape.
 
-use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use std::borrow::Cow;
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
+};
+
+/// The rule of names, as far as a pattern can say it.
+const NAME: &str = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
+
+/// A record's name.
+pub(crate) struct NameSchema;
+
+impl PartialSchema for NameSchema {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(NAME));
+        Schema::from(text.min_length(Some(1)).max_length(Some(128))).into()
+    }
+}
+
+impl ToSchema for NameSchema {
+    fn name() -> Cow<'static, str> {
+        "Name".into()
+    }
+}
 
 /// A whole number, or the same in quotes.
 fn whole_number(description: &str, minimum: u32, maximum: u32) -> Schema {
