@@ -97,7 +97,7 @@ names! {
     /// A cluster's name, unique at its provider.
     ClusterName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// The key of a cluster's label.
-    LabelKey: is_cluster_label_key, "must be 1 to 317 bytes";
+    LabelKey: is_label_key, "must be 1 to 317 characters";
     /// A controller's name.
     ControllerName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A Kubernetes namespace: a DNS label of RFC 1123.
@@ -117,8 +117,8 @@ fn is_record_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// As long as a key of Kubernetes may be: a DNS name of 253, a slash, and a name of 63. EMCO knows no other rule for it.
-pub(crate) fn is_cluster_label_key(text: &str) -> bool {
+/// A DNS name of 253, a slash, and a name of 63.
+pub(crate) fn is_label_key(text: &str) -> bool {
     !text.is_empty() && text.len() <= 317
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{ClusterLabel, Kubeconfig, Metadata, MetadataInput, Policy, Uid};
 use crate::{
     fault::Faults,
-    name::{ClusterName, ProviderName, is_cluster_label_key},
+    name::{ClusterName, ProviderName, is_label_key},
     secret::{Sealed, Secret},
     store::Stored,
     sync::Reason,
@@ -200,9 +200,9 @@ impl ClusterInput {
             faults.add("/spec/labels", detail);
         }
         for (key, value) in &self.labels {
-            if !is_cluster_label_key(key) || ClusterLabel::check_value(value).is_err() {
+            if !is_label_key(key) || ClusterLabel::check_value(value).is_err() {
                 let at = format!("/spec/labels/{}", super::quota::escape(key));
-                faults.add(at, "a label has a key of at most 317 bytes and a value of at most 63 characters");
+                faults.add(at, "a label has a key of at most 317 and a value of at most 63 characters");
             }
         }
         let kept = old.and_then(|old| old.ca_certificate.as_ref());
