@@ -97,7 +97,7 @@ names! {
     /// A cluster's name, unique at its provider.
     ClusterName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// The key of a cluster's label.
-    LabelKey: is_label_key, "must be 1 to 317 characters";
+    LabelKey: is_label_key, "must be a Kubernetes label key: up to 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit, with a DNS name and '/' before it where wanted";
     /// A controller's name.
     ControllerName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A Kubernetes namespace: a DNS label of RFC 1123.
@@ -117,9 +117,18 @@ fn is_record_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// A DNS name of 253, a slash, and a name of 63.
+/// A label's key: a name, with a DNS name and a slash before it where wanted. A key of dots alone, or with another slash, would
+/// lead a client to another path than that of the label.
 pub(crate) fn is_label_key(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 317
+    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    is_label_name(name) && prefix.is_none_or(is_dns_subdomain)
+}
+
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>.
+pub(crate) fn is_label_name(text: &str) -> bool {
+    text.len() <= 63
+        && is_alphanumeric_at_both_ends(text)
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn is_user_name(text: &str) -> bool {

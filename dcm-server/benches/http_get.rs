@@ -33,7 +33,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store)),
+        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[])),
         ["serve-axum", body] => runtime.block_on(serve_axum((*body).to_owned())),
         ["serve-layered", body] => runtime.block_on(layered::serve((*body).to_owned())),
         [] => runtime.block_on(compare(&[32, 256])),

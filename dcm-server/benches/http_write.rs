@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store)),
+        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[])),
         ["write-store", kind, writers, path] => runtime.block_on(write_store(*kind == "PUT", writers.parse()?, path)),
         [] => runtime.block_on(compare(&[32, 128])),
         writers => runtime.block_on(compare(&writers.iter().map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?)),

@@ -125,11 +125,8 @@ pub async fn start_on(store: Arc<dyn Store>, config: Config) -> Result<Running, 
     assemble(async move |_: &Config| Ok(store), config).await
 }
 
-/// The store is opened once there is an address to serve it from.
-async fn assemble(
-    open: impl AsyncFnOnce(&Config) -> Result<Arc<dyn Store>, StartError>,
-    config: Config,
-) -> Result<Running, StartError> {
+/// What a configuration alone shows to stand against a start.
+pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     if !config.http.ip().is_loopback() && !config.insecure_listen_without_authentication {
         return Err(StartError::BeyondLoopback(config.http));
     }
@@ -137,6 +134,15 @@ async fn assemble(
     if matches!(config.storage.store, dcm_store::Config::MongoDb(_)) && config.storage.encryption_key_file.is_none() {
         return Err(StartError::NoKey);
     }
+    Ok(())
+}
+
+/// The store is opened once there is an address to serve it from.
+async fn assemble(
+    open: impl AsyncFnOnce(&Config) -> Result<Arc<dyn Store>, StartError>,
+    config: Config,
+) -> Result<Running, StartError> {
+    check(&config)?;
     let failed = |source| StartError::Listen { address: config.http, source };
     let listener = TcpListener::bind(config.http).await.map_err(failed)?;
     let (wake, worker) = Worker::new(worker_settings(&config));
@@ -232,6 +238,7 @@ fn limits(config: &Config) -> Limits {
         requests: limits.max_concurrent_requests,
         body_size: limits.max_body_size,
         bodies_in_memory: limits.max_bodies_in_memory,
+        answers_in_memory: limits.max_answers_in_memory,
         json_depth: limits.max_json_depth,
         header_size: limits.max_header_size,
         watches: limits.max_watches,

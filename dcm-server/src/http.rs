@@ -35,10 +35,12 @@ mod quotas;
 mod references;
 mod reply;
 mod request_id;
+mod room;
 mod router;
 mod routes;
 mod server;
 mod trust;
+mod waiting;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -65,15 +67,20 @@ type App = Arc<Shared>;
 pub(crate) struct Shared {
     pub(crate) dcm: Dcm,
     pub(crate) limits: Limits,
-    room: body::Room,
+    /// The room for bodies.
+    room: room::Room,
+    /// The room for answers.
+    answers: room::Room,
     watches: Watches,
     pub(crate) metrics: Metrics,
 }
 
 impl Shared {
     pub(crate) fn new(dcm: Dcm, limits: Limits, metrics: Metrics) -> Self {
-        let (room, watches) = (body::Room::new(limits.bodies_in_memory), Watches::at_most(limits.watches));
-        Self { dcm, limits, room, watches, metrics }
+        let room = room::Room::new(limits.bodies_in_memory);
+        let answers = room::Room::new(limits.answers_in_memory);
+        let watches = Watches::at_most(limits.watches);
+        Self { dcm, limits, room, answers, watches, metrics }
     }
 }
 
@@ -90,6 +97,8 @@ pub(crate) struct Limits {
     pub(crate) body_size: usize,
     /// How many bytes all bodies together may have in memory.
     pub(crate) bodies_in_memory: usize,
+    /// How many bytes all answers that are not small may have in memory together, until their clients take them.
+    pub(crate) answers_in_memory: usize,
     /// How many levels JSON may have.
     pub(crate) json_depth: usize,
     /// How many bytes the header fields of a request may have.

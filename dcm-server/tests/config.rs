@@ -135,7 +135,8 @@ fn what_is_shown_is_a_file_that_gives_the_same() {
 #[cfg(feature = "mongodb")]
 #[test]
 fn passwords_are_hidden_and_what_hides_them_is_no_password() {
-    let folder = Folder::with("\nstore = \"mongodb://dcm:s3cret@db-0,db-1/dcm?replicaSet=rs0\"\n");
+    let folder =
+        Folder::with("\nstore = \"mongodb://dcm:s3cret@db-0,db-1/dcm?replicaSet=rs0\"\nencryption-key-file = \"k\"\n");
     let shown = folder.shown(&FILE, &[]);
     assert_all(
         &shown,
@@ -151,6 +152,15 @@ fn passwords_are_hidden_and_what_hides_them_is_no_password() {
     let help = folder.run(&["--config", "dcm.toml", "--help"], &[("DCM_STORE", "mongodb://u:s3cret@h/")]);
     let help = String::from_utf8(help.stdout).unwrap();
     assert!(help.contains("--store") && !help.contains("s3cret") && !help.contains("hidden>"), "{help}");
+}
+
+#[test]
+fn what_no_server_would_start_with_is_shown_and_fails() {
+    let folder = Folder::with("http = \"0.0.0.0:9077\"\n");
+    let done = folder.run(&[&["config"], &FILE[..]].concat(), &[]);
+    let (shown, said) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap());
+    assert!(!done.status.success() && shown.contains("http = \"0.0.0.0:9077\"  # dcm.toml:1"), "{shown}");
+    assert!(said.contains("--insecure-listen-without-authentication"), "{said}");
 }
 
 #[test]

@@ -46,8 +46,8 @@ async fn main() -> Result<()> {
     let real = !args.kubeconfig.is_empty();
     let store = format!("sled:{}", folder.path().join("data").display());
     let synchronizer = if real { "kube" } else { "simulated" };
-    let flags = ["dcm-server", "--http", "127.0.0.1:0", "--store", &store, "--synchronizer", synchronizer];
-    let config = dcm_server::Config::try_parse_from(flags)?;
+    let options = ["--http", "127.0.0.1:0", "--store", &store, "--synchronizer", synchronizer];
+    let config = dcm_server::Config::from_options(options)?;
     let server = dcm_server::start(config).await?;
     let rest = Rest::new(server.http_addr());
     println!("   listening on {}, clusters are {synchronizer}", rest.base());

@@ -202,7 +202,7 @@ impl ClusterInput {
         for (key, value) in &self.labels {
             if !is_label_key(key) || ClusterLabel::check_value(value).is_err() {
                 let at = format!("/spec/labels/{}", super::quota::escape(key));
-                faults.add(at, "a label has a key of at most 317 and a value of at most 63 characters");
+                faults.add(at, "must be a Kubernetes label: a key of up to 63 letters, digits, '-', '_' or '.', with a DNS name and '/' before it where wanted; a value of the same, or empty");
             }
         }
         let kept = old.and_then(|old| old.ca_certificate.as_ref());

@@ -1,4 +1,7 @@
-use crate::{fault::Faults, name::LabelKey};
+use crate::{
+    fault::Faults,
+    name::{LabelKey, is_label_name},
+};
 
 /// One label of a cluster: an entry of [`Cluster::labels`](super::Cluster::labels), and no record of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,17 +16,12 @@ impl ClusterLabel {
     /// At most so many per cluster.
     pub const MOST: usize = 256;
 
-    /// A value has at most so many bytes, as in Kubernetes.
-    pub const LONGEST_VALUE: usize = 63;
-
-    /// Checks a value.
-    pub(crate) fn check_value(value: &str) -> Result<(), String> {
-        match value.len() {
-            length if length > Self::LONGEST_VALUE => {
-                Err(format!("a label's value has at most {} characters", Self::LONGEST_VALUE))
-            }
-            _ => Ok(()),
+    /// Checks a value, as Kubernetes does.
+    pub(crate) fn check_value(value: &str) -> Result<(), &'static str> {
+        if value.is_empty() || is_label_name(value) {
+            return Ok(());
         }
+        Err("must be empty or up to 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit")
     }
 }
 

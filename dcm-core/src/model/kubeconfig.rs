@@ -1,8 +1,9 @@
 //! Kubeconfigs: what may be uploaded, and what is handed out.
 
-use serde_json::{Value, json};
+use std::{net::Ipv6Addr, num::NonZeroU16};
 
 use data_encoding::BASE64;
+use serde_json::{Value, json};
 
 use crate::{fault::Faults, secret::Secret, sync::Endpoint};
 
@@ -110,17 +111,13 @@ fn entries(list: Option<&Value>, at: &str, faults: &mut Faults) -> Vec<(String, 
 
 fn check_cluster(at: &str, cluster: &Value, rules: KubeconfigRules, faults: &mut Faults) {
     let has = |field: &str| cluster.get(field).is_some_and(|v| !v.is_null());
-    let server = cluster.get("server").and_then(Value::as_str).unwrap_or_default();
-    match server.split_once("://") {
-        Some((scheme @ ("https" | "http"), rest)) if is_bare_address(rest) => {
-            if scheme == "http" && !rules.plain_http {
-                faults.add(format!("{at}/server"), "http:// would show DCM's credential to the network; use https://");
+    match cluster.get("server").and_then(Value::as_str).filter(|server| !server.is_empty()) {
+        Some(server) => {
+            if let Some(fault) = server_fault(server, rules) {
+                faults.add(format!("{at}/server"), fault);
             }
         }
-        _ => faults.add(
-            format!("{at}/server"),
-            "is required: the URL of the API server, https://host:port, without user, query or fragment",
-        ),
+        None => faults.add(format!("{at}/server"), "is required: the URL of the API server, https://host:port"),
     }
     if has("certificate-authority") {
         faults.add(
@@ -145,12 +142,36 @@ fn check_cluster(at: &str, cluster: &Value, rules: KubeconfigRules, faults: &mut
     }
 }
 
-/// Host, perhaps port and path: it is shown in answers, so it must hold no credential.
-fn is_bare_address(rest: &str) -> bool {
-    let host = rest.split('/').next().unwrap_or_default();
-    !host.is_empty()
-        && !rest.contains(['@', '?', '#', '\\'])
-        && !rest.chars().any(|c| c.is_whitespace() || c.is_control())
+/// What is wrong with an API server's URL. It is shown in answers, so it must hold no credential.
+fn server_fault(server: &str, rules: KubeconfigRules) -> Option<&'static str> {
+    let (scheme, rest) = server.split_once("://").unwrap_or(("", server));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if !is_authority(authority) || !path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\\%@".contains(&b)) {
+        return Some("must be the URL of the API server, https://host:port, without user, query or fragment");
+    }
+    match scheme.to_ascii_lowercase().as_str() {
+        "https" => None,
+        "http" if rules.plain_http => None,
+        "http" => Some("http:// would show DCM's credential to the network; use https://"),
+        _ => Some("must be the URL of the API server, beginning with https://"),
+    }
+}
+
+/// A DNS name or an address, and perhaps a port (RFC 3986, section 3.2).
+fn is_authority(text: &str) -> bool {
+    let (is_good, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, "")) => (address.parse::<Ipv6Addr>().is_ok(), None),
+        Some((address, rest)) => (address.parse::<Ipv6Addr>().is_ok() && rest.starts_with(':'), rest.get(1..)),
+        None => text.split_once(':').map_or((is_host(text), None), |(host, port)| (is_host(host), Some(port))),
+    };
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<NonZeroU16>().is_ok();
+    is_good && port.is_none_or(is_port)
+}
+
+fn is_host(host: &str) -> bool {
+    let label =
+        |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
 fn check_user(at: &str, user: &Value, faults: &mut Faults) {
@@ -316,6 +337,41 @@ mod tests {
         let checked = check(&config, KubeconfigRules::default()).unwrap();
         assert_eq!(checked.server, "https://127.0.0.1:6443");
         assert!(!checked.json.expose_str().unwrap().contains("t0ken"));
+    }
+
+    #[test]
+    fn a_server_is_an_address_that_can_be_asked() {
+        let is_taken = |server: &str| {
+            let mut config = good();
+            config["clusters"][0]["cluster"]["server"] = json!(server);
+            check(&config, KubeconfigRules::default()).is_ok()
+        };
+        for good in
+            ["https://a", "HTTPS://a.example.com.:6443", "https://[::1]:6443", "https://10.0.0.1/k8s/clusters/c-1"]
+        {
+            assert!(is_taken(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "https://",
+            "https://[::1",
+            "https://[::g]",
+            "https://[::1]x",
+            "https://x:0",
+            "https://x:99999",
+            "https://x:+1",
+            "https://:6443",
+            "https://é.com",
+            "https://x%zz",
+            "https://a..b",
+            "https://u:p@x",
+            "https://x/?a",
+            "http://x",
+            "ftp://x",
+        ] {
+            assert!(!is_taken(bad), "{bad}");
+        }
     }
 
     #[test]

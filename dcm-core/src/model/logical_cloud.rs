@@ -7,7 +7,7 @@ use super::{Metadata, MetadataInput, PermissionInput, Policy, Uid, UserPermissio
 use crate::{
     fault::Faults,
     lifecycle::Lifecycle,
-    name::{LogicalCloudName, Namespace, ProjectName, UserName, is_dns_subdomain},
+    name::{LogicalCloudName, Namespace, ProjectName, UserName, is_dns_subdomain, is_label_key, is_label_name},
     store::Stored,
 };
 
@@ -329,20 +329,6 @@ fn check_labels(labels: &BTreeMap<String, String>, faults: &mut Faults) {
             faults.add(&at, "the value must be empty or up to 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit");
         }
     }
-}
-
-/// A label's key: a name, with a DNS name and a slash before it where wanted.
-pub(super) fn is_label_key(text: &str) -> bool {
-    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    is_label_name(name) && prefix.is_none_or(is_dns_subdomain)
-}
-
-/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>.
-pub(super) fn is_label_name(text: &str) -> bool {
-    let ends = [text.bytes().next(), text.bytes().next_back()];
-    text.len() <= 63
-        && ends.iter().all(|b| b.is_some_and(|b| b.is_ascii_alphanumeric()))
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Metadata, MetadataInput, known_resources, quantity};
 use crate::{
     fault::Faults,
-    name::{QuotaName, is_dns_label, is_dns_subdomain},
+    name::{QuotaName, is_dns_label, is_dns_subdomain, is_label_name},
     store::Stored,
 };
 
@@ -140,7 +140,7 @@ fn classify(key: &str) -> Option<Limits> {
     if let Some(device) = key.strip_prefix("requests.")
         && let Some((domain, name)) = device.split_once('/')
     {
-        let qualified = is_dns_subdomain(domain) && super::logical_cloud::is_label_name(name);
+        let qualified = is_dns_subdomain(domain) && is_label_name(name);
         return (qualified && !is_kubernetes_domain(domain)).then_some(Limits::Count);
     }
     let bare = key.strip_prefix("requests.").or_else(|| key.strip_prefix("limits.")).unwrap_or(key);

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use super::logical_cloud::{is_label_key, is_label_name};
+use crate::name::{is_label_key, is_label_name};
 
 /// What is asked of labels. Without any requirement it selects everything.
 ///

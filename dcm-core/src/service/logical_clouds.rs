@@ -241,7 +241,7 @@ impl Dcm {
         expected: Expected<'_>,
         mut change: impl FnMut(LogicalCloud) -> Result<LogicalCloud, Error> + Send,
     ) -> Result<Entry<LogicalCloud>, Error> {
-        let key = self.cloud(id).await?.key;
+        let key = self.cloud_key(id).await?;
         let change = |cloud: LogicalCloud| {
             refuse_deleting(&cloud)?;
             change(cloud)

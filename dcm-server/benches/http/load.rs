@@ -23,11 +23,11 @@ use tokio::{
 };
 
 /// Serves DCM until the process is killed, with everything on that is on by default.
-pub(crate) async fn serve_dcm(store: &str) -> Result<()> {
+pub(crate) async fn serve_dcm(store: &str, more: &[&str]) -> Result<()> {
     telemetry::init("info", LogFormat::Text)?;
     dcm_server::install_crypto_provider();
     let options = ["--http", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated"];
-    let server = dcm_server::start(Config::from_options(options)?).await?;
+    let server = dcm_server::start(Config::from_options(options.iter().chain(more))?).await?;
     println!("{}", server.http_addr());
     std::future::pending::<()>().await;
     server.stop().await;

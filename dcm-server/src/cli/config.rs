@@ -35,7 +35,9 @@ pub(super) fn run(options: &ConfigOptions) -> anyhow::Result<()> {
     }
     match io::stdout().lock().write_all(options.shown.as_bytes()) {
         // Who reads no further has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        done => done?,
     }
+    // Each value is right, and together they are no server.
+    Ok(crate::assemble::check(&options.serve)?)
 }

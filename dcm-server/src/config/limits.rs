@@ -28,6 +28,10 @@ pub struct LimitOptions {
     #[arg(long, env = "DCM_MAX_BODIES_IN_MEMORY", value_name = "SIZE", default_value = "256MiB", value_parser = values::memory)]
     pub max_bodies_in_memory: usize,
 
+    /// How many bytes of answers above 16 KiB may wait for their clients, all together; a read that finds no room in time gets 503.
+    #[arg(long, env = "DCM_MAX_ANSWERS_IN_MEMORY", value_name = "SIZE", default_value = "512MiB", value_parser = values::memory)]
+    pub max_answers_in_memory: usize,
+
     /// How deep the JSON of a body may be nested; what is deeper gets 400.
     #[arg(long, env = "DCM_MAX_JSON_DEPTH", value_name = "NUMBER", default_value = "64", value_parser = values::depth)]
     pub max_json_depth: usize,

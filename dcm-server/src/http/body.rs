@@ -1,7 +1,5 @@
 //! Requests' bodies: bounded, typed, read whole.
 
-mod room;
-
 use std::time::Duration;
 
 use axum::{
@@ -16,10 +14,8 @@ use dcm_core::{
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
-use super::{App, dto, problem::Problem, query::Query, reply::Warnings};
+use super::{App, dto, problem::Problem, query::Query, reply::Warnings, room::Held};
 use crate::status::Kind;
-
-pub(super) use room::{Held, Room};
 
 pub(super) const JSON: &str = "application/json";
 

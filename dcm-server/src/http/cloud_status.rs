@@ -16,7 +16,7 @@ use super::{
     path::Cloud,
     problem::Problem,
     query::Query,
-    reply::Reply,
+    reply::{self, Reply},
     watch::{Shown, Watching},
 };
 
@@ -38,6 +38,9 @@ pub(super) fn routes(api: Api) -> Api {
 /// With one of these the answer has EMCO's form.
 const EMCOS: [&str; 7] = ["status", "output", "clusters", "resources", "cluster", "resource", "instance"];
 
+/// An answer in EMCO's form has at most so many bytes.
+const LARGEST: usize = 16 * 1024 * 1024;
+
 /// Longer names than this has no object.
 const LONGEST_NAME: usize = 253;
 
@@ -57,7 +60,20 @@ pub(super) async fn read(State(app): State<App>, Cloud(id): Cloud, uri: Uri, wat
     let emco = emco(&query)?;
     let found = app.dcm.object_status(&id).await?;
     check_instance(&query, &found)?;
-    Ok(Reply::ok(&EmcoStatus::new(&found, &emco)).into_response())
+    // Of thousands of clusters with hundreds of objects each, this takes seconds.
+    let written = tokio::task::spawn_blocking(move || reply::write_at_most(&EmcoStatus::new(&found, &emco), LARGEST));
+    match written.await {
+        Ok(Ok(Some(json))) => Ok(Reply::json(json).into_response()),
+        Ok(Ok(None)) => {
+            let detail = format!(
+                "tells of too many objects, more than {LARGEST} bytes; name some with cluster or resource, or ask \
+                                  for output=summary"
+            );
+            Err(Problem::parameter("output", detail))
+        }
+        Ok(Err(problem)) => Err(problem),
+        Err(error) => Err(Problem::bug(format!("a status could not be written: {error}"))),
+    }
 }
 
 /// What an EMCO client asked for; else what is wrong with it, all of it at once.

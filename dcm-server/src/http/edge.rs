@@ -20,7 +20,7 @@ use super::{
     router::router,
     routes::{Route, Routes},
     trust::Trust,
-    watch,
+    waiting, watch,
 };
 use crate::status::Kind;
 
@@ -97,6 +97,10 @@ impl Edge {
         if method == Method::HEAD {
             response = head_of(response);
         }
+        response = match waiting::place(response, &self.app.answers, reads(&method)).await {
+            Ok(response) => response,
+            Err(problem) => problem.render(&method, &uri, id.to_str().unwrap_or_default()),
+        };
         log(&method, &uri, &response, &id, started);
         let headers = response.headers_mut();
         let contract = route.as_deref().and_then(|route| route.contract(&method));
@@ -116,7 +120,7 @@ impl Edge {
         let before = usize::try_from(in_flight.inc()).unwrap_or_default();
         let running = Running(in_flight.clone());
         // Whoever asks whether the server lives must not take a busy one for a dead one, and why it is busy is asked just then.
-        let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+        let is_probe = matches!(request.uri().path().trim_end_matches('/'), "/healthz" | "/readyz" | "/metrics");
         if before >= most && !is_probe {
             return Err(Problem::new(Kind::Overloaded, format!("{most} requests are being served already")));
         }
@@ -183,7 +187,7 @@ impl Edge {
         if *request.method() == Method::OPTIONS && request.uri().path() == "*" {
             return Ok(possible(self.routes.allow()));
         }
-        Err(Problem::new(Kind::NoSuchPath, "no resource has this path; all of them lie below /v2"))
+        Err(Problem::new(Kind::NoSuchPath, "no resource has this path; /docs/ shows all of them"))
     }
 }
 
@@ -276,6 +280,7 @@ mod tests {
             requests: 1,
             body_size: 1024,
             bodies_in_memory: 1024,
+            answers_in_memory: 1024,
             json_depth: 64,
             header_size: 4096,
             header_timeout: second,

@@ -31,8 +31,8 @@ pub(super) fn routes(api: Api) -> Api {
             .answers_text(StatusCode::OK, "The kubeconfig, as JSON or YAML by `Accept`.", &types)
     };
     let of_all = operation("getKubeconfig", "Hands out the user's kubeconfig: a context for each cluster.")
-        .query_name("cluster-reference", "Only for this cluster: as JSON, with the status 201.")
-        .answers_text(StatusCode::CREATED, "The kubeconfig for one cluster.", &types[..1]);
+        .query_name("cluster-reference", "Only for this cluster, with the status 201.")
+        .answers_text(StatusCode::CREATED, "The kubeconfig for one cluster.", &types);
     let of_one = operation("getKubeconfigOfClusterReference", "Hands out the user's kubeconfig for one cluster.");
     api.tag("Kubeconfigs", "The user's way in.")
         .path(of_cloud("/kubeconfig"), |path| path.get(of_whole_cloud, of_all))
@@ -44,8 +44,9 @@ async fn of_whole_cloud(State(app): State<App>, Cloud(id): Cloud, uri: Uri, head
     match Query::parse(uri.query())?.one("cluster-reference")? {
         Some(text) => {
             let name: ReferenceName = text.parse().map_err(|error| Problem::parameter("cluster-reference", error))?;
+            let form = accepted(&headers, Form::Json)?;
             // 201 although nothing is made: the design says so.
-            answer(StatusCode::CREATED, &app.dcm.kubeconfig(&id, &name).await?, Form::Json)
+            answer(StatusCode::CREATED, &app.dcm.kubeconfig(&id, &name).await?, form)
         }
         None => {
             let form = accepted(&headers, Form::Json)?;

@@ -13,11 +13,12 @@ use serde_json::Value;
 
 use super::{
     Answer, App,
-    body::{self, Held, JSON, Received, Validation},
+    body::{self, JSON, Received, Validation},
     condition::Conditions,
     dto::{self, Input, Merged, Node},
     problem::Problem,
     reply::{Reply, Warnings},
+    room::Held,
 };
 use crate::status::Kind;
 

@@ -1,6 +1,6 @@
 //! Answers that hold JSON.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, io, sync::Arc};
 
 use axum::{
     body::Body,
@@ -28,6 +28,36 @@ pub(super) fn write(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
     }
 }
 
+/// An answer's JSON, where it has at most so many bytes.
+pub(super) fn write_at_most(body: &impl Serialize, most: usize) -> Result<Option<Vec<u8>>, Problem> {
+    let mut bounded = Bounded { json: Vec::with_capacity(1024), most };
+    match serde_json::to_writer(&mut bounded, body) {
+        Ok(()) => Ok(Some(bounded.json)),
+        Err(error) if error.is_io() => Ok(None),
+        Err(error) => Err(Problem::bug(format!("an answer has no JSON form: {error}"))),
+    }
+}
+
+/// Takes so many bytes and no more.
+struct Bounded {
+    json: Vec<u8>,
+    most: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.json.len().saturating_add(bytes.len()) > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.json.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// An answer in the making.
 #[derive(Debug)]
 pub(super) struct Reply(Response);
@@ -50,6 +80,11 @@ impl Reply {
     /// JSON that [`write`] has written before.
     pub(super) fn written(json: Arc<[u8]>) -> Self {
         Self::of(StatusCode::OK, Bytes::from_owner(json))
+    }
+
+    /// JSON that was written before.
+    pub(super) fn json(json: Vec<u8>) -> Self {
+        Self::of(StatusCode::OK, json.into())
     }
 
     pub(super) fn ok(body: &impl Serialize) -> Self {
@@ -148,6 +183,13 @@ mod tests {
         let bytes: usize = headers.iter().map(|header| header.len()).sum();
         assert!(headers.len() > 50 && bytes <= MOST_WARNINGS, "{} of {bytes} bytes", headers.len());
         assert_eq!(headers[0], r#"299 - "unknown field /spec/?\"\\?0""#);
+    }
+
+    #[test]
+    fn an_answer_that_would_be_too_large_is_not_written() {
+        let list = vec!["x"; 10];
+        assert_eq!(write_at_most(&list, 41).ok(), Some(Some(serde_json::to_vec(&list).unwrap())));
+        assert_eq!(write_at_most(&list, 40).ok(), Some(None));
     }
 
     #[test]

@@ -83,6 +83,11 @@ on_every_store! {
         let path = format!("{C}/labels");
         dcm.post(&path, &json!({})).await.expect_problem(400, &["/label-name"]);
         dcm.post(&path, &json!({ "label-name": "", "value": "x".repeat(64) })).await.expect_problem(400, &["/label-name", "/value"]);
+        // What a path cannot lead to, or what no selector can name.
+        for key in ["..", ".", "/", "a/b/c", "a?b", " a", "a\nb", "-a", &"x".repeat(64)] {
+            dcm.post(&path, &json!({ "label-name": key })).await.expect_problem(400, &["/label-name"]);
+            dcm.patch(C, &json!({ "spec": { "labels": { (key): "v" } } })).await.expect(400);
+        }
         dcm.post(&path, &json!({ "clusterLabel": 1, "value": [] })).await.expect_problem(400, &["/label-name", "/value"]);
         dcm.post(&format!("{path}?fieldValidation=Strict"), &json!({ "label-name": "a", "x": 1 })).await.expect_problem(400, &["/x"]);
         dcm.get(&format!("{path}/{}", "x".repeat(318))).await.expect_problem(400, &[]);

@@ -79,6 +79,14 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
+    /// The JSON, also where it came compressed.
+    pub(crate) fn plain(&self) -> Value {
+        match self.header("content-encoding") {
+            "gzip" => serde_json::from_reader(flate2::read::GzDecoder::new(self.body.as_slice())).unwrap(),
+            _ => self.json(),
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

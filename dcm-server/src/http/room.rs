@@ -1,4 +1,4 @@
-//! The room for bodies in memory, which all requests share.
+//! Room in memory, which all requests share: for bodies that come, and for answers that wait for their clients.
 
 use std::{sync::Arc, time::Duration};
 
