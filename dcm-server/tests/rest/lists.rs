@@ -183,14 +183,14 @@ on_every_store! {
     async fn labels_are_a_list_that_cannot_be_watched_or_selected_from(dcm) {
         dcm.with_cluster("c").await;
         let labels = "/v2/cluster-providers/default/clusters/c/labels";
-        for name in ["a b", "example.org/team", "z"] {
+        for name in ["a", "example.org/team", "z"] {
             dcm.post(labels, &json!({ "label-name": name })).await.expect(201);
         }
         for query in ["watch=true", "labelSelector=a", "label=a", "limit=0"] {
             dcm.get(&format!("{labels}?{query}")).await.expect_problem(400, &[]);
         }
         let mut next = format!("{labels}?limit=1");
-        for name in ["a b", "example.org/team", "z"] {
+        for name in ["a", "example.org/team", "z"] {
             let page = dcm.get(&next).await;
             assert_eq!(page.expect(200)[0]["label-name"], name);
             let link = page.header("link");

@@ -64,9 +64,12 @@ pub(super) fn name_schema() -> RefOr<Schema> {
     NameSchema::schema()
 }
 
+/// A key of Kubernetes' labels: a name, with a DNS name and a slash before it where wanted.
+const KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
+
 /// A label's key.
 pub(super) fn key_schema() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(317)).build()
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(KEY)).min_length(Some(1)).max_length(Some(317)).build()
 }
 
 pub(super) fn one_of(values: &[&'static str]) -> Object {
