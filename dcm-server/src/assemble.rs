@@ -231,7 +231,7 @@ fn worker_settings(config: &Config) -> WorkerSettings {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+pub(crate) fn limits(config: &Config) -> Limits {
     let limits = &config.limits;
     Limits {
         connections: limits.max_connections,

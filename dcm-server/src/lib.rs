@@ -14,6 +14,9 @@
 mod assemble;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod metrics;
 mod reencryption;

@@ -1,5 +1,7 @@
 //! Kubeconfigs: what may be uploaded, and what is handed out.
 
+mod shape;
+
 use std::{net::Ipv6Addr, num::NonZeroU16};
 
 use data_encoding::BASE64;
@@ -54,10 +56,19 @@ impl Kubeconfig {
         let users = entries(config.get("users"), &format!("{pointer}/users"), faults);
         let contexts = entries(config.get("contexts"), &format!("{pointer}/contexts"), faults);
         for (at, _, entry) in &clusters {
-            check_cluster(&format!("{at}/cluster"), &entry["cluster"], rules, faults);
+            let at = format!("{at}/cluster");
+            if shape::check(&at, &entry["cluster"], shape::CLUSTER, faults) {
+                check_cluster(&at, &entry["cluster"], rules, faults);
+            }
         }
         for (at, _, entry) in &users {
-            check_user(&format!("{at}/user"), &entry["user"], faults);
+            let at = format!("{at}/user");
+            if shape::check(&at, &entry["user"], shape::USER, faults) {
+                check_user(&at, &entry["user"], faults);
+            }
+        }
+        for (at, _, entry) in &contexts {
+            shape::check(&format!("{at}/context"), &entry["context"], shape::CONTEXT, faults);
         }
         let current = config.get("current-context").and_then(Value::as_str).unwrap_or_default();
         let find = |list: &[(String, String, Value)], name: Option<&str>| {
@@ -78,8 +89,12 @@ impl Kubeconfig {
         if faults.as_slice().len() > before {
             return None;
         }
-        let (cluster, user) = (cluster?, user?);
+        let (mut cluster, mut user, mut context) = (cluster?, user?, context);
         let server = cluster["cluster"]["server"].as_str()?.to_owned();
+        // Other programs' notes: of no use here, and of any shape.
+        for inner in [&mut cluster["cluster"], &mut user["user"], &mut context["context"]] {
+            inner.as_object_mut()?.remove("extensions");
+        }
         let json = json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -407,6 +422,23 @@ mod tests {
         assert_eq!(refused.len(), 3, "{refused:?}");
         let open = KubeconfigRules { insecure_skip_tls_verify: true, proxy_url: true, plain_http: true };
         assert!(check(&config, open).is_ok());
+    }
+
+    #[test]
+    fn what_a_client_could_not_read_is_refused() {
+        for (list, inner) in [("clusters", "cluster"), ("users", "user"), ("contexts", "context")] {
+            for odd in [json!("token: t"), json!([]), Value::Null] {
+                let mut config = good();
+                config[list][0][inner] = odd;
+                let refused = check(&config, KubeconfigRules::default()).unwrap_err();
+                assert_eq!(refused.first(), Some(&format!("/{list}/0/{inner}")), "{refused:?}");
+            }
+        }
+        let mut config = good();
+        config["users"][0]["user"] = json!({ "token": 12345, "extensions": 1 });
+        assert_eq!(check(&config, KubeconfigRules::default()).unwrap_err(), ["/users/0/user/token"]);
+        config["users"][0]["user"]["token"] = json!("12345");
+        assert!(!check(&config, KubeconfigRules::default()).unwrap().json.expose_str().unwrap().contains("extensions"));
     }
 
     #[test]

@@ -101,8 +101,15 @@ fn check_limit(key: &str, value: &str) -> Result<(), String> {
     if limits == Limits::Count && !quantity.whole {
         return Err("counts objects, so it must be a whole number".to_owned());
     }
+    if limits == Limits::Count && quantity.value > HIGHEST_COUNT {
+        return Err(format!("counts objects, so it must be at most {HIGHEST_COUNT}"));
+    }
     Ok(())
 }
+
+/// Kubernetes looks for fractions of counts in thousandths, which overflow above some 9.2 × 10¹⁵: it then takes some whole
+/// numbers for fractions, and refuses them.
+const HIGHEST_COUNT: f64 = 9e15;
 
 /// The resource names of <https://kubernetes.io/docs/concepts/policy/resource-quotas/>.
 fn classify(key: &str) -> Option<Limits> {
@@ -126,6 +133,11 @@ fn classify(key: &str) -> Option<Limits> {
         let fits = counted.len() <= 63;
         return (fits && is_dns_label(resource) && is_dns_subdomain(group)).then_some(Limits::Count);
     }
+    // What stands before a slash is one DNS name, and all of it counts for its length.
+    let domain = key.split_once('/').map(|(domain, _)| domain);
+    if domain.is_some_and(|domain| !is_dns_subdomain(domain)) {
+        return None;
+    }
     if let Some((class, rest)) = key.split_once(".storageclass.storage.k8s.io/") {
         return match rest {
             _ if !is_dns_subdomain(class) => None,
@@ -145,7 +157,9 @@ fn classify(key: &str) -> Option<Limits> {
     }
     let bare = key.strip_prefix("requests.").or_else(|| key.strip_prefix("limits.")).unwrap_or(key);
     if let Some(size) = bare.strip_prefix("hugepages-") {
-        let ok = !key.starts_with("limits.") && quantity::parse(size).is_ok_and(|q| !q.negative);
+        // What follows is part of a qualified name, which no quantity with a sign or a point at its end can be.
+        let is_name = super::logical_cloud::is_label_name(key);
+        let ok = is_name && !key.starts_with("limits.") && quantity::parse(size).is_ok_and(|q| !q.negative);
         return ok.then_some(Limits::Amount);
     }
     matches!(bare, "cpu" | "memory" | "ephemeral-storage").then_some(Limits::Amount)
@@ -212,6 +226,33 @@ mod tests {
         ];
         let all: Vec<String> = spec.iter().map(|(key, _)| format!("/spec/{}", escape(key))).collect();
         assert_eq!(details(&spec), all);
+    }
+
+    #[test]
+    fn what_stands_before_a_slash_is_no_longer_than_a_dns_name() {
+        let domain = |length: usize| format!("{}.com", vec!["d"; (length - 3) / 2].join("."));
+        for (key, rest, fits) in
+            [("requests.", "/gpu", domain(243)), ("", ".storageclass.storage.k8s.io/requests.storage", domain(225))]
+        {
+            assert_eq!(details(&[(&format!("{key}{fits}{rest}"), "1")]), [""; 0]);
+            let long = format!("{key}x{fits}{rest}").replace("xd", "dd.d");
+            assert_eq!(details(&[(&long, "1")]).len(), 1, "{long}");
+        }
+    }
+
+    #[test]
+    fn a_size_of_hugepages_is_part_of_a_name() {
+        let long = format!("hugepages-{}1", "0".repeat(34));
+        let spec = [("hugepages-+1Gi", "1"), ("hugepages-1.", "1"), ("requests.hugepages-.5Gi", "1")];
+        assert_eq!(details(&spec), ["/spec/hugepages-+1Gi", "/spec/hugepages-1."]);
+        assert_eq!(details(&[("hugepages-2Mi", "1Gi"), (&long, "1")]), [""; 0]);
+    }
+
+    #[test]
+    fn a_count_that_overflows_in_kubernetes_is_refused() {
+        let refused = [("pods", "9223372036854776"), ("secrets", "1Ei"), ("services", "1e127")];
+        assert_eq!(details(&refused), ["/spec/pods", "/spec/secrets", "/spec/services"]);
+        assert_eq!(details(&[("pods", "9P"), ("memory", "1Ei")]), [""; 0]);
     }
 
     #[test]

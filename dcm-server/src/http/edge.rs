@@ -74,7 +74,7 @@ impl Edge {
     }
 
     /// Serves one request. Whatever happens, there is an answer.
-    pub(super) async fn serve(&self, mut request: Request) -> Response {
+    pub(crate) async fn serve(&self, mut request: Request) -> Response {
         let started = Instant::now();
         let id = self.ids.of(request.headers());
         let (method, uri) = (request.method().clone(), request.uri().clone());

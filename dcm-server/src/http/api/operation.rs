@@ -177,7 +177,8 @@ impl Operation {
     pub(in crate::http) fn watched(mut self) -> Self {
         self.parameters.extend(parameters::of_watch());
         if let Some((_, response)) = self.answers.iter_mut().find(|(status, _)| *status == StatusCode::OK) {
-            let events = Content::new(Some(parameters::text()));
+            // Without a schema: some readers take one for that of each event, and others for that of the whole text.
+            let events = Content::new(None::<RefOr<Schema>>);
             response.content.insert(EVENT_STREAM.to_owned(), RefOr::T(events));
         }
         self.problem(StatusCode::GONE).problem(StatusCode::NOT_ACCEPTABLE)

@@ -105,7 +105,7 @@ struct SpecBody {
 #[derive(ToSchema)]
 #[schema(as = ClusterOrName)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "describes what is written")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "describes what is written")]
 pub(crate) enum ClusterOrNameSchema {
     Cluster(ClusterAnswer<'static>),
     Name(String),
