@@ -158,7 +158,7 @@ fn classify(key: &str) -> Option<Limits> {
     let bare = key.strip_prefix("requests.").or_else(|| key.strip_prefix("limits.")).unwrap_or(key);
     if let Some(size) = bare.strip_prefix("hugepages-") {
         // What follows is part of a qualified name, which no quantity with a sign or a point at its end can be.
-        let is_name = super::logical_cloud::is_label_name(key);
+        let is_name = is_label_name(key);
         let ok = is_name && !key.starts_with("limits.") && quantity::parse(size).is_ok_and(|q| !q.negative);
         return ok.then_some(Limits::Amount);
     }
