@@ -9,6 +9,7 @@ mod cluster_labels;
 mod clusters;
 mod compression;
 mod condition;
+mod contract;
 mod controllers;
 mod docs;
 mod dto;

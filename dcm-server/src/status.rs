@@ -56,36 +56,29 @@ impl Meaning {
     }
 }
 
-impl Kind {
-    /// All of them.
-    pub(crate) const ALL: [Self; 25] = [
-        Self::Core(ErrorKind::Invalid),
-        Self::Core(ErrorKind::NotFound),
-        Self::Core(ErrorKind::AlreadyExists),
-        Self::Core(ErrorKind::Refused),
-        Self::Core(ErrorKind::NotReady),
-        Self::Core(ErrorKind::Conflict),
-        Self::Core(ErrorKind::PreconditionFailed),
-        Self::Core(ErrorKind::Expired),
-        Self::Core(ErrorKind::TooLarge),
-        Self::Core(ErrorKind::Unavailable),
-        Self::Core(ErrorKind::Timeout),
-        Self::Core(ErrorKind::Internal),
-        Self::Malformed,
-        Self::NoSuchPath,
-        Self::Method,
-        Self::NotAcceptable,
-        Self::Slow,
-        Self::BodyTooLarge,
-        Self::UriTooLong,
-        Self::MediaType,
-        Self::HeadersTooLarge,
-        Self::Foreign,
-        Self::Overloaded,
-        Self::TimedOut,
-        Self::Bug,
-    ];
+/// Lists all kinds. One that is missing here does not compile.
+macro_rules! kinds {
+    (core: $($core:ident)*; own: $($own:ident)*;) => {
+        impl Kind {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::Core(ErrorKind::$core),)* $(Self::$own,)*];
+        }
 
+        const _: fn(Kind) = |kind| match kind {
+            $(Kind::Core(ErrorKind::$core) => {})*
+            $(Kind::$own => {})*
+        };
+    };
+}
+
+kinds! {
+    core: Invalid NotFound AlreadyExists Refused NotReady Conflict PreconditionFailed Expired TooLarge Unavailable Timeout
+        Internal;
+    own: Malformed NoSuchPath Method NotAcceptable Slow BodyTooLarge UriTooLong MediaType HeadersTooLarge Foreign Overloaded
+        TimedOut Bug;
+}
+
+impl Kind {
     /// How it is told.
     pub(crate) const fn meaning(self) -> Meaning {
         use ErrorKind as K;

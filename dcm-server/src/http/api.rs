@@ -135,6 +135,7 @@ impl Path {
     }
 
     fn describe(mut self, method: HttpMethod, operation: Operation) -> Self {
+        self.methods = self.methods.promising(operation.contract());
         let (described, schemas) = operation.describe(&self.template, &self.tag);
         self.schemas.extend(schemas);
         self.item.merge_operations(PathItem::new(method, described));
@@ -159,8 +160,9 @@ fn link(paths: &mut Paths) {
             }
             for operation in operations(item) {
                 let id = operation.operation_id.clone().unwrap_or_default();
+                let named = if parameter == parameters::LABEL { "label-name" } else { "metadata/name" };
                 let mut link =
-                    LinkBuilder::new().operation_id(&id).parameter(parameter, "$response.body#/metadata/name");
+                    LinkBuilder::new().operation_id(&id).parameter(parameter, format!("$response.body#/{named}"));
                 for name in parameters::names(template) {
                     link = link.parameter(name, format!("$request.path.{name}"));
                 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, HttpBody as _},
-    extract::{FromRequest, Multipart, Request},
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Request},
 };
 use bytes::{Bytes, BytesMut};
 use dcm_core::{
@@ -198,8 +198,10 @@ async fn drain(mut body: Body) {
 }
 
 /// The parts of a form: `metadata`, `file`, and the names of others.
-async fn parts_of(request: Request) -> Result<(Option<Bytes>, Option<Bytes>, Vec<String>), Problem> {
+async fn parts_of(mut request: Request) -> Result<(Option<Bytes>, Option<Bytes>, Vec<String>), Problem> {
     let broken = || Problem::new(Kind::Malformed, "the body is not a form as its Content-Type says");
+    // axum's own bound is another one than the server's, which has been kept by now.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &()).await.map_err(|_| broken())?;
     let (mut metadata, mut file, mut unknown) = (None, None, Vec::new());
     while let Some(part) = form.next_field().await.map_err(|_| broken())? {

@@ -45,12 +45,16 @@ const LARGEST: usize = 16 * 1024 * 1024;
 const LONGEST_NAME: usize = 253;
 
 pub(super) async fn read(State(app): State<App>, Cloud(id): Cloud, uri: Uri, watching: Option<Watching>) -> Answer {
+    let query = Query::parse(uri.query())?;
+    let asked_by_emco = EMCOS.into_iter().find(|name| query.has(name));
     if let Some(watching) = watching {
+        if let Some(name) = asked_by_emco {
+            return Err(Problem::parameter(name, "cannot go with watch: a watch tells the status in DCM's form"));
+        }
         let watch = app.dcm.watch_status(&id, watching.from()).await?;
         return watching.answer(watch);
     }
-    let query = Query::parse(uri.query())?;
-    if !EMCOS.iter().any(|name| query.has(name)) {
+    if asked_by_emco.is_none() {
         return Ok(Reply::ok(&StatusAnswer::new(&app.dcm.status(&id).await?)).into_response());
     }
     let emco = emco(&query)?;

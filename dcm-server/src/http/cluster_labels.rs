@@ -4,8 +4,7 @@ use dcm_core::{
     name::LabelKey,
     service::Expected,
 };
-use http::{HeaderValue, StatusCode, Uri, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use http::StatusCode;
 use serde_json::json;
 
 use super::{
@@ -14,10 +13,9 @@ use super::{
     body::Received,
     condition::Conditions,
     dto::{ClusterLabelAnswer, ClusterLabelBody},
-    page::read_limit,
+    page::KeyListing,
     patch::{Patch, Present},
     path::{ClusterChild, ClusterPath},
-    query::Query,
     reply::Reply,
 };
 
@@ -25,7 +23,7 @@ pub(super) fn routes(api: Api) -> Api {
     let label = Noun::new("ClusterLabel", "a label of a cluster", "a cluster's labels");
     api.tag("Labels of clusters", "The map `spec.labels` of a cluster's registration, entry by entry.")
         .path(of_cluster("/labels"), |path| {
-            path.get(list, label.list::<ClusterLabelAnswer>()).post(
+            path.get(list, label.list::<ClusterLabelAnswer>().after_keys()).post(
                 create,
                 label
                     .create::<ClusterLabelBody, ClusterLabelAnswer>(StatusCode::CREATED)
@@ -46,23 +44,14 @@ pub(super) async fn create(State(app): State<App>, path: ClusterPath, body: Rece
     Ok(Reply::created(&answer(&made)).revision(&revision).warnings(&body.warnings).into_response())
 }
 
-/// In pages as other lists; a label's key is no name of a record, so it is encoded where it leads to the next page.
-pub(super) async fn list(State(app): State<App>, path: ClusterPath, uri: Uri) -> Answer {
-    let query = Query::parse(uri.query())?;
-    let limit = query.one("limit")?.map(read_limit).transpose()?.unwrap_or(ClusterLabel::MOST);
-    let after = query.one("after")?.unwrap_or_default();
+pub(super) async fn list(State(app): State<App>, path: ClusterPath, KeyListing(listing): KeyListing) -> Answer {
     let (labels, _) = app.dcm.cluster_labels(path.of()).await?;
+    let after = listing.page.after.as_deref().unwrap_or_default();
     let mut rest = labels.iter().filter(|(key, _)| key.as_str() > after);
-    let page: Vec<_> = rest.by_ref().take(limit).map(|(key, value)| ClusterLabelAnswer::new(key, value)).collect();
-    let mut response = Reply::ok(&page).into_response();
-    if let (Some(last), true) = (page.last(), rest.next().is_some()) {
-        let after = utf8_percent_encode(last.key(), NON_ALPHANUMERIC);
-        let link = format!("<{}?limit={limit}&after={after}>; rel=\"next\"", uri.path());
-        if let Ok(link) = HeaderValue::from_str(&link) {
-            response.headers_mut().insert(header::LINK, link);
-        }
-    }
-    Ok(response)
+    let page: Vec<_> =
+        rest.by_ref().take(listing.page.limit).map(|(key, value)| ClusterLabelAnswer::new(key, value)).collect();
+    let next = page.last().filter(|_| rest.next().is_some()).map(ClusterLabelAnswer::key);
+    Ok(listing.answer(&page, next))
 }
 
 pub(super) async fn read(State(app): State<App>, path: ClusterChild<LabelKey>, conditions: Conditions) -> Answer {

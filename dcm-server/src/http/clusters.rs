@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, App,
-    api::{Api, Noun},
+    api::{Api, Noun, of_cluster},
     body::{Received, ReceivedOrForm},
     condition::Conditions,
     dto::{ClusterAnswer, ClusterBody, ClusterOrNameSchema},
@@ -33,18 +33,18 @@ pub(super) fn routes(api: Api) -> Api {
         .path("/v2/cluster-providers/{cluster-provider}/clusters", |path| {
             path.get(list, every).post(
                 create,
-                cluster.create::<ClusterBody, ClusterAnswer>(StatusCode::CREATED).named().or_form(&form).example(example()).about(
+                cluster.create::<ClusterBody, ClusterAnswer>(StatusCode::CREATED).named().or_form(&form, 2).example(example()).about(
                     "The kubeconfig must hold its credentials itself; it may not run programs or name files. A cluster \
                             that cannot be reached is registered all the same.",
                 ),
             )
         })
-        .path("/v2/cluster-providers/{cluster-provider}/clusters/{cluster}", |path| {
+        .path(of_cluster(""), |path| {
             path.get(
                 read,
                 cluster.read::<ClusterAnswer>().about("With its health and who uses it; without credentials."),
             )
-            .put(update, cluster.replace::<ClusterBody, ClusterAnswer>(StatusCode::OK).or_form(&form))
+            .put(update, cluster.replace::<ClusterBody, ClusterAnswer>(StatusCode::OK).or_form(&form, 1))
             .patch(patch, cluster.patch::<ClusterAnswer>(StatusCode::OK))
 .delete(delete, cluster.delete().about("A cluster that logical clouds refer to stays (409)."))
         })

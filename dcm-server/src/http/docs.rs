@@ -10,6 +10,7 @@ use utoipa_swagger_ui::Config;
 
 use super::{
     Answer,
+    body::JSON,
     path::Named,
     problem::Problem,
     routes::{Routes, get},
@@ -27,7 +28,7 @@ pub(super) fn routes(routes: Routes, description: &OpenApi) -> Routes {
     let json = Bytes::from(serde_json::to_vec(description).unwrap_or_default());
     let config = Arc::new(Config::from(DESCRIPTION).try_it_out_enabled(true).display_request_duration(true));
     routes
-        .route(DESCRIPTION, get(async move || ([(header::CONTENT_TYPE, "application/json")], json.clone())))
+        .route(DESCRIPTION, get(async move || ([(header::CONTENT_TYPE, JSON)], json.clone())))
         // The page refers to its parts by relative paths, and trailing slashes are cut off before a path is looked at.
         .route("/docs", get(async || Redirect::temporary("/docs/index.html")))
         .route("/docs/{file}", get(async move |Named(file): Named<String>| page(&file, &config)))

@@ -17,6 +17,7 @@ mod problem;
 mod quota;
 mod reader;
 mod reference;
+mod shapes;
 mod status;
 mod tree;
 pub(crate) mod yaml;
@@ -37,8 +38,9 @@ pub(crate) use permission::{PermissionAnswer, PermissionBody, PermissionsAnswer}
 pub(crate) use preview::{DiffAnswer, DiffSchema, Manifests, ManifestsAnswer, ManifestsAnswerSchema};
 pub(crate) use problem::ProblemSchema;
 pub(crate) use quota::{QuotaAnswer, QuotaBody};
-pub(crate) use reader::Object;
+pub(crate) use reader::{Object, plain};
 pub(crate) use reference::{ReferenceAnswer, ReferenceBody};
+pub(crate) use shapes::NameSchema;
 pub(crate) use status::StatusAnswer;
 pub(crate) use tree::{Node, NotJson};
 

@@ -103,8 +103,9 @@ impl Edge {
         };
         log(&method, &uri, &response, &id, started);
         let headers = response.headers_mut();
-        if let Some(query) = uri.query() {
-            query::unknown(query).add_to(headers);
+        let contract = route.as_deref().and_then(|route| route.contract(&method));
+        if let (Some(query), Some(contract)) = (uri.query(), contract) {
+            query::unknown(query, &contract.parameters).add_to(headers);
         }
         headers.insert(X_REQUEST_ID, id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -148,6 +149,10 @@ impl Edge {
         let Some(route) = route else { return self.elsewhere(&request).into_response() };
         if *request.method() == Method::OPTIONS {
             return possible(route.allow.clone());
+        }
+        let contract = route.contract(request.method());
+        if let Some(Err(problem)) = contract.map(|contract| contract.check(request.uri(), request.headers())) {
+            return problem.into_response();
         }
         let (within, reads, app) = (self.limits().request_timeout, reads(request.method()), Arc::clone(&self.app));
         request.extensions_mut().insert(Arc::clone(&route));

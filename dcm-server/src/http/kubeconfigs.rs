@@ -6,6 +6,7 @@ use super::{
     Answer, App,
     accept::Accept,
     api::{Api, Operation, of_cloud},
+    body::JSON,
     dto,
     path::{Child, Cloud},
     problem::Problem,
@@ -21,7 +22,7 @@ enum Form {
 }
 
 pub(super) fn routes(api: Api) -> Api {
-    let types = ["application/json", "application/yaml"];
+    let types = [JSON, "application/yaml"];
     let operation = |id: &str, summary: &str| {
         Operation::new(id, summary)
             .about("A secret: it is the user's way in. 409 with `Retry-After` while it is not issued yet.")
@@ -62,7 +63,7 @@ async fn of_reference(State(app): State<App>, path: Child<ReferenceName>, header
 fn answer(status: StatusCode, kubeconfig: &IssuedKubeconfig, form: Form) -> Answer {
     let json = kubeconfig.expose_json();
     let (body, media_type) = match form {
-        Form::Json => (json.to_vec(), "application/json"),
+        Form::Json => (json.to_vec(), JSON),
         Form::Yaml => {
             let yaml = dto::yaml::from_json(json).ok_or_else(|| Problem::bug("a kubeconfig has no YAML form"))?;
             (yaml.into_bytes(), "application/yaml")
@@ -97,8 +98,7 @@ fn accepted(headers: &HeaderMap, usual: Form) -> Result<Form, Problem> {
 /// How closely a media range names a form; 0 where it does not.
 fn specificity(range: &str, form: Form) -> u8 {
     match (range, form) {
-        ("application/json", Form::Json)
-        | ("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml", Form::Yaml) => 3,
+        (JSON, Form::Json) | ("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml", Form::Yaml) => 3,
         ("application/*", _) | ("text/*", Form::Yaml) => 2,
         ("*/*", _) => 1,
         _ => 0,

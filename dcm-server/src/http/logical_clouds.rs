@@ -121,7 +121,8 @@ pub(super) async fn update(
 pub(super) async fn patch(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions, patch: Patch) -> Answer {
     let read = async || {
         let found = app.dcm.logical_cloud(&id).await?;
-        Present::new(&LogicalCloudAnswer::new(&found, UserKey::Both), &found.revision)
+        let present = Present::new(&LogicalCloudAnswer::new(&found, UserKey::Both), &found.revision)?;
+        present.unchanged(&LogicalCloudAnswer::new(&found, UserKey::User))
     };
     let write = async |body, present| put(&app, &id, body, Some(&present)).await;
     patch.carry_out(&conditions, StatusCode::OK, read, write).await

@@ -30,6 +30,9 @@ pub(super) struct Listing {
     kept: String,
 }
 
+/// As [`Listing`], of labels: pages begin after keys, which are no names.
+pub(super) struct KeyListing(pub(super) Listing);
+
 /// Which page was asked for of a list whose entries have labels, and of which of them.
 pub(super) struct Selecting {
     pub(super) listing: Listing,
@@ -49,12 +52,18 @@ impl<S: Sync> FromRequestParts<S> for Listing {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::parse(parts.uri.query())?;
-        for name in [SELECTOR[0], SELECTOR[1], LABEL] {
-            if query.one(name)?.is_some() {
-                return Err(Problem::parameter(name, "selects nothing here: what is in this list has no labels"));
-            }
-        }
-        Self::read(parts, &query)
+        refuse_selectors(&query)?;
+        Self::read(parts, &query, read_after)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for KeyListing {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = Query::parse(parts.uri.query())?;
+        refuse_selectors(&query)?;
+        Listing::read(parts, &query, |key| Ok(key.to_owned())).map(Self)
     }
 }
 
@@ -66,8 +75,8 @@ impl<S: Sync> FromRequestParts<S> for Selecting {
         if query.one(LABEL)?.is_some() {
             return Err(Problem::parameter(LABEL, "is for clusters only: write labelSelector=<key>=<value>"));
         }
-        let mut listing = Listing::read(parts, &query)?;
-        let selector = listing.select(&query)?.unwrap_or_default();
+        let mut listing = Listing::read(parts, &query, read_after)?;
+        let selector = listing.select(&query)?.unwrap_or_else(LabelSelector::everything);
         Ok(Self { listing, selector })
     }
 }
@@ -77,10 +86,13 @@ impl<S: Sync> FromRequestParts<S> for SelectingClusters {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::parse(parts.uri.query())?;
-        let mut listing = Listing::read(parts, &query)?;
+        let mut listing = Listing::read(parts, &query, read_after)?;
         let selector = listing.select(&query)?;
         match (query.one(LABEL)?.filter(|label| !label.is_empty()), selector) {
-            (None, selector) => Ok(Self { listing, selector: selector.unwrap_or_default(), names_only: false }),
+            (None, selector) => {
+                let selector = selector.unwrap_or_else(LabelSelector::everything);
+                Ok(Self { listing, selector, names_only: false })
+            }
             (Some(_), Some(_)) => {
                 Err(Problem::parameter(LABEL, "stands there beside a label selector: use one of them"))
             }
@@ -92,7 +104,16 @@ impl<S: Sync> FromRequestParts<S> for SelectingClusters {
     }
 }
 
-pub(super) fn read_limit(text: &str) -> Result<usize, Problem> {
+fn refuse_selectors(query: &Query) -> Result<(), Problem> {
+    for name in [SELECTOR[0], SELECTOR[1], LABEL] {
+        if query.one(name)?.is_some() {
+            return Err(Problem::parameter(name, "selects nothing here: what is in this list has no labels"));
+        }
+    }
+    Ok(())
+}
+
+fn read_limit(text: &str) -> Result<usize, Problem> {
     let limit = text.parse().ok().filter(|limit| (1..=Page::LARGEST_LIMIT).contains(limit));
     limit.ok_or_else(|| Problem::parameter("limit", format!("must be a number from 1 to {}", Page::LARGEST_LIMIT)))
 }
@@ -106,7 +127,7 @@ fn read_after(text: &str) -> Result<String, Problem> {
 }
 
 impl Listing {
-    fn read(parts: &Parts, query: &Query) -> Result<Self, Problem> {
+    fn read(parts: &Parts, query: &Query, read_after: fn(&str) -> Result<String, Problem>) -> Result<Self, Problem> {
         if query.flag("watch")? {
             return Err(Problem::parameter("watch", "is for lists of records and for the status of a logical cloud"));
         }
@@ -155,6 +176,7 @@ impl Listing {
 
     fn link(&self, mut response: Response<Body>, last: &str) -> Response {
         let limit = if self.explicit_limit { format!("limit={}&", self.page.limit) } else { String::new() };
+        let last = utf8_percent_encode(last, ENCODED);
         let link = format!("<{}?{}{limit}after={last}>; rel=\"next\"", self.path, self.kept);
         if let Ok(link) = HeaderValue::from_str(&link) {
             response.headers_mut().insert(header::LINK, link);

@@ -42,6 +42,8 @@ pub(super) struct Patch {
 /// A record as it is: the answer that PUT would give now.
 pub(super) struct Present {
     answer: Value,
+    /// What is answered where nothing changes, if it is not the same.
+    unchanged: Option<Value>,
     revision: Revision,
 }
 
@@ -60,11 +62,18 @@ impl FromRequest<App> for Patch {
 
 impl Present {
     pub(super) fn new(answer: &impl Serialize, revision: &Revision) -> Result<Self, Problem> {
-        match serde_json::to_value(answer) {
-            Ok(answer) => Ok(Self { answer, revision: revision.clone() }),
-            Err(error) => Err(Problem::bug(format!("an answer has no JSON form: {error}"))),
-        }
+        Ok(Self { answer: json(answer)?, unchanged: None, revision: revision.clone() })
     }
+
+    /// Where a patch may repeat more than an answer to PUT shows: that answer, for a patch that changes nothing.
+    pub(super) fn unchanged(mut self, answer: &impl Serialize) -> Result<Self, Problem> {
+        self.unchanged = Some(json(answer)?);
+        Ok(self)
+    }
+}
+
+fn json(answer: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(answer).map_err(|error| Problem::bug(format!("an answer has no JSON form: {error}")))
 }
 
 impl Patch {
@@ -87,12 +96,14 @@ impl Patch {
         let mut present = read().await?;
         for _ in 0..ATTEMPTS {
             conditions.hold(&present.revision)?;
-            let Present { answer, revision } = present;
+            let Present { answer, unchanged, revision } = present;
             let target = Node::from(answer.clone());
             let (received, is_changed) = self.merge(&target);
             drop(target);
             if !is_changed && received.draft.faults.is_empty() {
-                let reply = Reply::new(status, &answer).revision(&revision).warnings(&received.warnings);
+                let reply = Reply::new(status, unchanged.as_ref().unwrap_or(&answer))
+                    .revision(&revision)
+                    .warnings(&received.warnings);
                 return Ok(reply.into_response());
             }
             let failure = match write(received, revision.clone()).await {

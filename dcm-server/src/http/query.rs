@@ -3,36 +3,15 @@
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use super::{problem::Problem, reply::Warnings};
+use super::{dto::plain, problem::Problem, reply::Warnings};
 
-/// All parameters that any route asks for.
-const KNOWN: [&str; 19] = [
-    "after",
-    "cluster",
-    "cluster-reference",
-    "clusters",
-    "fieldValidation",
-    "force",
-    "instance",
-    "key",
-    "label",
-    // Of two spellings the one that is proposed comes first.
-    "labelSelector",
-    "label-selector",
-    "lastEventId",
-    "last-event-id",
-    "limit",
-    "output",
-    "resource",
-    "resources",
-    "status",
-    "watch",
-];
+/// Parameters that have a second spelling, ours, beside the one that is described.
+const ALSO: [(&str, &str); 2] = [("labelSelector", "label-selector"), ("lastEventId", "last-event-id")];
 
 /// So many unknown parameters are named.
 const NAMED: usize = 8;
 
-/// The parameters of a query. Those that nobody asks for are ignored.
+/// The parameters of a query. Those that nobody asks for are ignored, and the edge warns of them.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -55,7 +34,6 @@ impl Query {
 
     /// A parameter that may stand there once.
     pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
-        debug_assert!(KNOWN.contains(&name), "{name} belongs into KNOWN: else clients are told that nobody knows it");
         let mut found = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         let first = found.next();
         if found.next().is_some() {
@@ -104,25 +82,25 @@ impl Query {
     }
 }
 
-/// What to tell of parameters that no route knows: they are ignored, and may be misspelt ones.
-pub(super) fn unknown(query: &str) -> Warnings {
+/// What to tell of parameters that an operation does not know, by those that it does: they are ignored, and may be
+/// misspelt ones.
+pub(super) fn unknown(query: &str, known: &[String]) -> Warnings {
     let mut warnings = Warnings::default();
     let Ok(query) = Query::parse(Some(query)) else { return warnings };
     if query.0.iter().any(|(name, value)| name == "fieldValidation" && value == "Ignore") {
         return warnings;
     }
-    let unknown = query.0.iter().map(|(name, _)| name).filter(|name| !KNOWN.contains(&name.as_str()));
+    let is_known = |name: &str| {
+        let described = ALSO.iter().find(|(_, also)| *also == name).map_or(name, |(described, _)| *described);
+        known.iter().any(|known| known == described)
+    };
+    let unknown = query.0.iter().map(|(name, _)| name.as_str()).filter(|name| !is_known(name));
     for name in unknown.take(NAMED) {
-        let meant = KNOWN.iter().find(|known| letters(known).eq(letters(name)));
+        let meant = known.iter().find(|known| plain(known) == plain(name));
         let meant = meant.map_or_else(String::new, |known| format!("; did you mean {known:?}?"));
         warnings.add(format!("unknown query parameter {:?}{meant}", printable(name)));
     }
     warnings
-}
-
-/// What a spelling has beside case, hyphens and underscores.
-fn letters(name: &str) -> impl Iterator<Item = char> {
-    name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase())
 }
 
 fn decode(text: &str) -> Option<String> {

@@ -11,7 +11,7 @@ use dcm_core::store::Revision;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::problem::Problem;
+use super::{body::JSON, problem::Problem};
 
 /// All `Warning` headers of an answer together have at most so many bytes.
 const MOST_WARNINGS: usize = 4096;
@@ -73,7 +73,7 @@ impl Reply {
     fn of(status: StatusCode, json: Bytes) -> Self {
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         Self(response)
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Full;
 
 impl Room {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / BLOCK).min(Semaphore::MAX_PERMITS))))
+        Self(Arc::new(Semaphore::new(bytes.div_ceil(BLOCK).min(Semaphore::MAX_PERMITS))))
     }
 
     pub(super) const fn none(self) -> Held {
@@ -58,6 +58,12 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_of_all_the_room_there_is_finds_room() {
+        let mut held = Room::new(BLOCK + 1).none();
+        assert_eq!(held.grow(BLOCK + 1).await, Ok(()));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn half_bodies_that_wait_for_each_other_do_not_wait_for_ever() {

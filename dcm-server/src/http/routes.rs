@@ -11,14 +11,21 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
-use super::{App, problem::Problem};
+use super::{App, contract::Contract, problem::Problem};
 
 /// Calls one handler.
 pub(super) type Serve = Box<dyn Fn(Request, App) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// The handlers of one path, by their methods.
 #[derive(Default)]
-pub(super) struct Methods(Vec<(Method, Serve)>);
+pub(super) struct Methods(Vec<Served>);
+
+/// What serves one method.
+struct Served {
+    method: Method,
+    serve: Serve,
+    contract: Contract,
+}
 
 /// A path with its handlers.
 pub(super) struct Route {
@@ -70,12 +77,21 @@ pub(super) fn get<T: 'static>(handler: impl Handler<T, App>) -> Methods {
 
 impl Methods {
     fn on<T: 'static>(mut self, method: Method, handler: impl Handler<T, App>) -> Self {
-        self.0.push((method, Box::new(move |request, app| Box::pin(handler.clone().call(request, app)))));
+        let serve: Serve = Box::new(move |request, app| Box::pin(handler.clone().call(request, app)));
+        self.0.push(Served { method, serve, contract: Contract::default() });
+        self
+    }
+
+    /// Says what is promised of the method that was added last.
+    pub(super) fn promising(mut self, contract: Contract) -> Self {
+        if let Some(served) = self.0.last_mut() {
+            served.contract = contract;
+        }
         self
     }
 
     fn names(&self) -> impl Iterator<Item = &Method> {
-        self.0.iter().map(|(method, _)| method)
+        self.0.iter().map(|served| &served.method)
     }
 }
 
@@ -119,8 +135,17 @@ impl Routes {
 impl Route {
     /// What serves a method here, where anything does. A HEAD is a GET whose answer is not sent: the edge sees to that.
     pub(super) fn handler(&self, method: &Method) -> Option<&Serve> {
+        self.served(method).map(|served| &served.serve)
+    }
+
+    /// What is promised of a method here, where it is served.
+    pub(super) fn contract(&self, method: &Method) -> Option<&Contract> {
+        self.served(method).map(|served| &served.contract)
+    }
+
+    fn served(&self, method: &Method) -> Option<&Served> {
         let method = if *method == Method::HEAD { &Method::GET } else { method };
-        self.methods.0.iter().find(|(served, _)| served == method).map(|(_, serve)| serve)
+        self.methods.0.iter().find(|served| served.method == *method)
     }
 
     /// The parameter at a position in a path of this route: its name, and what stands there.

@@ -64,7 +64,7 @@ on_every_store! {
 
     async fn labels_come_in_pages(dcm) {
         dcm.with_cluster("c").await;
-        let map: serde_json::Map<String, Value> = (0..5).map(|i| (format!("a/ü{i}"), json!("v"))).collect();
+        let map: serde_json::Map<String, Value> = (0..5).map(|i| (format!("a.org/n{i}"), json!("v"))).collect();
         dcm.put(C, &json!({ "spec": { "labels": map } })).await.expect(200);
         let (mut path, mut found) = (format!("{C}/labels?limit=2"), Vec::new());
         loop {
@@ -74,7 +74,7 @@ on_every_store! {
             let Some(next) = page.header("link").strip_prefix('<') else { break };
             path = next.split('>').next().unwrap().to_owned();
         }
-        assert_eq!(json!(found), json!(["a/ü0", "a/ü1", "a/ü2", "a/ü3", "a/ü4"]));
+        assert_eq!(json!(found), json!(["a.org/n0", "a.org/n1", "a.org/n2", "a.org/n3", "a.org/n4"]));
         dcm.get(&format!("{C}/labels?limit=0")).await.expect_problem(400, &[]);
     }
 

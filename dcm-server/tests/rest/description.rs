@@ -93,11 +93,33 @@ impl Description {
         Some(id)
     }
 
+    /// Panics where a body that was served is not one that is described.
+    #[track_caller]
+    pub(crate) fn check_body(&self, method: &Method, path: &str, media_type: &str, sent: &[u8]) {
+        let Some(template) = self.template(path) else { return };
+        let method = method.as_str().to_ascii_lowercase();
+        let body = self.document["paths"][template][&method].get("requestBody");
+        // An operation that takes no body reads none.
+        let Some(described) = body.map(|body| body["content"].get(media_type)) else { return };
+        // Its objects are open: an unknown field is none that is refused.
+        let Some(described) = described else {
+            panic!("{method} {template} takes {media_type:?}, which is not described")
+        };
+        let schema = &described["schema"];
+        let name = format!("request of {method} {template} {media_type}");
+        self.validate_by(&name, schema, &self.document, &serde_json::from_slice(sent).unwrap());
+    }
+
     #[track_caller]
     fn validate(&self, name: &str, schema: &Value, instance: &Value) {
+        self.validate_by(name, schema, &self.closed, instance);
+    }
+
+    #[track_caller]
+    fn validate_by(&self, name: &str, schema: &Value, document: &Value, instance: &Value) {
         let validator = *self.validators.lock().unwrap().entry(name.to_owned()).or_insert_with(|| {
             let mut whole = schema.clone();
-            whole["components"] = self.closed["components"].clone();
+            whole["components"] = document["components"].clone();
             Box::leak(Box::new(jsonschema::validator_for(&whole).unwrap()))
         });
         let faults: Vec<String> =

@@ -170,6 +170,14 @@ on_every_store! {
         assert!(old["detail"].as_str().unwrap().contains(&instance), "{old}");
     }
 
+    async fn a_watch_of_the_status_knows_no_parameter_of_emcos(dcm) {
+        dcm.with_reference().await;
+        for query in ["output=summary", "status=nonsense", "clusters"] {
+            let problem = dcm.get(&format!("{LC}/status?watch=true&{query}")).await.expect_problem(400, &[]);
+            assert_eq!(problem["errors"][0]["parameter"], query.split('=').next().unwrap());
+        }
+    }
+
     async fn bad_parameters_are_named_together_with_what_is_allowed(dcm) {
         dcm.with_reference().await;
         for (query, parameters, allowed) in [

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     design,
-    support::{Dcm, LC, PREFACE, SETTINGS, until_closed},
+    support::{Dcm, LC, PREFACE, SETTINGS, kubeconfig, until_closed},
 };
 
 /// A body of exactly so many bytes.
@@ -29,6 +29,25 @@ async fn answer(stream: &mut TcpStream) -> String {
     let mut answer = vec![0; 4096];
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut answer)).await;
     String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned()
+}
+
+#[tokio::test]
+async fn a_form_may_be_as_large_as_any_body() {
+    let dcm = Dcm::start("memory", &["--max-body-size", "16MiB"]).await;
+    let form = reqwest::multipart::Form::new()
+        .text("metadata", json!({ "metadata": { "name": "c" } }).to_string())
+        .text("file", kubeconfig().to_string())
+        .text("more", "x".repeat(3 * 1024 * 1024));
+    let clusters = "/v2/cluster-providers/default/clusters";
+    dcm.send(dcm.request(Method::POST, clusters).multipart(form)).await.expect(201);
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn one_body_may_take_all_the_room_however_it_is_counted() {
+    let dcm = Dcm::start("memory", &["--max-body-size", "1048577", "--max-bodies-in-memory", "1048577"]).await;
+    dcm.raw(Method::POST, "/v2/projects", "application/json", project("p", 1_048_577)).await.expect(201);
+    dcm.stop().await;
 }
 
 #[tokio::test]

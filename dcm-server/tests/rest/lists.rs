@@ -162,6 +162,43 @@ on_every_store! {
         }
     }
 
+    async fn a_parameter_is_known_where_it_is_described(dcm) {
+        dcm.with_reference().await;
+        for (path, is_known) in [
+            (format!("{CLOUDS}?label-selector=a"), true),
+            (format!("{LC}?watch=true"), false),
+            (format!("{LC}?limit=1"), false),
+            (format!("{LC}/cluster-references/cluster-1?watch=true"), false),
+            (format!("{LC}/status?limit=1"), false),
+            (format!("{LC}/status?output=summary"), true),
+        ] {
+            let reply = dcm.get(&path).await;
+            reply.expect(200);
+            assert_eq!(reply.header("warning").is_empty(), is_known, "{path}: {}", reply.header("warning"));
+        }
+        assert!(dcm.order(&format!("{LC}/apply?force=true")).await.header("warning").is_empty());
+        assert!(!dcm.put(&format!("{LC}?force=true"), &crate::design::logical_cloud()).await.header("warning").is_empty());
+    }
+
+    async fn labels_are_a_list_that_cannot_be_watched_or_selected_from(dcm) {
+        dcm.with_cluster("c").await;
+        let labels = "/v2/cluster-providers/default/clusters/c/labels";
+        for name in ["a", "example.org/team", "z"] {
+            dcm.post(labels, &json!({ "label-name": name })).await.expect(201);
+        }
+        for query in ["watch=true", "labelSelector=a", "label=a", "limit=0"] {
+            dcm.get(&format!("{labels}?{query}")).await.expect_problem(400, &[]);
+        }
+        let mut next = format!("{labels}?limit=1");
+        for name in ["a", "example.org/team", "z"] {
+            let page = dcm.get(&next).await;
+            assert_eq!(page.expect(200)[0]["label-name"], name);
+            let link = page.header("link");
+            next = link.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+        }
+        assert_eq!(next, "");
+    }
+
     async fn an_unknown_parameter_is_warned_of(dcm) {
         dcm.with_cloud().await;
         let warnings = |reply: &Reply| -> Vec<String> {

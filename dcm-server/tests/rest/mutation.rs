@@ -69,6 +69,8 @@ fn mutate(value: &mut Value, chance: &mut Chance) {
 #[tokio::test]
 async fn no_body_makes_the_server_fail() {
     let dcm = Dcm::start("memory", &[]).await;
+    // What is mutated may still be served, and is not as described: keys in other spellings, fields left out.
+    dcm.speaks_loosely();
     dcm.with_reference().await;
     dcm.post(&format!("{LC}/cluster-quotas"), &example(design::QUOTA)).await.expect(201);
     dcm.post(&format!("{LC}/kv-pairs"), &example(design::KV_PAIR)).await.expect(201);

@@ -99,6 +99,8 @@ on_every_store! {
         let before = dcm.get(LC).await.expect(200);
         let made = patch(dcm, LC, &json!({ "spec": { "user": { "userName": "user-2" }, "labels": { "a/b": "1", "a-b": "2" } } })).await.expect(200);
         assert_eq!((&made["user"], &made["spec"]["user"]["user-permissions"]), (&json!("user-2"), &before["spec"]["user"]["user-permissions"]));
+        // One that changes nothing answers in the same form.
+        assert_eq!(patch(dcm, LC, &json!({ "user": "user-2" })).await.expect(200), made);
         let made = patch(dcm, LC, &json!({ "spec": { "labels": { "a/b": null, "ab": "3" } } })).await.expect(200);
         assert_eq!(made["spec"]["labels"], json!({ "a-b": "2", "ab": "3" }));
         // An array is replaced.

@@ -138,6 +138,30 @@ on_every_store! {
         dcm.send(dcm.request(Method::PUT, LC).body(body)).await.expect(200);
     }
 
+    async fn json_is_not_sent_to_whoever_takes_none(dcm) {
+        dcm.with_cloud().await;
+        let accepting = async |method, path: &str, accept: &str, body: Option<&Value>| {
+            with_header(dcm, method, path, "accept", accept, body).await
+        };
+        for good in ["*/*", "application/*", "text/html, application/json;q=0.1", "Application/JSON", "", "text/html, */*;q=0.8"] {
+            accepting(Method::GET, LC, good, None).await.expect(200);
+        }
+        for bad in ["text/html", "application/json;q=0, */*;q=0.5", "text/event-stream", "application/yaml"] {
+            for path in [LC, "/v2/projects", "/v2/encryption"] {
+                let problem = accepting(Method::GET, path, bad, None).await.expect_problem(406, &[]);
+                assert_eq!(problem["type"], "https://dcm.onap.org/problems/not-acceptable");
+            }
+        }
+        // What is not there is told in the one form that problems have, and what is refused is not done.
+        accepting(Method::GET, "/v2/nothing", "text/html", None).await.expect_problem(404, &[]);
+        let project = json!({ "metadata": { "name": "other" } });
+        accepting(Method::POST, "/v2/projects", "text/html", Some(&project)).await.expect_problem(406, &[]);
+        dcm.get("/v2/projects/other").await.expect_problem(404, &[]);
+        // What has no JSON to send asks for nothing.
+        assert_eq!(accepting(Method::GET, "/docs/index.html", "text/html", None).await.status, 200);
+        accepting(Method::DELETE, "/v2/projects/p/logical-clouds/lc-1/kv-pairs/none", "text/html", None).await.expect_problem(404, &[]);
+    }
+
     async fn requests_have_an_id(dcm) {
         let given = with_header(dcm, Method::GET, "/v2/none", "x-request-id", "my-id.1", None).await;
         assert_eq!(given.header("x-request-id"), "my-id.1");

@@ -12,6 +12,7 @@ const CLOUDS: &str = "/v2/projects/p/logical-clouds";
 
 on_every_store! {
     async fn emcos_spelling_is_taken(dcm) {
+        dcm.speaks_loosely();
         let provider = json!({ "metadata": { "name": "cp-1" } });
         dcm.post("/v2/cluster-providers", &provider).await.expect(201);
         let cluster = json!({ "metadata": { "name": "c1" }, "spec": { "kubeconfig": kubeconfig() } });

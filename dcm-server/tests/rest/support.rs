@@ -60,6 +60,8 @@ pub(crate) struct Dcm {
     running: Running,
     client: reqwest::Client,
     served: Mutex<BTreeSet<String>>,
+    /// Whether bodies may be other than described: in spellings and short forms that are read as well.
+    loose: AtomicBool,
     /// The connection string of a database that goes when the server has stopped.
     database: Option<String>,
     _directory: TempDir,
@@ -150,7 +152,14 @@ impl Dcm {
         let config = Config::from_options(all).unwrap();
         let running = dcm_server::start(config).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Some(Self { running, client, served: Mutex::default(), database, _directory: directory })
+        Some(Self {
+            running,
+            client,
+            served: Mutex::default(),
+            loose: AtomicBool::new(false),
+            database,
+            _directory: directory,
+        })
     }
 
     /// On a store of the test's own, which keeps nothing.
@@ -159,7 +168,8 @@ impl Dcm {
         let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
         let running = dcm_server::start_on(store, Config::from_options(options).unwrap()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { running, client, served: Mutex::default(), database: None, _directory: tempfile::tempdir().unwrap() }
+        let (served, directory) = (Mutex::default(), tempfile::tempdir().unwrap());
+        Self { running, client, served, loose: AtomicBool::new(false), database: None, _directory: directory }
     }
 
     pub(crate) async fn stop(self) {
@@ -179,12 +189,25 @@ impl Dcm {
         self.client.request(method, self.url(path))
     }
 
-    /// Sends a request, and holds the answer against the server's description of itself.
+    /// From here on bodies are sent that are read although they are not described: aliases and other spellings.
+    pub(crate) fn speaks_loosely(&self) {
+        self.loose.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends a request, and holds the answer against the server's description of itself; so it does the body, if it was
+    /// served.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let request = request.build().unwrap();
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let media_type = request.headers().get("content-type").map_or("", |value| value.to_str().unwrap_or("?"));
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let sent = request.body().and_then(|body| body.as_bytes()).map(<[u8]>::to_vec);
         let reply = self.execute(request).await;
         let description = self.description().await;
+        let is_strict = !self.loose.load(Ordering::Relaxed) && (200..300).contains(&reply.status);
+        if let Some(body) = sent.filter(|body| is_strict && media_type.ends_with("json") && !body.is_empty()) {
+            description.check_body(&method, &path, &media_type, &body);
+        }
         if let Some(operation) = description.check(&method, &path, &reply)
             && reply.status < 400
         {

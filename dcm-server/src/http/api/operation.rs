@@ -7,13 +7,16 @@ use utoipa::{
     openapi::{
         AllOf, Array, Content, HeaderBuilder, Object, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
         Schema, Type,
-        path::{Operation as Described, OperationBuilder, Parameter},
+        path::{Operation as Described, OperationBuilder, Parameter, ParameterIn},
         request_body::{RequestBody, RequestBodyBuilder},
     },
 };
 
 use super::{Schemas, parameters, problems, schema_ref};
-use crate::http::patch::MERGE_PATCH;
+use crate::http::{body::JSON, contract::Contract, patch::MERGE_PATCH};
+
+/// The media type of a watch.
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// What an operation is about.
 #[derive(Clone, Copy)]
@@ -95,7 +98,7 @@ impl Noun {
                  One that makes no difference writes nothing.",
             );
         if let Some(body) = &mut operation.body {
-            let content = body.content.get("application/json").cloned();
+            let content = body.content.get(JSON).cloned();
             body.content.extend(content.map(|content| (MERGE_PATCH.to_owned(), content)));
         }
         operation.answers_record::<T>(status, "It is so now.")
@@ -162,13 +165,21 @@ impl Operation {
         self
     }
 
+    /// Its pages begin after keys of labels, not after names.
+    pub(in crate::http) fn after_keys(mut self) -> Self {
+        if let Some(after) = self.parameters.iter_mut().find(|parameter| parameter.name == "after") {
+            after.schema = Some(parameters::key_schema().into());
+        }
+        self
+    }
+
     /// It can be watched: `?watch=true` makes its answer go on as server-sent events.
     pub(in crate::http) fn watched(mut self) -> Self {
         self.parameters.extend(parameters::of_watch());
         if let Some((_, response)) = self.answers.iter_mut().find(|(status, _)| *status == StatusCode::OK) {
             // Without a schema: some readers take one for that of each event, and others for that of the whole text.
             let events = Content::new(None::<RefOr<Schema>>);
-            response.content.insert("text/event-stream".to_owned(), RefOr::T(events));
+            response.content.insert(EVENT_STREAM.to_owned(), RefOr::T(events));
         }
         self.problem(StatusCode::GONE).problem(StatusCode::NOT_ACCEPTABLE)
     }
@@ -206,7 +217,7 @@ impl Operation {
     }
 
     fn json_body(&mut self) -> Option<&mut Content> {
-        match self.body.as_mut()?.content.get_mut("application/json")? {
+        match self.body.as_mut()?.content.get_mut(JSON)? {
             RefOr::T(content) => Some(content),
             RefOr::Ref(_) => None,
         }
@@ -214,19 +225,22 @@ impl Operation {
 
     fn takes(mut self, schema: RefOr<Schema>) -> Self {
         let body = RequestBodyBuilder::new().required(Some(Required::True));
-        self.body = Some(body.content("application/json", Content::new(Some(schema))).build());
+        self.body = Some(body.content(JSON, Content::new(Some(schema))).build());
         self.parameters.extend(parameters::of_body());
         self.problem(StatusCode::REQUEST_TIMEOUT)
             .problem(StatusCode::PAYLOAD_TOO_LARGE)
             .problem(StatusCode::UNSUPPORTED_MEDIA_TYPE)
     }
 
-    /// The body may also be a form with these parts.
-    pub(in crate::http) fn or_form(mut self, parts: &[(&str, &str)]) -> Self {
+    /// The body may also be a form with these parts, of which the first ones are required.
+    pub(in crate::http) fn or_form(mut self, parts: &[(&str, &str)], required: usize) -> Self {
         let mut form = ObjectBuilder::new();
-        for (name, description) in parts {
+        for (i, (name, description)) in parts.iter().enumerate() {
             let part = ObjectBuilder::new().schema_type(Type::String).description(Some(*description));
-            form = form.property(*name, part).required(*name);
+            form = form.property(*name, part);
+            if i < required {
+                form = form.required(*name);
+            }
         }
         if let Some(body) = &mut self.body {
             let content = Content::new(Some(RefOr::T(Schema::from(form))));
@@ -295,15 +309,26 @@ impl Operation {
     }
 
     fn json(&self, schema: &RefOr<Schema>) -> ResponseBuilder {
-        ResponseBuilder::new().content("application/json", Content::new(Some(schema.clone())))
+        ResponseBuilder::new().content(JSON, Content::new(Some(schema.clone())))
     }
 
     fn schema<T: ToSchema>(&mut self) -> RefOr<Schema> {
         add_schema::<T>(&mut self.schemas)
     }
 
+    /// What the edge has to know of it.
+    pub(super) fn contract(&self) -> Contract {
+        let asked = self.parameters.iter().filter(|parameter| parameter.parameter_in == ParameterIn::Query);
+        let forms = || self.answers.iter().flat_map(|(_, response)| response.content.keys());
+        Contract {
+            parameters: asked.map(|parameter| parameter.name.clone()).collect(),
+            is_json: forms().any(|form| form == JSON) && forms().all(|form| form == JSON || form == EVENT_STREAM),
+        }
+    }
+
     /// All of it, at its place.
     pub(super) fn describe(self, template: &str, tag: &str) -> (Described, Schemas) {
+        let is_json = self.contract().is_json;
         let mut described = OperationBuilder::new()
             .operation_id(Some(self.id))
             .tag(tag)
@@ -323,6 +348,9 @@ impl Operation {
         ]);
         if parameters::names(template).next().is_some() {
             statuses.push(StatusCode::NOT_FOUND);
+        }
+        if is_json {
+            statuses.push(StatusCode::NOT_ACCEPTABLE);
         }
         for status in statuses {
             described = described.response(status.as_str(), Ref::from_response_name(problems::name(status)));

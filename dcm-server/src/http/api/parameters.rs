@@ -1,14 +1,16 @@
 //! Parameters that many operations have.
 
-use utoipa::openapi::{
-    Object, ObjectBuilder, RefOr, Required, Schema, Type,
-    path::{Parameter, ParameterBuilder, ParameterIn},
+use utoipa::{
+    PartialSchema as _,
+    openapi::{
+        Object, ObjectBuilder, RefOr, Required, Schema, Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
 };
 
 use dcm_core::service::Page;
 
-/// The rule of names, as far as a pattern can say it.
-const NAME: &str = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
+use crate::http::dto::NameSchema;
 
 /// A list of entity tags.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
@@ -18,9 +20,15 @@ pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
     template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
-/// The parameters of a path: all are names.
+/// The one parameter of paths that is no name: a label's key.
+pub(super) const LABEL: &str = "label";
+
+/// The parameters of a path: all are names, but for a label's.
 pub(super) fn of_path(template: &str) -> Vec<Parameter> {
     let parameter = |name: &str| {
+        if name == LABEL {
+            return parameter(ParameterIn::Path, name, "The label's key.", key_schema());
+        }
         parameter(ParameterIn::Path, name, &format!("The {}'s name.", name.replace('-', " ")), name_schema())
     };
     names(template).map(parameter).collect()
@@ -52,8 +60,16 @@ pub(super) fn text() -> Object {
     Object::with_type(Type::String)
 }
 
-pub(super) fn name_schema() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).pattern(Some(NAME)).min_length(Some(1)).max_length(Some(128)).build()
+pub(super) fn name_schema() -> RefOr<Schema> {
+    NameSchema::schema()
+}
+
+/// A key of Kubernetes' labels: a name, with a DNS name and a slash before it where wanted.
+const KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
+
+/// A label's key.
+pub(super) fn key_schema() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(KEY)).min_length(Some(1)).max_length(Some(317)).build()
 }
 
 pub(super) fn one_of(values: &[&'static str]) -> Object {

@@ -78,8 +78,9 @@ pub(crate) fn from_multipart(
 #[schema(as = ClusterInput)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct ClusterBody {
-    metadata: MetadataBody,
-    spec: SpecBody,
+    metadata: Option<MetadataBody>,
+    /// Required to register one.
+    spec: Option<SpecBody>,
 }
 
 #[derive(ToSchema)]
@@ -104,7 +105,7 @@ struct SpecBody {
 #[derive(ToSchema)]
 #[schema(as = ClusterOrName)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "describes what is written")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "describes what is written")]
 pub(crate) enum ClusterOrNameSchema {
     Cluster(ClusterAnswer<'static>),
     Name(String),

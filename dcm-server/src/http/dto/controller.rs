@@ -9,6 +9,7 @@ use super::{
     Input,
     metadata::{MetadataBody, MetadataSchema, metadata},
     reader::Object,
+    shapes,
 };
 
 impl Input for ControllerInput {
@@ -31,7 +32,7 @@ impl Input for ControllerInput {
 #[schema(as = ControllerInput)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct ControllerBody {
-    metadata: MetadataBody,
+    metadata: Option<MetadataBody>,
     spec: SpecBody,
 }
 
@@ -41,12 +42,12 @@ pub(crate) struct ControllerBody {
 struct SpecBody {
     /// A DNS name, or an IP address.
     host: String,
-    #[schema(minimum = 1, maximum = 65535)]
+    #[schema(schema_with = shapes::port)]
     port: u16,
     /// EMCO's; kept for its clients.
     #[schema(rename = "type")]
     controller_type: Option<String>,
-    /// EMCO's; kept for its clients.
+    #[schema(schema_with = shapes::priority)]
     priority: Option<u32>,
 }
 

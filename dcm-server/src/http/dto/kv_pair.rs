@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use dcm_core::{
     model::{KvPair, KvPairInput, Metadata},
     name::KvPairName,
@@ -25,7 +27,7 @@ impl Input for KvPairInput {
 #[schema(as = KvPairInput)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct KvPairBody {
-    metadata: MetadataBody,
+    metadata: Option<MetadataBody>,
     spec: KvSpecBody,
 }
 
@@ -34,8 +36,17 @@ pub(crate) struct KvPairBody {
 #[expect(dead_code, reason = "describes what is read")]
 struct KvSpecBody {
     /// Objects with one key each, whose order and repetitions are kept; a plain object is taken too, and sorted.
-    #[schema(value_type = Vec<BTreeMap<String, Value>>)]
+    #[schema(value_type = PairsBody)]
     kv: (),
+}
+
+#[derive(ToSchema)]
+#[schema(as = KvPairs)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read")]
+enum PairsBody {
+    List(Vec<BTreeMap<String, Value>>),
+    Object(BTreeMap<String, Value>),
 }
 
 /// Key-value pairs under one name.

@@ -61,7 +61,7 @@ fn user(user: &Object<'_>) -> UserInput {
 #[schema(as = LogicalCloudInput)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct LogicalCloudBody {
-    metadata: MetadataBody,
+    metadata: Option<MetadataBody>,
     spec: SpecBody,
 }
 

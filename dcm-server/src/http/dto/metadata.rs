@@ -2,7 +2,7 @@ use dcm_core::model::{Metadata, MetadataInput};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Input, reader::Object};
+use super::{Input, reader::Object, shapes::NameSchema};
 
 /// Reads `metadata`.
 pub(super) fn metadata(body: &Object<'_>) -> MetadataInput {
@@ -29,7 +29,7 @@ impl Input for MetadataInput {
 #[expect(dead_code, reason = "describes what the core's type writes")]
 pub(crate) struct MetadataSchema {
     /// Unique among its siblings; never changes.
-    #[schema(pattern = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", max_length = 128)]
+    #[schema(value_type = NameSchema)]
     name: String,
     /// For people.
     #[schema(max_length = 1024)]
@@ -48,7 +48,7 @@ pub(crate) struct MetadataSchema {
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct MetadataBody {
     /// Unique among its siblings. Required to create a record; may be left out where the path has it.
-    #[schema(pattern = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", min_length = 1, max_length = 128)]
+    #[schema(value_type = Option<NameSchema>)]
     name: Option<String>,
     /// For people.
     #[schema(max_length = 1024)]
@@ -66,7 +66,7 @@ pub(crate) struct MetadataBody {
 #[schema(as = RecordInput)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct RecordBody {
-    metadata: MetadataBody,
+    metadata: Option<MetadataBody>,
 }
 
 /// A project or a cluster provider.

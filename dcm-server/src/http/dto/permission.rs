@@ -2,7 +2,11 @@ use dcm_core::model::{PermissionInput, PermissionScope, UserPermission};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Input, reader::Object};
+use super::{
+    Input,
+    reader::Object,
+    shapes::{NameSchema, any_of},
+};
 
 /// Reads what a permission grants, flat. `names` are the names of its name.
 pub(super) fn rule(object: &Object<'_>, names: &[&str]) -> PermissionInput {
@@ -36,22 +40,27 @@ impl Input for PermissionInput {
     }
 }
 
-/// A user permission, as it is written: flat, or with `metadata` and `spec`.
-#[derive(ToSchema)]
-#[schema(as = UserPermissionInput)]
-#[serde(untagged)]
+/// A user permission, as it is written. An answer of ours has both shapes.
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) enum PermissionBody {
     Flat(FlatPermissionBody),
     Whole(WholePermissionBody),
 }
 
+any_of!(
+    PermissionBody,
+    "UserPermissionInput",
+    "A user permission, as it is written: flat, or with `metadata` and `spec`.",
+    FlatPermissionBody,
+    WholePermissionBody
+);
+
 #[derive(ToSchema)]
 #[schema(as = UserPermissionInputFlat)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct FlatPermissionBody {
     /// Required to create one; may be left out where the path has it.
-    #[schema(pattern = "^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", min_length = 1, max_length = 128)]
+    #[schema(value_type = Option<NameSchema>)]
     name: Option<String>,
     #[serde(flatten)]
     #[schema(inline)]

@@ -28,8 +28,18 @@ pub(crate) struct QuotaBody {
     metadata: Option<MetadataBody>,
     /// What a ResourceQuota holds (`limits.cpu`, `pods`, `count/jobs.batch`, …) and Kubernetes quantities; a blank one
     /// is not set.
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(value_type = BTreeMap<String, QuantityBody>)]
     spec: (),
+}
+
+/// A Kubernetes quantity, or an integer that stands for one.
+#[derive(ToSchema)]
+#[schema(as = Quantity)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read")]
+enum QuantityBody {
+    Text(String),
+    Integer(i64),
 }
 
 /// A quota: each cluster of the logical cloud gets it as a ResourceQuota.

@@ -40,7 +40,7 @@ struct Field<'a> {
 }
 
 /// A field's name without what spelling may change: case, hyphens and underscores.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
 }
 

@@ -11,6 +11,7 @@ use super::{
     Input,
     metadata::{MetadataBody, MetadataSchema, metadata},
     reader::Object,
+    shapes::any_of,
 };
 
 /// With `metadata` and `spec`, or in the design's short form.
@@ -42,32 +43,43 @@ impl Input for ClusterReferenceInput {
     }
 }
 
-/// A cluster reference, as it is written: whole, or in the short form.
-#[derive(ToSchema)]
-#[schema(as = ClusterReferenceInput)]
-#[serde(untagged)]
+/// A cluster reference, as it is written. What is whole may repeat the fields of the short form.
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) enum ReferenceBody {
     Whole(WholeReferenceBody),
     Short(ShortReferenceBody),
 }
 
+any_of!(
+    ReferenceBody,
+    "ClusterReferenceInput",
+    "A cluster reference, as it is written: whole, or in the short form.",
+    WholeReferenceBody,
+    ShortReferenceBody
+);
+
 #[derive(ToSchema)]
 #[schema(as = ClusterReferenceInputWhole)]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct WholeReferenceBody {
-    metadata: MetadataBody,
+    metadata: Option<MetadataBody>,
     spec: ReferenceSpecBody,
 }
 
-/// A reference that is called as its cluster, of the provider `default`.
+/// A reference that is called as its cluster, of the provider `default`, unless it says otherwise.
 #[derive(ToSchema)]
 #[schema(as = ClusterReferenceInputShort)]
 #[serde(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "describes what is read")]
 pub(crate) struct ShortReferenceBody {
-    /// The cluster's name.
-    cluster_reference: String,
+    /// The cluster's name; `cluster-name` is the same.
+    cluster_reference: Option<String>,
+    /// The cluster's name; `cluster-reference` is the same.
+    cluster_name: Option<String>,
+    /// The reference's name; the cluster's where it is left out.
+    name: Option<String>,
+    /// `default` where it is left out.
+    cluster_provider: Option<String>,
     /// The address of the Istio control plane's load balancer there.
     #[schema(value_type = String, example = "0.0.0.0")]
     loadbalancer_ip: (),
