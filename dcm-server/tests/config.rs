@@ -226,7 +226,7 @@ fn a_file_that_cannot_be_read_or_is_in_others_hands_is_refused() {
     folder.shown(&FILE, &[]);
     if cfg!(feature = "mongodb") {
         for (mode, is_refused) in [(0o644, true), (0o660, true), (0o640, false), (0o600, false)] {
-            folder.write("store = \"mongodb://u:s3cret@h/\"\n", mode);
+            folder.write("store = \"mongodb://u:s3cret@h/\"\nencryption-key-file = \"k\"\n", mode);
             let output = folder.run(&["config", "--config", "dcm.toml"], &[]);
             let error = String::from_utf8(output.stderr).unwrap();
             assert_eq!(error.contains("has a password in it"), is_refused, "{mode:o}: {error}");
