@@ -43,7 +43,7 @@ async fn what_is_wrong_is_said_in_one_line() {
     }
     for store in [uri("1/dcm?w=1"), uri("1/dcm?colour=blue"), "mongodb://user:s3cret?/x@h/dcm".to_owned()] {
         let (status, all) = refusal(folder.path(), &store).await;
-        assert!(status.code() == Some(2) && all.contains("--store"), "{all}");
+        assert!(status.code() == Some(2) && all.contains("DCM_STORE"), "{all}");
     }
 }
 
