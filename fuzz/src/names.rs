@@ -93,7 +93,7 @@ fn namespace_label(key: &str, value: &str) {
     assert!(faults.as_slice().iter().all(|fault| fault.pointer.starts_with("/spec/labels/")), "{faults}");
 }
 
-/// A label of a cluster, which is DCM's alone: bounded, and kept as it is.
+/// A label of a cluster: what is taken is kept as it is.
 fn cluster_label(key: &str, value: &str) {
     let mut faults = Faults::new();
     let input = ClusterLabelInput { key: Some(key.to_owned()), value: Some(value.to_owned()) };

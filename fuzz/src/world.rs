@@ -60,7 +60,7 @@ impl World {
                 "/v2/controllers",
                 &json!({ "metadata": { "name": format!("c.{i}") }, "spec": { "host": "h", "port": 1 } }),
             );
-            let label = json!({ "label-name": format!("example.com/l {i}%"), "value": "v" });
+            let label = json!({ "label-name": format!("example.com/l-{i}"), "value": "v" });
             world.post_good("/v2/cluster-providers/default/clusters/c1/labels", &label);
         }
         world
