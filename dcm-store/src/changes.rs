@@ -18,18 +18,20 @@ use dcm_core::store::{Body, Changes, Error, Key, Position, Revision};
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use ring::Ring;
+pub(crate) use ring::Ring;
+pub(crate) use stream::Cursor;
 
 /// How many bytes of documents the ring keeps at most; the last change is kept however large it is.
 const BYTES: usize = 16 * 1024 * 1024;
 
-/// One change: its number, the document's key, and its new body (`None` where it was deleted). The number is the revision,
-/// unless another text is.
+/// One change: its number, the document's key, and its new body (`None` where it was deleted). The number is the revision
+/// and the position, unless another text is.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) number: u64,
     pub(crate) key: Key,
     pub(crate) revision: Option<Revision>,
+    pub(crate) position: Option<Position>,
     pub(crate) body: Option<Body>,
 }
 
@@ -43,7 +45,33 @@ pub(crate) struct Journal {
 #[derive(Clone, Debug)]
 struct Tip {
     last: u64,
-    ended: Option<Arc<str>>,
+    ended: Option<End>,
+}
+
+/// Why no change will follow.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// The store fails, as it says.
+    Unavailable(Arc<str>),
+    /// What follows cannot be told without a gap.
+    #[cfg(feature = "mongodb")]
+    Expired,
+}
+
+impl From<&str> for End {
+    fn from(reason: &str) -> Self {
+        Self::Unavailable(reason.into())
+    }
+}
+
+impl From<&End> for Error {
+    fn from(end: &End) -> Self {
+        match end {
+            End::Unavailable(reason) => unavailable(reason),
+            #[cfg(feature = "mongodb")]
+            End::Expired => Self::Expired,
+        }
+    }
 }
 
 impl Journal {
@@ -92,16 +120,21 @@ impl Journal {
         if at < floor || at > last {
             return Err(Error::Expired);
         }
-        let cursor = stream::Cursor {
+        Ok(stream::changes(self.cursor(prefix, at)).boxed())
+    }
+
+    /// Reads on after the change with this number. Where that is gone, and others after it, the cursor says so.
+    pub(crate) fn cursor(&self, prefix: Option<&Key>, at: u64) -> Cursor {
+        Cursor {
             ring: Arc::clone(&self.ring),
             tip: self.tip.subscribe(),
             tag: Arc::clone(&self.tag),
             prefix: prefix.cloned(),
             at,
+            passed: None,
             taken: VecDeque::new(),
             over: false,
-        };
-        Ok(stream::changes(cursor).boxed())
+        }
     }
 
     fn number(&self, position: &Position) -> Option<u64> {
@@ -110,11 +143,11 @@ impl Journal {
     }
 }
 
-/// For stores that can fail, or that show what is not durable yet.
-#[cfg(feature = "sled")]
+/// For stores that can fail.
+#[cfg(any(feature = "sled", feature = "mongodb"))]
 impl Journal {
     /// No change will follow, for this reason. The first reason stays.
-    pub(crate) fn end(&self, reason: &str) {
+    pub(crate) fn end(&self, reason: impl Into<End>) {
         self.tip.send_if_modified(|tip| {
             let first = tip.ended.is_none();
             tip.ended.get_or_insert_with(|| reason.into());
@@ -125,11 +158,24 @@ impl Journal {
     /// Fails where no change will follow any more.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &self.tip.borrow().ended {
-            Some(reason) => Err(unavailable(reason)),
+            Some(end) => Err(end.into()),
             None => Ok(()),
         }
     }
+}
 
+/// For stores whose positions are not numbers.
+#[cfg(feature = "mongodb")]
+impl Journal {
+    /// Looks at the last changes. Writers wait meanwhile.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Ring) -> T) -> T {
+        look(&self.ring.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// For stores that show what is not durable yet.
+#[cfg(feature = "sled")]
+impl Journal {
     /// Returns once the change with this number has been appended.
     pub(crate) async fn reached(&self, number: u64) -> Result<(), Error> {
         if self.tip.borrow().last >= number {
@@ -139,7 +185,7 @@ impl Journal {
         let tip =
             tip.wait_for(|tip| tip.last >= number || tip.ended.is_some()).await.map_err(|_| unavailable(CLOSED))?;
         match &tip.ended {
-            Some(reason) if tip.last < number => Err(unavailable(reason)),
+            Some(end) if tip.last < number => Err(end.into()),
             _ => Ok(()),
         }
     }

@@ -90,7 +90,7 @@ impl MemoryStore {
             }
         }
         // Under the lock, so that the journal has the counter's order.
-        self.journal.append([Recorded { number, key: key.clone(), revision: None, body }]);
+        self.journal.append([Recorded::numbered(number, key.clone(), body)]);
         Ok(number)
     }
 

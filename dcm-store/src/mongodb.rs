@@ -40,7 +40,7 @@ use dcm_core::store::{Body, Changes, Document as Stored, Error, Key, Position, P
 use futures_util::TryStreamExt;
 use mongodb::{
     Client, ClientSession, Collection, Database,
-    bson::{Document, Timestamp, doc},
+    bson::{Document, doc},
     error::Error as MongoError,
     event::{EventHandler, command::CommandEvent},
     options::{FindOptions, Hint, ReadConcern},
@@ -77,13 +77,15 @@ struct Inner {
     fenced: bool,
     /// The number of the next write.
     writes: AtomicI64,
-    /// The server's time of the newest write that was acknowledged: seconds, and a number in the second.
+    /// The server's time up to which reads must see everything: that of the newest write that was acknowledged, or position
+    /// that was given out.
     written: AtomicU64,
     /// When a write is acknowledged, as a command says it.
     concern: Document,
     /// Tells this database from all others.
     id: String,
     poller: Poller,
+    tails: watch::Tails,
     /// Held while indexes are made again.
     indexing: Arc<Mutex<()>>,
     /// One place for each connection that calls may hold: the driver's own queue for them has no bound.
@@ -136,6 +138,7 @@ impl MongoStore {
             concern,
             id,
             poller,
+            tails: watch::Tails::default(),
             indexing: Arc::default(),
             places,
             watching,
@@ -217,8 +220,8 @@ impl Inner {
     /// Remembers the server's time of an acknowledged write, from its session. What is not acknowledged may be undone, and a
     /// new primary would wait for its time in vain.
     fn note(&self, session: &ClientSession) {
-        if let Some(Timestamp { time, increment }) = session.operation_time() {
-            self.written.fetch_max(u64::from(time) << 32 | u64::from(increment), Ordering::SeqCst);
+        if let Some(time) = session.operation_time() {
+            self.written.fetch_max(watch::number(time), Ordering::SeqCst);
         }
     }
 
@@ -239,7 +242,7 @@ impl Inner {
             return Ok(taken);
         }
         let mut session = self.client.start_session().causal_consistency(true).await?;
-        session.advance_operation_time(Timestamp { time: (written >> 32) as u32, increment: written as u32 });
+        session.advance_operation_time(watch::timestamp(written));
         let mut cursor = find.session(&mut session).await?;
         let mut documents = cursor.stream(&mut session);
         while documents.try_next().await?.is_some_and(|next| take(&mut taken, next)) {}

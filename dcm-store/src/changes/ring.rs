@@ -1,15 +1,22 @@
 use std::collections::VecDeque;
 
+#[cfg(feature = "mongodb")]
+use dcm_core::store::Position;
+use dcm_core::store::{Body, Key};
+
 use super::Recorded;
 
 /// What a change counts beside its key and body.
 const OVERHEAD: usize = 64;
 
 /// The last changes, bounded by their number and their bytes.
-pub(super) struct Ring {
+pub(crate) struct Ring {
     changes: VecDeque<Recorded>,
     /// The number of the last change that is gone: whoever stands before it has missed something.
     floor: u64,
+    /// Where that change was, if any is gone and its position is no number.
+    #[cfg(feature = "mongodb")]
+    gone: Option<Position>,
     bytes: usize,
     most_changes: usize,
     most_bytes: usize,
@@ -17,7 +24,15 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(floor: u64, most_changes: usize, most_bytes: usize) -> Self {
-        Self { changes: VecDeque::new(), floor, bytes: 0, most_changes, most_bytes }
+        Self {
+            changes: VecDeque::new(),
+            floor,
+            #[cfg(feature = "mongodb")]
+            gone: None,
+            bytes: 0,
+            most_changes,
+            most_bytes,
+        }
     }
 
     pub(super) fn floor(&self) -> u64 {
@@ -35,33 +50,55 @@ impl Ring {
             if let Some(gone) = self.changes.pop_front() {
                 self.bytes -= gone.size();
                 self.floor = gone.number;
+                #[cfg(feature = "mongodb")]
+                {
+                    self.gone = gone.position;
+                }
             }
         }
     }
 
+    /// Where the last change that is gone was, where its position is no number.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn gone(&self) -> Option<&Position> {
+        self.gone.as_ref()
+    }
+
+    /// The number of the last change for which this holds, as it must for all before that; of the last that is gone, where it
+    /// holds for none.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn last_where(&self, holds: impl FnMut(&Recorded) -> bool) -> u64 {
+        let count = self.changes.partition_point(holds);
+        count.checked_sub(1).and_then(|last| self.changes.get(last)).map_or(self.floor, |last| last.number)
+    }
+
     /// The changes after a number, oldest first.
-    pub(super) fn after(&self, number: u64) -> impl Iterator<Item = &Recorded> {
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Recorded> {
         let first = self.changes.partition_point(|change| change.number <= number);
         self.changes.range(first..)
     }
 }
 
 impl Recorded {
+    /// A change whose number says its revision and its position.
+    pub(crate) fn numbered(number: u64, key: Key, body: Option<Body>) -> Self {
+        Self { number, key, revision: None, position: None, body }
+    }
+
     /// What it counts.
     pub(super) fn size(&self) -> usize {
         let body = self.body.as_ref().map_or(0, |body| body.as_bytes().len());
-        OVERHEAD + self.key.as_str().len() + body
+        let position = self.position.as_ref().map_or(0, |position| position.as_str().len());
+        OVERHEAD + self.key.as_str().len() + position + body
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use dcm_core::store::Body;
-
     use super::*;
 
     fn change(number: u64, bytes: usize) -> Recorded {
-        Recorded { number, key: "a/b".parse().unwrap(), revision: None, body: Some(Body::from_json(vec![b' '; bytes])) }
+        Recorded::numbered(number, "a/b".parse().unwrap(), Some(Body::from_json(vec![b' '; bytes])))
     }
 
     fn numbers(ring: &Ring, after: u64) -> Vec<u64> {

@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use dcm_core::store::{Change, Document, Error, Event, Key};
+use dcm_core::store::{Change, Document, Error, Event, Key, Position};
 use futures_core::Stream;
 use futures_util::stream;
 use tokio::sync::watch;
@@ -18,21 +18,24 @@ const TAKE: usize = 64;
 const TAKE_BYTES: usize = 256 * 1024;
 
 /// One watch: its place in the ring, and what it has taken from there.
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     pub(super) ring: Arc<Mutex<Ring>>,
     pub(super) tip: watch::Receiver<Tip>,
     pub(super) tag: Arc<str>,
     pub(super) prefix: Option<Key>,
     pub(super) at: u64,
+    /// The position of the last change that was looked at, where it is no number.
+    pub(super) passed: Option<Position>,
     pub(super) taken: VecDeque<Recorded>,
     pub(super) over: bool,
 }
 
 impl Cursor {
-    async fn next(&mut self) -> Option<Result<Event, Error>> {
+    /// The next change. An error is the last item.
+    pub(crate) async fn next(&mut self) -> Option<Result<Event, Error>> {
         loop {
             if let Some(change) = self.taken.pop_front() {
-                return Some(Ok(event(&self.tag, change)));
+                return Some(Ok(change.into_event(&self.tag)));
             }
             if self.over {
                 return None;
@@ -52,8 +55,8 @@ impl Cursor {
         if more || !self.taken.is_empty() {
             return Ok(());
         }
-        if let Some(reason) = ended {
-            return Err(unavailable(&reason));
+        if let Some(end) = ended {
+            return Err((&end).into());
         }
         self.tip.changed().await.map_err(|_| unavailable(CLOSED))
     }
@@ -64,18 +67,30 @@ impl Cursor {
         if self.at < ring.floor() {
             return Err(Error::Expired);
         }
-        let mut bytes = 0;
+        let (mut bytes, mut last) = (0, None);
+        let mut is_more = false;
         for (looked, change) in ring.after(self.at).enumerate() {
-            if looked == LOOK || self.taken.len() == TAKE || bytes >= TAKE_BYTES {
-                return Ok(true);
+            is_more = looked == LOOK || self.taken.len() == TAKE || bytes >= TAKE_BYTES;
+            if is_more {
+                break;
             }
-            self.at = change.number;
+            last = Some(change);
             if self.prefix.as_ref().is_none_or(|prefix| change.key.is_below(prefix)) {
                 bytes += change.size();
                 self.taken.push_back(change.clone());
             }
         }
-        Ok(false)
+        if let Some(last) = last {
+            self.at = last.number;
+            self.passed.clone_from(&last.position);
+        }
+        Ok(is_more)
+    }
+
+    /// The position of the last change that was looked at, where it is no number.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn passed(&self) -> Option<&Position> {
+        self.passed.as_ref()
     }
 }
 
@@ -86,14 +101,17 @@ pub(super) fn changes(cursor: Cursor) -> impl Stream<Item = Result<Event, Error>
     })
 }
 
-fn event(tag: &str, change: Recorded) -> Event {
-    let position = position(tag, change.number);
-    let change = match change.body {
-        None => Change::Deleted(change.key),
-        Some(body) => {
-            let revision = change.revision.unwrap_or_else(|| revision::write(change.number));
-            Change::Put(Document { key: change.key, revision, body })
-        }
-    };
-    Event { position, change }
+impl Recorded {
+    /// As a watch tells it, of the store with this tag.
+    pub(crate) fn into_event(self, tag: &str) -> Event {
+        let position = self.position.unwrap_or_else(|| position(tag, self.number));
+        let change = match self.body {
+            None => Change::Deleted(self.key),
+            Some(body) => {
+                let revision = self.revision.unwrap_or_else(|| revision::write(self.number));
+                Change::Put(Document { key: self.key, revision, body })
+            }
+        };
+        Event { position, change }
+    }
 }

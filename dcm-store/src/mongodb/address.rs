@@ -42,7 +42,8 @@ pub struct MongoConfig {
     pub watch: WatchMode,
     /// How often changes are looked for where they are polled (default: 1 s).
     pub poll_every: Duration,
-    /// How many changes a watch can resume from where they are polled (default: [`HISTORY`](crate::HISTORY)).
+    /// How many of the last changes are kept for all watches (default: [`HISTORY`](crate::HISTORY), or 16 MiB of documents). Where
+    /// changes are polled, a watch can resume from these only.
     pub history: usize,
     /// Whether the store must be there already: nothing is made then where it is missing (default: false).
     pub existing: bool,

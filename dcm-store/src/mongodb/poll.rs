@@ -161,7 +161,7 @@ impl Poller {
         let Some(key) = record::key(&path) else { return };
         *number += 1;
         let body = document.map(|document| document.body);
-        self.journal.append([Recorded { number: *number, key, revision, body }]);
+        self.journal.append([Recorded { revision, ..Recorded::numbered(*number, key, body) }]);
     }
 }
 

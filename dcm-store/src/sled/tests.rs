@@ -141,7 +141,7 @@ async fn a_read_of_nothing_waits_for_a_deletion_that_is_not_durable_yet() {
 }
 
 fn changes_of(at: &str, number: u64) -> crate::changes::Recorded {
-    crate::changes::Recorded { number, key: key(at), revision: None, body: None }
+    crate::changes::Recorded::numbered(number, key(at), None)
 }
 
 #[tokio::test]

@@ -165,12 +165,9 @@ impl Writer {
         // Before all else: whoever knows of a change, from his answer, a watch or another read, must not find what was there before.
         self.forget(&accepted);
         // Then the journal: whoever has his answer finds his change at or before its position.
-        self.journal.append(accepted.iter().map(|(number, write)| Recorded {
-            revision: None,
-            number: *number,
-            key: write.key.clone(),
-            body: write.body.clone(),
-        }));
+        let recorded =
+            |(number, write): &(u64, Write)| Recorded::numbered(*number, write.key.clone(), write.body.clone());
+        self.journal.append(accepted.iter().map(recorded));
         for (number, write) in accepted {
             write.answer(Ok(number));
         }
@@ -193,7 +190,7 @@ impl Writer {
         tracing::error!(%error, "writing the store failed; it takes no more writes");
         self.forget(&accepted);
         let reason = format!("writing to the disk failed ({error}): mend that, then start the server again");
-        self.journal.end(&reason);
+        self.journal.end(reason.as_str());
         for (_, write) in accepted {
             let key = write.key.clone();
             let source = reason.clone().into();

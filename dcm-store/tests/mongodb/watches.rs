@@ -1,6 +1,10 @@
 //! Watches on MongoDB where something is unusual: an old position, many watches, hands at work, a server that goes away.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use dcm_core::store::{Body, Change, Changes, Error, Event, Key, Precondition, Revision, Scan, Store};
 use dcm_store::{MongoConfig, WatchMode, mongodb::MongoStore};
@@ -9,6 +13,7 @@ use futures_util::{StreamExt, future::join_all};
 use mongodb::{
     Client, Database,
     bson::{Document, doc},
+    event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
 
@@ -113,6 +118,167 @@ async fn who_opens_a_watch_does_not_queue_behind_those_that_listen() {
     let (more, position, ()) = tokio::join!(join_all(many), store.position(), calls);
     position.unwrap();
     assert!(more.iter().all(Result::is_ok));
+}
+
+/// A store that keeps few changes, and how many streams it reads.
+async fn observed(uri: &str, history: usize) -> (MongoStore, Arc<Streams>) {
+    let streams = Arc::new(Streams::default());
+    let seen = Arc::clone(&streams);
+    let observer = EventHandler::callback(move |event| {
+        if let CommandEvent::Started(started) = event
+            && let Ok(cursor) = started.command.get_i64("getMore")
+        {
+            seen.0.lock().unwrap().insert(cursor);
+        }
+    });
+    let mut config = MongoConfig::new(uri).unwrap();
+    config.history = history;
+    (MongoStore::open_observed(config, observer).await.unwrap(), streams)
+}
+
+/// The cursors that were read from.
+#[derive(Default)]
+struct Streams(Mutex<HashSet<i64>>);
+
+impl Streams {
+    /// How many are read from in two seconds: whoever reads one asks twice a second at least.
+    async fn count(&self) -> usize {
+        self.0.lock().unwrap().clear();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        self.0.lock().unwrap().len()
+    }
+
+    async fn become_so_many(&self, expected: usize) {
+        let look = async || match self.count().await {
+            count if count == expected => Ok(()),
+            count => Err(format!("{count} streams")),
+        };
+        dcm_test_utils::patience::until(PATIENCE, "as many streams as there should be", look).await;
+    }
+}
+
+/// The names of documents below `a`, in the order in which a watch tells of them.
+async fn names(changes: &mut Changes, count: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    for _ in 0..count {
+        match told(changes).await {
+            Change::Put(document) => names.push(document.key.last().to_owned()),
+            other => panic!("{other:?}"),
+        }
+    }
+    names
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_watches_read_one_stream_and_hear_of_a_change_at_once() {
+    let Some(uri) = fresh_database("one stream for all watches") else { return };
+    let (store, streams) = observed(&uri, 1_000).await;
+    let mut watches = Vec::new();
+    for n in 0..50 {
+        // As a list does: the position first, and what happens before the watch is told by it.
+        let position = store.position().await.unwrap();
+        insert(&store, &format!("a/{n}")).await;
+        watches.push(store.watch(Some(&key("a")), Some(position)).await.unwrap());
+    }
+    for (n, watch) in watches.iter_mut().enumerate() {
+        assert_eq!(names(watch, 50 - n).await, numbers(n..50));
+    }
+    streams.become_so_many(1).await;
+    let written = Instant::now();
+    insert(&store, "a/50").await;
+    let heard = join_all(watches.iter_mut().map(|watch| names(watch, 1))).await;
+    // In turn they would take half a second each.
+    assert!(written.elapsed() < Duration::from_secs(5), "{:?}", written.elapsed());
+    assert!(heard.iter().all(|names| *names == ["50"]), "{heard:?}");
+    drop(watches);
+    streams.become_so_many(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_from_long_ago_is_told_everything_once_and_then_joins_the_others() {
+    let Some(uri) = fresh_database("an old position") else { return };
+    let (store, streams) = observed(&uri, 4).await;
+    let old = store.position().await.unwrap();
+    let mut first = store.watch(Some(&key("a")), None).await.unwrap();
+    for n in 0..40 {
+        insert(&store, &format!("a/{n}")).await;
+        insert(&store, &format!("b/{n}")).await;
+        assert_eq!(names(&mut first, 1).await, [n.to_string()]);
+    }
+    let mut quiet = store.watch(Some(&key("c")), Some(old.clone())).await.unwrap();
+    let mut watch = store.watch(Some(&key("a")), Some(old)).await.unwrap();
+    assert_eq!(names(&mut watch, 40).await, numbers(0..40));
+    // Only who asks goes on.
+    tokio::select! {
+        event = quiet.next() => panic!("{event:?}"),
+        () = streams.become_so_many(1) => {}
+    }
+    for n in 40..60 {
+        insert(&store, &format!("a/{n}")).await;
+    }
+    assert_eq!(names(&mut watch, 20).await, numbers(40..60));
+    assert_eq!(names(&mut first, 20).await, numbers(40..60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_watch_is_told_everything_all_the_same() {
+    let Some(uri) = fresh_database("a slow watch") else { return };
+    let (store, _) = observed(&uri, 4).await;
+    let mut fast = store.watch(Some(&key("a")), None).await.unwrap();
+    let mut slow = store.watch(Some(&key("a")), None).await.unwrap();
+    for n in 0..200 {
+        insert(&store, &format!("a/{n}")).await;
+        assert_eq!(names(&mut fast, 1).await, [n.to_string()]);
+        // Now and then it takes something, and falls behind again.
+        if n == 100 {
+            assert_eq!(names(&mut slow, 10).await, numbers(0..10));
+        }
+    }
+    assert_eq!(names(&mut slow, 190).await, numbers(10..200));
+    insert(&store, "a/200").await;
+    assert_eq!(names(&mut slow, 1).await, ["200"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_begins_amid_writes_is_told_each_of_them_once() {
+    let Some(uri) = fresh_database("watches amid writes") else { return };
+    let (store, _) = observed(&uri, 16).await;
+    let (store, other) = (Arc::new(store), Arc::new(open(&uri).await));
+    let mut tasks = Vec::new();
+    for writer in 0..4 {
+        let store = if writer % 2 == 0 { Arc::clone(&store) } else { Arc::clone(&other) };
+        tasks.push(tokio::spawn(async move {
+            for n in 0..60 {
+                insert(&store, &format!("a/{writer}-{n}")).await;
+            }
+        }));
+    }
+    let mut watches = Vec::new();
+    for _ in 0..20 {
+        let position = store.position().await.unwrap();
+        let present = store.scan(Scan::below(key("a"), 1_000)).await.unwrap();
+        let present: HashSet<String> = present.iter().map(|document| document.key.last().to_owned()).collect();
+        watches.push((present, store.watch(Some(&key("a")), Some(position)).await.unwrap()));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    insert(&store, "a/last").await;
+    for (present, mut changes) in watches {
+        let mut later = HashSet::new();
+        loop {
+            let name = names(&mut changes, 1).await.remove(0);
+            if name == "last" {
+                break;
+            }
+            assert!(later.insert(name.clone()), "{name} was told twice");
+        }
+        assert_eq!(present.union(&later).count(), 240, "{} were there, {} were told", present.len(), later.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
