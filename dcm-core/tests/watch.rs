@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dcm_core::{
     error::{Error, ErrorKind},
-    model::{ControllerInput, KvPair, KvPairInput},
-    service::{CloudId, CloudStatus, News, Overall, Watch, WatchEvent, WatchPosition},
+    model::{ControllerInput, KvPair, KvPairInput, LabelSelector, LogicalCloudInput},
+    service::{CloudId, CloudStatus, LogicalCloudView, News, Overall, Watch, WatchEvent, WatchPosition},
     store::Entry,
 };
 use dcm_store::memory::MemoryStore;
@@ -23,6 +23,10 @@ async fn fixture() -> Fixture {
 async fn next<V>(watch: &mut Watch<V>) -> WatchEvent<V> {
     let next = tokio::time::timeout(Duration::from_secs(20), watch.next()).await;
     next.expect("an event in time").expect("one more event").unwrap()
+}
+
+fn all() -> LabelSelector {
+    LabelSelector::everything()
 }
 
 /// Nothing more is told at present.
@@ -185,8 +189,8 @@ async fn a_watch_of_a_project_or_a_provider_ends_with_it() {
     let f = fixture().await;
     f.dcm.create_project(metadata("walmart").into()).await.unwrap();
     f.dcm.create_provider(metadata("cp").into()).await.unwrap();
-    let clouds = f.dcm.watch_logical_clouds(&"walmart".parse().unwrap(), None).await.unwrap();
-    let clusters = f.dcm.watch_clusters(&provider("cp"), None).await.unwrap();
+    let clouds = f.dcm.watch_logical_clouds(&"walmart".parse().unwrap(), &all(), None).await.unwrap();
+    let clusters = f.dcm.watch_clusters(&provider("cp"), &all(), None).await.unwrap();
     // A delete that is refused marks the project and takes the mark off again: no reason to end.
     let id = with_pairs(&f, 0).await;
     f.dcm.delete_project(&id.project, None).await.unwrap_err();
@@ -287,8 +291,8 @@ async fn below_what_is_not_there_nothing_is_watched() {
     assert_kind(f.dcm.watch_references(&id, None).await, ErrorKind::NotFound);
     assert_kind(f.dcm.watch_permissions(&id, None).await, ErrorKind::NotFound);
     assert_kind(f.dcm.watch_status(&id, None).await, ErrorKind::NotFound);
-    assert_kind(f.dcm.watch_logical_clouds(&id.project, None).await, ErrorKind::NotFound);
-    assert_kind(f.dcm.watch_clusters(&provider("none"), None).await, ErrorKind::NotFound);
+    assert_kind(f.dcm.watch_logical_clouds(&id.project, &all(), None).await, ErrorKind::NotFound);
+    assert_kind(f.dcm.watch_clusters(&provider("none"), &all(), None).await, ErrorKind::NotFound);
     let cluster = (&provider("none"), &"none".parse().unwrap());
     assert_kind(f.dcm.watch_cluster_kv_pairs(cluster, None).await, ErrorKind::NotFound);
 }
@@ -327,7 +331,7 @@ async fn a_logical_cloud_is_told_as_its_list_shows_it() {
     let f = fixture().await;
     f.register(&["c1"]).await.unwrap();
     let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    let mut watch = f.dcm.watch_logical_clouds(&id.project, None).await.unwrap();
+    let mut watch = f.dcm.watch_logical_clouds(&id.project, &all(), None).await.unwrap();
     let News::Put(view) = next(&mut watch).await.news else { panic!("no logical cloud") };
     assert_eq!((view.references.as_slice(), view.generation), (&["c1".to_owned()][..], 1));
     assert!(matches!(next(&mut watch).await.news, News::Synced));
@@ -339,11 +343,49 @@ async fn a_logical_cloud_is_told_as_its_list_shows_it() {
 }
 
 #[tokio::test]
+async fn what_is_selected_is_told_and_what_leaves_the_selection_is_gone() {
+    let f = fixture().await;
+    let project = cloud_id("a").project;
+    let labelled = |name: &str, tier: &str| LogicalCloudInput {
+        labels: BTreeMap::from([("tier".to_owned(), tier.to_owned())]),
+        ..cloud_input(name, name)
+    };
+    for (name, tier) in [("a", "gold"), ("b", "iron")] {
+        f.dcm.create_logical_cloud(&project, labelled(name, tier).into()).await.unwrap();
+    }
+    let set = async |name: &str, tier: &str| {
+        f.dcm.update_logical_cloud(&cloud_id(name), labelled(name, tier).into(), None).await.unwrap();
+    };
+    let gold: LabelSelector = "tier=gold".parse().unwrap();
+    let mut watch = f.dcm.watch_logical_clouds(&project, &gold, None).await.unwrap();
+    let told = async |watch: &mut Watch<LogicalCloudView>| match next(watch).await.news {
+        News::Put(view) => format!("put {}", view.cloud.metadata.name),
+        News::Deleted(name) => format!("deleted {name}"),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(told(&mut watch).await, "put a");
+    let synced = next(&mut watch).await;
+    assert!(matches!(synced.news, News::Synced));
+    set("b", "gold").await;
+    assert_eq!(told(&mut watch).await, "put b");
+    set("a", "silver").await;
+    assert_eq!(told(&mut watch).await, "deleted a");
+    f.dcm.delete_logical_cloud(&cloud_id("b"), None).await.unwrap();
+    while told(&mut watch).await != "deleted b" {}
+    assert!(is_quiet(&mut watch));
+    // Who goes on holds what this selector selected, and of the same list another selector selects something else.
+    let mut again = f.dcm.watch_logical_clouds(&project, &gold, Some(&synced.position)).await.unwrap();
+    assert_eq!(told(&mut again).await, "put b");
+    assert_eq!(told(&mut again).await, "deleted a");
+    assert_kind(f.dcm.watch_logical_clouds(&project, &all(), Some(&synced.position)).await, ErrorKind::Expired);
+}
+
+#[tokio::test]
 async fn clusters_and_references_are_told() {
     let f = fixture().await;
     f.register(&["c1"]).await.unwrap();
     let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
-    let mut clusters = f.dcm.watch_clusters(&provider("default"), None).await.unwrap();
+    let mut clusters = f.dcm.watch_clusters(&provider("default"), &all(), None).await.unwrap();
     let News::Put(view) = next(&mut clusters).await.news else { panic!("no cluster") };
     assert_eq!((view.uses.len(), view.health.is_some()), (1, true));
     assert!(matches!(next(&mut clusters).await.news, News::Synced));

@@ -41,6 +41,10 @@ impl Viewed for ClusterView {
     async fn of(dcm: &Dcm, entry: Entry<Cluster>) -> Result<Self, Error> {
         dcm.view(entry).await
     }
+
+    fn is_selected(cluster: &Cluster, selector: &LabelSelector) -> bool {
+        selector.selects(&cluster.labels)
+    }
 }
 
 impl Dcm {
@@ -91,23 +95,25 @@ impl Dcm {
     ) -> Result<Listed<ClusterView>, Error> {
         let provider = self.provider(provider).await?;
         let prefix = keys::clusters(&provider.value.uid)?;
-        let found = self.select(prefix, page, |cluster: &Cluster| selector.selects(&cluster.labels)).await?;
+        let found = self.select(prefix, page, |cluster| ClusterView::is_selected(cluster, selector)).await?;
         found.views(|entry| self.measured_cluster(entry)).await
     }
 
-    /// Watches a provider's clusters. Told when a registration changes, with what is known of the cluster then.
+    /// Watches those of a provider's clusters that are selected. Told when a registration changes, with what is known of the cluster
+    /// then.
     ///
     /// # Errors
     /// [`Error::NotFound`] (the provider); [`Error::Store`]: also where the position is too old, or another list's.
     pub async fn watch_clusters(
         &self,
         provider: &ProviderName,
+        selector: &LabelSelector,
         from: Option<&WatchPosition>,
     ) -> Result<Watch<ClusterView>, Error> {
         let start = Start::of(self.store(), from).await?;
         let provider = self.provider(provider).await?;
         let clusters = keys::clusters(&provider.value.uid)?;
-        self.watch_list(start, clusters, Some(Parent::provider(&provider)?)).await
+        self.watch_selected(start, clusters, Some(Parent::provider(&provider)?), selector).await
     }
 
     /// Changes a cluster's registration, for example its credential. Credentials that the input leaves out

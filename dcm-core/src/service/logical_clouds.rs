@@ -64,6 +64,10 @@ impl Viewed for LogicalCloudView {
     async fn of(dcm: &Dcm, entry: Entry<LogicalCloud>) -> Result<Self, Error> {
         dcm.cloud_view(entry).await
     }
+
+    fn is_selected(cloud: &LogicalCloud, selector: &LabelSelector) -> bool {
+        selector.selects(&cloud.spec.labels)
+    }
 }
 
 impl Dcm {
@@ -148,23 +152,25 @@ impl Dcm {
     ) -> Result<Listed<LogicalCloudView>, Error> {
         let project = self.project(project).await?;
         let prefix = keys::logical_clouds(&project.value.uid)?;
-        let found = self.select(prefix, page, |cloud: &LogicalCloud| selector.selects(&cloud.spec.labels)).await?;
+        let found = self.select(prefix, page, |cloud| LogicalCloudView::is_selected(cloud, selector)).await?;
         found.views(|entry| self.measured_cloud(entry)).await
     }
 
-    /// Watches a project's logical clouds. Told when a logical cloud's own document changes, with what its children are then.
+    /// Watches those of a project's logical clouds that are selected. Told when a logical cloud's own document changes, with what its
+    /// children are then.
     ///
     /// # Errors
     /// [`Error::NotFound`] (the project); [`Error::Store`]: also where the position is too old, or another list's.
     pub async fn watch_logical_clouds(
         &self,
         project: &ProjectName,
+        selector: &LabelSelector,
         from: Option<&WatchPosition>,
     ) -> Result<Watch<LogicalCloudView>, Error> {
         let start = Start::of(self.store(), from).await?;
         let project = self.project(project).await?;
         let clouds = keys::logical_clouds(&project.value.uid)?;
-        self.watch_list(start, clouds, Some(Parent::project(&project)?)).await
+        self.watch_selected(start, clouds, Some(Parent::project(&project)?), selector).await
     }
 
     /// Replaces what a tenant wants of a logical cloud. Clusters learn of it at the next apply.

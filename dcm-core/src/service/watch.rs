@@ -51,7 +51,8 @@ pub enum News<V> {
 ///
 /// # Caveats
 /// States that are replaced shortly after may be left out. While the present records are told, one that is being changed may
-/// be told more than once, an older state after a newer one; likewise, that a record is gone which was never told.
+/// be told more than once, an older state after a newer one; likewise, that a record is gone which was never told. Where a selector
+/// goes with the watch, a record that is changed and that it does not select is told as gone, whether it was told before or not.
 ///
 /// An error is the last item.
 pub type Watch<V> = BoxStream<'static, Result<WatchEvent<V>, Error>>;

@@ -84,7 +84,7 @@ pub(super) async fn list(
     let query = match asked {
         Asked::Page(query) => query,
         Asked::Watch(watching) => {
-            let watch = app.dcm.watch_clusters(&provider, watching.from()).await?;
+            let watch = app.dcm.watch_clusters(&provider, watching.selector(), watching.from()).await?;
             return watching.answer(watch);
         }
     };

@@ -92,7 +92,7 @@ pub(super) async fn list(
     let query = match asked {
         Asked::Page(query) => query,
         Asked::Watch(watching) => {
-            let watch = app.dcm.watch_logical_clouds(&project, watching.from()).await?;
+            let watch = app.dcm.watch_logical_clouds(&project, watching.selector(), watching.from()).await?;
             return watching.answer(watch);
         }
     };

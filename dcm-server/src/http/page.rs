@@ -47,12 +47,43 @@ pub(super) struct SelectingClusters {
     pub(super) names_only: bool,
 }
 
+/// A list of which a part may be asked for, where its entries have labels.
+pub(super) trait Selects {
+    /// What is asked for; everything, where nothing is said.
+    fn selector(query: &Query) -> Result<LabelSelector, Problem>;
+}
+
+impl Selects for Listing {
+    fn selector(query: &Query) -> Result<LabelSelector, Problem> {
+        for name in [SELECTOR[0], SELECTOR[1], LABEL] {
+            if query.one(name)?.is_some() {
+                return Err(Problem::parameter(name, "selects nothing here: what is told here has no labels"));
+            }
+        }
+        Ok(LabelSelector::everything())
+    }
+}
+
+impl Selects for Selecting {
+    fn selector(query: &Query) -> Result<LabelSelector, Problem> {
+        refuse_label(query)?;
+        Ok(read_selector(query)?.map(|(selector, ..)| selector).unwrap_or_default())
+    }
+}
+
+impl Selects for SelectingClusters {
+    /// EMCO's question is answered with names, which a watch does not tell.
+    fn selector(query: &Query) -> Result<LabelSelector, Problem> {
+        Selecting::selector(query)
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Listing {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::parse(parts.uri.query())?;
-        refuse_selectors(&query)?;
+        Self::selector(&query)?;
         Self::read(parts, &query, read_after)
     }
 }
@@ -62,7 +93,7 @@ impl<S: Sync> FromRequestParts<S> for KeyListing {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::parse(parts.uri.query())?;
-        refuse_selectors(&query)?;
+        Listing::selector(&query)?;
         Listing::read(parts, &query, |key| Ok(key.to_owned())).map(Self)
     }
 }
@@ -72,11 +103,9 @@ impl<S: Sync> FromRequestParts<S> for Selecting {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::parse(parts.uri.query())?;
-        if query.one(LABEL)?.is_some() {
-            return Err(Problem::parameter(LABEL, "is for clusters only: write labelSelector=<key>=<value>"));
-        }
+        refuse_label(&query)?;
         let mut listing = Listing::read(parts, &query, read_after)?;
-        let selector = listing.select(&query)?.unwrap_or_else(LabelSelector::everything);
+        let selector = listing.select(&query)?.unwrap_or_default();
         Ok(Self { listing, selector })
     }
 }
@@ -90,7 +119,7 @@ impl<S: Sync> FromRequestParts<S> for SelectingClusters {
         let selector = listing.select(&query)?;
         match (query.one(LABEL)?.filter(|label| !label.is_empty()), selector) {
             (None, selector) => {
-                let selector = selector.unwrap_or_else(LabelSelector::everything);
+                let selector = selector.unwrap_or_default();
                 Ok(Self { listing, selector, names_only: false })
             }
             (Some(_), Some(_)) => {
@@ -104,13 +133,24 @@ impl<S: Sync> FromRequestParts<S> for SelectingClusters {
     }
 }
 
-fn refuse_selectors(query: &Query) -> Result<(), Problem> {
-    for name in [SELECTOR[0], SELECTOR[1], LABEL] {
-        if query.one(name)?.is_some() {
-            return Err(Problem::parameter(name, "selects nothing here: what is in this list has no labels"));
-        }
+fn refuse_label(query: &Query) -> Result<(), Problem> {
+    match query.one(LABEL)? {
+        Some(_) => Err(Problem::parameter(LABEL, "is for lists of clusters: write labelSelector=<key>=<value>")),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The label selector, where there is one, with its name and text.
+fn read_selector(query: &Query) -> Result<Option<(LabelSelector, &'static str, &str)>, Problem> {
+    let [usual, ours] = SELECTOR;
+    let (name, text) = match (query.one(usual)?, query.one(ours)?) {
+        (None, None) => return Ok(None),
+        (Some(text), None) => (usual, text),
+        (None, Some(text)) => (ours, text),
+        (Some(_), Some(_)) => return Err(Problem::parameter(ours, format!("stands there beside {usual}"))),
+    };
+    let selector = text.parse().map_err(|error| Problem::parameter(name, error))?;
+    Ok(Some((selector, name, text)))
 }
 
 fn read_limit(text: &str) -> Result<usize, Problem> {
@@ -141,16 +181,9 @@ impl Listing {
         })
     }
 
-    /// The label selector, where there is one.
+    /// The label selector, where there is one; the next page is asked for with it too.
     fn select(&mut self, query: &Query) -> Result<Option<LabelSelector>, Problem> {
-        let [usual, ours] = SELECTOR;
-        let (name, text) = match (query.one(usual)?, query.one(ours)?) {
-            (None, None) => return Ok(None),
-            (Some(text), None) => (usual, text),
-            (None, Some(text)) => (ours, text),
-            (Some(_), Some(_)) => return Err(Problem::parameter(ours, format!("stands there beside {usual}"))),
-        };
-        let selector = text.parse().map_err(|error| Problem::parameter(name, error))?;
+        let Some((selector, name, text)) = read_selector(query)? else { return Ok(None) };
         self.keep(name, text);
         Ok(Some(selector))
     }

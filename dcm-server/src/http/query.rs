@@ -72,14 +72,6 @@ impl Query {
             Some(_) => Err(Problem::parameter(name, "must be true or false")),
         }
     }
-
-    /// Refuses parameters that would change what an answer holds and that this release does not know.
-    pub(super) fn refuse(&self, names: &[&str]) -> Result<(), Problem> {
-        match self.0.iter().find(|(name, _)| names.contains(&name.as_str())) {
-            Some((name, _)) => Err(Problem::parameter(name, "is not in this release")),
-            None => Ok(()),
-        }
-    }
 }
 
 /// What to tell of parameters that an operation does not know, by those that it does: they are ignored, and may be

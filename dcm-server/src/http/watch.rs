@@ -13,6 +13,7 @@ use axum::{
     response::Response,
 };
 use dcm_core::{
+    model::LabelSelector,
     service::{Watch, WatchPosition},
     store::Revision,
 };
@@ -21,7 +22,13 @@ use http::{HeaderName, HeaderValue, Uri, header, request::Parts};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::{Answer, App, accept::Accept, page::Listing, problem::Problem, query::Query};
+use super::{
+    Answer, App,
+    accept::Accept,
+    page::{Listing, Selects},
+    problem::Problem,
+    query::Query,
+};
 use crate::status::Kind;
 use places::Place;
 pub(crate) use places::Watches;
@@ -57,11 +64,11 @@ pub(super) enum Asked<L = Listing> {
     Watch(Watching),
 }
 
-impl<L: FromRequestParts<App, Rejection = Problem>> FromRequestParts<App> for Asked<L> {
+impl<L: Selects + FromRequestParts<App, Rejection = Problem>> FromRequestParts<App> for Asked<L> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match Watching::of(parts, app)? {
+        match Watching::of(parts, app, L::selector)? {
             Some(watching) => Ok(Self::Watch(watching)),
             None => L::from_request_parts(parts, app).await.map(Self::Page),
         }
@@ -72,19 +79,24 @@ impl OptionalFromRequestParts<App> for Watching {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
-        Self::of(parts, app)
+        Self::of(parts, app, Listing::selector)
     }
 }
 
 /// A watch that was asked for, and that there is room for.
 pub(super) struct Watching {
     from: Option<WatchPosition>,
+    selector: LabelSelector,
     producer: Producer,
 }
 
 impl Watching {
     /// Reads a request; `None` where it asks for no watch.
-    fn of(parts: &Parts, app: &App) -> Result<Option<Self>, Problem> {
+    fn of(
+        parts: &Parts,
+        app: &App,
+        selector: fn(&Query) -> Result<LabelSelector, Problem>,
+    ) -> Result<Option<Self>, Problem> {
         if !is_asked_for(&parts.uri) {
             return Ok(None);
         }
@@ -100,7 +112,7 @@ impl Watching {
                 ));
             }
         }
-        query.refuse(&["labelSelector", "label-selector", "label"])?;
+        let selector = selector(&query)?;
         let accept = Accept::of(&parts.headers)?;
         let specificity = |range: &str| match range {
             EVENT_STREAM => 3,
@@ -116,12 +128,17 @@ impl Watching {
             uri: parts.uri.clone(),
             request_id: parts.extensions.get().cloned().unwrap_or_default(),
         };
-        Ok(Some(Self { from: position(parts, &query)?, producer }))
+        Ok(Some(Self { from: position(parts, &query)?, selector, producer }))
     }
 
     /// Where the client left off.
     pub(super) const fn from(&self) -> Option<&WatchPosition> {
         self.from.as_ref()
+    }
+
+    /// What is watched of a list.
+    pub(super) const fn selector(&self) -> &LabelSelector {
+        &self.selector
     }
 
     /// The answer: all that the watch tells.

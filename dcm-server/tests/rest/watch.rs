@@ -200,6 +200,31 @@ on_every_store! {
         assert_eq!(dcm.watch(PAIRS, None).await.expect("put").await.record_name(), "a");
     }
 
+    async fn what_a_selector_selects_is_watched(dcm) {
+        let clusters = "/v2/cluster-providers/default/clusters";
+        dcm.with_cluster("a").await;
+        dcm.with_cluster("b").await;
+        let label = async |cluster: &str, tier: &str| {
+            let patch = json!({ "spec": { "labels": { "tier": tier } } });
+            dcm.patch(&format!("{clusters}/{cluster}"), &patch).await.expect(200);
+        };
+        label("b", "gold").await;
+        let mut watch = Events::of(dcm.request(Method::GET, &format!("{clusters}?watch=true&labelSelector=tier%3Dgold")).send().await.unwrap()).await;
+        assert_eq!(watch.expect("put").await.record_name(), "b");
+        let synced = watch.expect("synced").await;
+        label("a", "gold").await;
+        let put = watch.expect("put").await;
+        assert_eq!((put.record_name(), &put.data["record"]["spec"]["labels"]["tier"]), ("a", &json!("gold")));
+        label("b", "iron").await;
+        assert_eq!(watch.expect("deleted").await.data, json!({ "name": "b" }));
+        // With another selector it is another list.
+        dcm.refused_watch(clusters, Some(&synced)).await.expect_problem(410, &[]);
+        for (query, parameter) in [("watch=true&label=tier", "label"), ("watch=true&labelSelector=,", "labelSelector")] {
+            let problem = dcm.get(&format!("{clusters}?{query}")).await.expect_problem(400, &[]);
+            assert_eq!(problem["errors"][0]["parameter"], parameter, "{problem}");
+        }
+    }
+
     async fn what_cannot_be_watched_is_refused(dcm) {
         dcm.with_pairs(&["a"]).await;
         for (query, parameter) in [

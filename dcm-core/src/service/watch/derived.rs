@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    model::Uid,
+    model::{LabelSelector, Uid},
     service::{CloudId, Dcm},
     store::{Changes, Key, Position},
 };
@@ -38,7 +38,7 @@ impl Dcm {
     ) -> Result<Watch<V>, Error> {
         let start = Start::of(self.store(), from).await?;
         let cloud = self.cloud(id).await?;
-        let scope = Scope::of(&cloud.key.child(cloud.value.uid.as_str())?.child(what)?);
+        let scope = Scope::of(&cloud.key.child(cloud.value.uid.as_str())?.child(what)?, &LabelSelector::everything());
         start.check(&scope)?;
         let mut changes = vec![Parent::cloud(&cloud)?.touches(self.store(), &start.at).await?];
         for prefix in beside(&cloud.value.uid)? {

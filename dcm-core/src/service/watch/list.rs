@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    model::LabelSelector,
     service::Dcm,
     store::{Change, Changes, Document, Entry, Event, Key, Position, Scan, Stored},
 };
@@ -29,6 +30,11 @@ pub(in crate::service) trait Viewed: Send + Sized + 'static {
 
     /// Derives it.
     fn of(dcm: &Dcm, entry: Entry<Self::Record>) -> impl Future<Output = Result<Self, Error>> + Send;
+
+    /// Whether it is selected. What has no labels is, whatever the selector.
+    fn is_selected(_: &Self::Record, _: &LabelSelector) -> bool {
+        true
+    }
 }
 
 /// Most lists show the record as it is.
@@ -48,7 +54,19 @@ impl Dcm {
         prefix: Key,
         parent: Option<Parent>,
     ) -> Result<Watch<V>, Error> {
-        let scope = Scope::of(&prefix);
+        self.watch_selected(start, prefix, parent, &LabelSelector::everything()).await
+    }
+
+    /// Watches those of a list that are selected. One that is changed and is not selected is told as gone, since it may have
+    /// been selected before.
+    pub(in crate::service) async fn watch_selected<V: Viewed>(
+        &self,
+        start: Start,
+        prefix: Key,
+        parent: Option<Parent>,
+        selector: &LabelSelector,
+    ) -> Result<Watch<V>, Error> {
+        let scope = Scope::of(&prefix, selector);
         start.check(&scope)?;
         let stage = match start.present {
             Present::All => Stage::Listing(Listing::default()),
@@ -63,8 +81,8 @@ impl Dcm {
             Some(parent) => Some((parent.touches(self.store(), &start.at).await?, parent)),
             None => None,
         };
-        let watch =
-            ListWatch { dcm: self.clone(), prefix, scope, at: start.at, changes, parent, stage, view: PhantomData };
+        let (dcm, selector, at, view) = (self.clone(), selector.clone(), start.at, PhantomData);
+        let watch = ListWatch { dcm, prefix, selector, scope, at, changes, parent, stage, view };
         Ok(stream::unfold(watch, ListWatch::next).boxed())
     }
 }
@@ -72,6 +90,7 @@ impl Dcm {
 struct ListWatch<V> {
     dcm: Dcm,
     prefix: Key,
+    selector: LabelSelector,
     scope: Scope,
     /// Everything up to here was told.
     at: Position,
@@ -135,7 +154,7 @@ impl<V: Viewed> ListWatch<V> {
         let Stage::Listing(listing) = &mut self.stage else { return Ok(None) };
         if let Some(document) = listing.page.pop_front() {
             listing.listed = Some(document.key.last().to_owned());
-            return self.put(document).await.map(Some);
+            return self.put(document).await;
         }
         if listing.between < BETWEEN {
             listing.between += 1;
@@ -176,10 +195,12 @@ impl<V: Viewed> ListWatch<V> {
         match step {
             Step::Changed(Event { position, change }) => {
                 self.at = position;
-                match change {
-                    Change::Put(document) => self.put(document).await.map(Some),
-                    Change::Deleted(key) => Ok(Some(self.event(News::Deleted(key.last().to_owned())))),
-                }
+                let key = change.key().clone();
+                let told = match change {
+                    Change::Put(document) => self.put(document).await?,
+                    Change::Deleted(_) => None,
+                };
+                Ok(told.or_else(|| Some(self.event(News::Deleted(key.last().to_owned())))))
             }
             Step::ParentTouched => {
                 let Some((_, parent)) = &mut self.parent else { return Ok(None) };
@@ -189,11 +210,14 @@ impl<V: Viewed> ListWatch<V> {
         }
     }
 
-    async fn put(&mut self, document: Document) -> Result<WatchEvent<V>, Error> {
-        let value = document.body.read(&document.key)?;
-        let entry = Entry { key: document.key, revision: document.revision, value };
+    /// Tells of a record as it is, if it is selected.
+    async fn put(&mut self, document: Document) -> Result<Option<WatchEvent<V>>, Error> {
+        let entry = Entry::<V::Record>::read(document)?;
+        if !V::is_selected(&entry.value, &self.selector) {
+            return Ok(None);
+        }
         let view = V::of(&self.dcm, entry).await?;
-        Ok(self.event(News::Put(view)))
+        Ok(Some(self.event(News::Put(view))))
     }
 
     fn event(&self, news: News<V>) -> WatchEvent<V> {

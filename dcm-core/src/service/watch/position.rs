@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Error,
+    model::LabelSelector,
     store::{self, Key, Position, Store},
 };
 
@@ -43,8 +44,13 @@ impl fmt::Display for WatchPosition {
 pub(super) struct Scope(String);
 
 impl Scope {
-    pub(super) fn of(place: &Key) -> Self {
-        let hash = Sha256::digest(place.as_str().as_bytes());
+    pub(super) fn of(place: &Key, selector: &LabelSelector) -> Self {
+        let mut hash = Sha256::new_with_prefix(place.as_str());
+        // Only the same text has to give the same positions: with any other one, a client begins again.
+        if *selector != LabelSelector::everything() {
+            hash.update(format!("?{selector:?}"));
+        }
+        let hash = hash.finalize();
         Self(HEXLOWER.encode(hash.get(..8).unwrap_or_default()))
     }
 
@@ -113,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_position_is_read_back_and_fits_into_a_header() {
-        let scope = Scope::of(&"kv-pair/u".parse().unwrap());
+        let everything = LabelSelector::everything();
+        let scope = Scope::of(&"kv-pair/u".parse().unwrap(), &everything);
         let at = Position::new("tag-7/ä\n\"");
         for (listed, present) in [
             (None, Present::Nothing),
@@ -125,7 +132,8 @@ mod tests {
             let start = Start::parse(position.as_str()).unwrap();
             assert_eq!(start, Start { at: at.clone(), present, scope: Some(scope.clone()) });
             assert!(start.check(&scope).is_ok());
-            assert!(start.check(&Scope::of(&"kv-pair/v".parse().unwrap())).is_err());
+            assert!(start.check(&Scope::of(&"kv-pair/v".parse().unwrap(), &everything)).is_err());
+            assert!(start.check(&Scope::of(&"kv-pair/u".parse().unwrap(), &LabelSelector::has("tier"))).is_err());
         }
     }
 
