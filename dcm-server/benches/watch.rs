@@ -4,7 +4,8 @@
 //! change after the other. For each change and each watch it takes the time from the answer to the write (and from its sending)
 //! until the event was read. What this process takes for reading is in the times too.
 //!
-//! `cargo bench -p dcm-server --bench watch [-- <watches>]`
+//! `cargo bench -p dcm-server --bench watch [-- <watches>]`; with MongoDB too, where `DCM_TEST_MONGODB_URI` names a server
+//! (`eval "$(testbed/mongodb start)"`).
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -62,7 +63,12 @@ fn measure(watches: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     println!("{watches} watches of one list of {CLOUDS} logical clouds; {CHANGES} changes");
     let directory = tempfile::tempdir()?;
-    for store in ["memory:".to_owned(), format!("sled:{}", directory.path().join("data").display())] {
+    let mut stores = vec!["memory:".to_owned(), format!("sled:{}", directory.path().join("data").display())];
+    match env::var("DCM_TEST_MONGODB_URI") {
+        Ok(server) => stores.push(format!("{}/dcm-watch-{}", server.trim_end_matches('/'), std::process::id())),
+        Err(_) => println!("without MongoDB: DCM_TEST_MONGODB_URI is not set"),
+    }
+    for store in stores {
         let server = Server::start(&store)?;
         runtime.block_on(run(&server, store.split(':').next().unwrap_or_default(), watches))?;
     }
