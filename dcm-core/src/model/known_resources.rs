@@ -2,6 +2,8 @@
 //!
 //! Groups that are not Kubernetes' own cannot be known, and nothing is said about them.
 
+use std::sync::LazyLock;
+
 /// The groups and resources of kube-apiserver 1.36.3 with every API and feature on (its `/api/v1` and `/apis/…`); `!` is
 /// after one that lies in no namespace, its subresources are behind the slash. Added to that is what has no path of its
 /// own and is asked for all the same: in the built-in roles, by the kubelet, and for impersonation.
@@ -114,14 +116,27 @@ impl Resource {
     }
 }
 
-fn all() -> impl Iterator<Item = Resource> {
-    KNOWN.iter().flat_map(|(group, resources)| {
-        resources.split_whitespace().map(|entry| {
+/// [`KNOWN`], read once: it is asked for each entry of each permission that is written.
+static GROUPS: LazyLock<Vec<(&str, Vec<Resource>)>> = LazyLock::new(|| {
+    let read = |group: &'static str, resources: &'static str| {
+        let resource = |entry: &'static str| {
             let (name, subresources) = entry.split_once('/').unwrap_or((entry, ""));
             let namespaced = !name.ends_with('!');
             Resource { group, name: name.trim_end_matches('!'), namespaced, subresources }
-        })
-    })
+        };
+        resources.split_whitespace().map(resource).collect()
+    };
+    KNOWN.iter().map(|(group, resources)| (*group, read(group, resources))).collect()
+});
+
+fn all() -> impl Iterator<Item = Resource> {
+    GROUPS.iter().flat_map(|(_, resources)| resources).copied()
+}
+
+/// The resources of these groups.
+fn of(groups: &[String]) -> impl Iterator<Item = Resource> {
+    let asked = |own: &&(&str, Vec<Resource>)| groups.iter().any(|group| group == own.0);
+    GROUPS.iter().filter(asked).flat_map(|(_, resources)| resources).copied()
 }
 
 fn is_own(group: &str) -> bool {
@@ -134,8 +149,7 @@ pub(super) fn rule_for_nothing(groups: &[String], entry: &str) -> Option<String>
         return None;
     }
     let (name, subresource) = entry.split_once('/').map_or((entry, None), |(name, sub)| (name, Some(sub)));
-    let of_groups = || all().filter(|resource| groups.iter().any(|group| group == resource.group));
-    let mut same = of_groups().filter(|resource| name == "*" || resource.name == name).peekable();
+    let mut same = of(groups).filter(|resource| name == "*" || resource.name == name).peekable();
     let hint = if same.peek().is_none() {
         place_of(groups, name)
     } else {
@@ -143,7 +157,7 @@ pub(super) fn rule_for_nothing(groups: &[String], entry: &str) -> Option<String>
         if same.any(|resource| resource.has(subresource)) {
             return None;
         }
-        let subresources = of_groups().filter(|resource| name == "*" || resource.name == name);
+        let subresources = of(groups).filter(|resource| name == "*" || resource.name == name);
         let subresources = subresources.flat_map(|resource| resource.subresources.split(','));
         nearest(subresource, subresources).map(|known| format!("did you mean \"{name}/{known}\"?"))
     };
