@@ -86,6 +86,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         let _last_words = LastWords(Arc::clone(&self.journal));
         while let Some(order) = self.orders.blocking_recv() {
+            // Where others wait for a processor, they have more to write in a moment, and one batch is cheaper than many.
+            std::thread::yield_now();
             let mut next = Some(order);
             let mut bytes = 0;
             let mut writes = Vec::new();
