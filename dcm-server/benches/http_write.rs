@@ -33,14 +33,31 @@ const ROUNDS: usize = 5;
 /// Names that were used already.
 static NAMES: AtomicU64 = AtomicU64::new(0);
 
+/// What stands in a template for the name, and for what makes a write another one than all before.
+const NAME: &str = "@name@";
+const MARK: &str = "@mark@";
+
+/// A logical cloud as text, with [`NAME`] and [`MARK`] in it: what makes the load takes its time from what is measured.
+fn template() -> serde_json::Value {
+    let mut template = load::logical_cloud(NAME);
+    template["metadata"]["userData1"] = MARK.into();
+    template
+}
+
+fn filled(template: &str, name: &str, mark: u64) -> String {
+    template.replacen(NAME, name, 1).replacen(MARK, &mark.to_string(), 1)
+}
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread makes the load: more would take the server's processors.
+    let load = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[])),
         ["write-store", kind, writers, path] => runtime.block_on(write_store(*kind == "PUT", writers.parse()?, path)),
-        [] => runtime.block_on(compare(&[32, 128])),
-        writers => runtime.block_on(compare(&writers.iter().map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?)),
+        [] => load.block_on(compare(&[32, 128])),
+        writers => load.block_on(compare(&writers.iter().map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?)),
     }
 }
 
@@ -81,17 +98,16 @@ async fn over(server: &Server, kind: &'static str, writers: usize) -> Result<Mea
             create(server, &format!("own-{writer}")).await?;
         }
     }
-    let address = server.address;
+    let (address, template) = (server.address, template().to_string());
     round(server, writers, ROUND, None, |writer| {
+        let template = template.clone();
         move || {
+            let mark = NAMES.fetch_add(1, Ordering::Relaxed);
             let (name, path) = match kind {
                 "PUT" => (format!("own-{writer}"), format!("/own-{writer}")),
-                _ => (format!("lc-{}", NAMES.fetch_add(1, Ordering::Relaxed)), String::new()),
+                _ => (format!("lc-{mark}"), String::new()),
             };
-            let mut body = load::logical_cloud(&name);
-            // No two writes are the same.
-            body["metadata"]["userData1"] = NAMES.fetch_add(1, Ordering::Relaxed).to_string().into();
-            let (body, all) = (body.to_string(), "/v2/projects/walmart/logical-clouds");
+            let (body, all) = (filled(&template, &name, mark), "/v2/projects/walmart/logical-clouds");
             let length = body.len();
             Bytes::from(format!(
                 "{kind} {all}{path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -140,17 +156,18 @@ async fn write_store(replaces: bool, writers: usize, path: &str) -> Result<()> {
 }
 
 async fn write(store: Arc<dyn Store>, writer: usize, replaces: bool, over: Arc<AtomicBool>) -> Result<u32> {
-    let document = serde_json::json!({
+    let mut document = template();
+    document["document"] = serde_json::json!({
         "uid": "00000000-0000-0000-0000-000000000000", "project": "walmart", "project-uid": "00000000-0000-0000-0000-000000000000",
         "lifecycle": { "phase": "New", "applied-generation": 0 }, "created-at": "2026-01-01T00:00:00Z",
     });
+    let template = document.to_string();
     let (mut writes, mut precondition) = (0, Precondition::Absent);
     while !over.load(Ordering::Relaxed) {
-        let mut body = load::logical_cloud(&format!("lc-{writer}-{writes}"));
-        body["document"] = document.clone();
+        let body = filled(&template, &format!("lc-{writer}-{writes}"), u64::from(writes));
         let name = if replaces { format!("{writer}") } else { format!("{writer}-{writes}") };
         let key = Key::new(["logical-cloud", "00000000-0000-0000-0000-000000000000", &name])?;
-        let revision = store.put(&key, Body::from_json(body.to_string().into_bytes()), precondition.clone()).await?;
+        let revision = store.put(&key, Body::from_json(body.into_bytes()), precondition.clone()).await?;
         if replaces {
             precondition = Precondition::AtRevision(revision);
         }

@@ -84,7 +84,9 @@ impl Body {
     /// [`Error::Corrupt`] where it has no JSON form.
     pub fn write<T: Stored>(key: &Key, document: &T) -> Result<Self, Error> {
         let write = Write { kind: T::KIND, version: T::VERSION, document };
-        let bytes = serde_json::to_vec(&write).map_err(|e| corrupt(key, &e))?;
+        // Most documents have less.
+        let mut bytes = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut bytes, &write).map_err(|e| corrupt(key, &e))?;
         Ok(Self(bytes.into()))
     }
 

@@ -44,6 +44,14 @@ pub(crate) fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
+/// Whether a name is one of these, however both are spelled.
+fn is_one_of(name: &str, names: &[&str]) -> bool {
+    fn plain_bytes(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().filter(|b| !matches!(b, b'-' | b'_')).map(|b| b.to_ascii_lowercase())
+    }
+    names.iter().any(|known| plain_bytes(known).eq(plain_bytes(name)))
+}
+
 impl<'a> Object<'a> {
     /// The body itself.
     pub(crate) fn root(node: &'a Node, findings: &'a Findings) -> Self {
@@ -95,8 +103,7 @@ impl<'a> Object<'a> {
 
     /// Whether the client wrote the field, under one of its names.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
-        let plain_names: Vec<String> = names.iter().map(|name| plain(name)).collect();
-        self.fields.iter().any(|field| plain_names.contains(&field.plain))
+        self.fields.iter().any(|field| is_one_of(&field.plain, names))
     }
 
     /// The field's node; the first of its names is the one of our answers. Null counts as absent.
@@ -109,10 +116,9 @@ impl<'a> Object<'a> {
 
     /// The field as the client wrote it, null too.
     fn written(&self, names: &[&str]) -> Option<&'a Node> {
-        let plain_names: Vec<String> = names.iter().map(|name| plain(name)).collect();
         let mut found: Option<&Field<'a>> = None;
         for field in &self.fields {
-            if plain_names.contains(&field.plain) {
+            if is_one_of(&field.plain, names) {
                 field.known.set(true);
                 match found {
                     Some(first) => {
@@ -130,8 +136,7 @@ impl<'a> Object<'a> {
     /// The field as it is there already.
     fn present(&self, names: &[&str]) -> Option<&'a Node> {
         let present = self.present.filter(|present| !present.is_empty())?;
-        let plain_names: Vec<String> = names.iter().map(|name| plain(name)).collect();
-        let found = present.iter().find(|(key, _)| plain_names.contains(&plain(key)));
+        let found = present.iter().find(|(key, _)| is_one_of(key, names));
         found.map(|(_, node)| node).filter(|node| !matches!(node, Node::Null))
     }
 
@@ -183,13 +188,11 @@ impl<'a> Object<'a> {
     /// An array of texts.
     pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
         let list = self.list(&[name])?;
-        let at = self.at(name);
-        let at = Pointer::Of(&at);
         let mut texts = Vec::with_capacity(list.len());
         for (i, node) in list.iter().enumerate() {
             match node {
                 Node::Text(text) => texts.push(text.clone()),
-                other => self.findings.wrong(Pointer::Item(&at, i), "a text", other),
+                other => self.findings.wrong(Pointer::Item(&Pointer::Of(&self.at(name)), i), "a text", other),
             }
         }
         // Where an entry is wrong the rest is as good as there: only the entry is to be named.
