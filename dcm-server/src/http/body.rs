@@ -36,7 +36,7 @@ pub(super) struct Received<T> {
 /// As [`Received`], where a form is taken too.
 pub(super) struct ReceivedOrForm<T>(pub(super) Received<T>);
 
-/// What becomes of fields that nobody knows; as in Kubernetes.
+/// What becomes of fields that nobody knows, as in Kubernetes, and of those that differ from what they repeat.
 #[derive(Clone, Copy)]
 pub(super) enum Validation {
     Ignore,
@@ -85,27 +85,44 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
         *form.body_mut() = Body::from(bytes);
         let (metadata, file, unknown) = parts_of(form).await?;
         let mut read = dto::from_multipart(metadata.as_deref(), file.as_deref(), app.limits.json_depth)?;
-        read.unknown.extend(unknown);
+        read.remarks.unknown.extend(unknown);
         received(read, validation, held).map(Self)
     }
 }
 
 fn received<T>(read: dto::Read<T>, validation: Validation, held: Held) -> Result<Received<T>, Problem> {
-    let dto::Read { input, mut faults, unknown } = read;
+    let dto::Read { input, mut faults, remarks } = read;
     let mut warnings = Warnings::default();
-    validation.tell_unknown(unknown, &mut faults, &mut warnings);
+    validation.tell(remarks, &mut faults, &mut warnings);
     Ok(Received { draft: Draft { input, faults }, warnings, _held: Some(held) })
 }
 
 impl Validation {
-    /// Tells of fields that nobody knows.
-    pub(super) fn tell_unknown(self, pointers: Vec<String>, faults: &mut Faults, warnings: &mut Warnings) {
-        for pointer in pointers {
+    /// Tells of fields that are no fault by themselves.
+    pub(super) fn tell(self, remarks: dto::Remarks, faults: &mut Faults, warnings: &mut Warnings) {
+        let dto::Remarks { unknown, differing, kept } = remarks;
+        for pointer in unknown {
             match self {
                 Self::Ignore => {}
                 Self::Warn => warnings.add(format!("unknown field {pointer}")),
                 Self::Strict => faults.add(pointer, "is not a known field"),
             }
+        }
+        for dto::Differing { pointer, counts } in differing {
+            match self {
+                Self::Ignore => {}
+                Self::Warn => warnings.add(format!("{pointer} differs from {counts}, which counts")),
+                Self::Strict => {
+                    faults.add(
+                        pointer,
+                        format!("differs from {counts}, which counts: leave it out, or make both the same"),
+                    );
+                }
+            }
+        }
+        // No fault, however strict: what is derived may have changed since the client read it.
+        if !matches!(self, Self::Ignore) {
+            warnings.extend(kept.iter().map(|pointer| format!("{pointer} is read-only and stays as it is")));
         }
     }
 }

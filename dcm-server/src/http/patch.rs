@@ -121,13 +121,9 @@ impl Patch {
     }
 
     fn merge<T: Input>(&self, present: &Node) -> (Received<T>, bool) {
-        let Merged { read, kept, is_changed } = dto::merge::<T>(&self.patch, present);
+        let Merged { read, is_changed } = dto::merge::<T>(&self.patch, present);
         let (mut faults, mut warnings) = (read.faults, Warnings::default());
-        self.validation.tell_unknown(read.unknown, &mut faults, &mut warnings);
-        // No fault, however strict: what is derived may have changed since the client read it.
-        if !matches!(self.validation, Validation::Ignore) {
-            warnings.extend(kept.iter().map(|pointer| format!("{pointer} is read-only and stays as it is")));
-        }
+        self.validation.tell(read.remarks, &mut faults, &mut warnings);
         (Received::without_body(Draft { input: read.input, faults }, warnings), is_changed)
     }
 }

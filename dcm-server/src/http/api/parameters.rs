@@ -106,7 +106,8 @@ pub(super) fn of_watch() -> Vec<Parameter> {
 
 /// What becomes of fields that nobody knows.
 pub(super) fn of_body() -> Vec<Parameter> {
-    let description = "What becomes of unknown fields: they are told in `Warning` header fields, refused, or ignored.";
+    let description = "What becomes of unknown fields, and of those that differ from the ones that they repeat: they are told in \
+                       `Warning` header fields, refused, or ignored.";
     vec![query("fieldValidation", description, one_of(&["Warn", "Strict", "Ignore"]))]
 }
 

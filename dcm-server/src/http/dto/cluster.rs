@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 use super::{
     Input, NotJson, Read,
     metadata::{MetadataBody, MetadataSchema, metadata},
-    reader::Object,
+    reader::{Object, Remarks},
     yaml,
 };
 
 impl Input for ClusterInput {
     fn read(body: &Object<'_>) -> Self {
-        body.read_only(&["name", "uid", "health", "used-by", "provider"]);
-        let metadata = metadata(body);
+        body.read_only(&["uid", "health", "used-by", "provider"]);
+        let metadata = metadata(body, &["name"]);
         let spec = body.object_or_empty("spec");
         spec.read_only(&["server"]);
         if spec.takes_away("kubeconfig") {
@@ -55,7 +55,7 @@ pub(crate) fn from_multipart(
         None => {
             let mut faults = Faults::new();
             faults.add("/metadata", "is required: a part of the form with JSON");
-            Read { input: ClusterInput::default(), faults, unknown: Vec::new() }
+            Read { input: ClusterInput::default(), faults, remarks: Remarks::default() }
         }
     };
     if let Some(file) = file {
