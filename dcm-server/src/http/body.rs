@@ -14,7 +14,13 @@ use dcm_core::{
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
-use super::{App, dto, problem::Problem, query::Query, reply::Warnings, room::Held};
+use super::{
+    App, dto,
+    problem::Problem,
+    query::Query,
+    reply::{Told, Warnings},
+    room::Held,
+};
 use crate::status::Kind;
 
 pub(super) const JSON: &str = "application/json";
@@ -62,12 +68,12 @@ impl<T: dto::Input> FromRequest<App> for Received<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let validation = validation(&request)?;
+        let (validation, told) = (validation(&request)?, told(&request));
         if form(request.headers())? != Form::Json {
             return Err(unsupported(JSON));
         }
         let (bytes, held) = read(request, app).await?;
-        received(dto::read(&bytes, app.limits.json_depth)?, validation, held)
+        Ok(received(dto::read(&bytes, app.limits.json_depth)?, validation, &told, held))
     }
 }
 
@@ -78,7 +84,7 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
         if form(request.headers())? == Form::Json {
             return Received::from_request(request, app).await.map(Self);
         }
-        let validation = validation(&request)?;
+        let (validation, told) = (validation(&request)?, told(&request));
         let mut form = Request::new(Body::empty());
         form.headers_mut().clone_from(request.headers());
         let (bytes, held) = read(request, app).await?;
@@ -86,15 +92,21 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
         let (metadata, file, unknown) = parts_of(form).await?;
         let mut read = dto::from_multipart(metadata.as_deref(), file.as_deref(), app.limits.json_depth)?;
         read.remarks.unknown.extend(unknown);
-        received(read, validation, held).map(Self)
+        Ok(Self(received(read, validation, &told, held)))
     }
 }
 
-fn received<T>(read: dto::Read<T>, validation: Validation, held: Held) -> Result<Received<T>, Problem> {
+fn received<T>(read: dto::Read<T>, validation: Validation, told: &Told, held: Held) -> Received<T> {
     let dto::Read { input, mut faults, remarks } = read;
     let mut warnings = Warnings::default();
     validation.tell(remarks, &mut faults, &mut warnings);
-    Ok(Received { draft: Draft { input, faults }, warnings, _held: Some(held) })
+    told.note(&warnings);
+    Received { draft: Draft { input, faults }, warnings, _held: Some(held) }
+}
+
+/// Where to note what is found in a request's body.
+pub(super) fn told(request: &Request) -> Told {
+    request.extensions().get::<Told>().cloned().unwrap_or_default()
 }
 
 impl Validation {

@@ -16,6 +16,7 @@ use super::{
     App, HttpMetrics, Shared, compression,
     problem::Problem,
     query,
+    reply::Told,
     request_id::{RequestId, RequestIds, X_REQUEST_ID},
     router::router,
     routes::{Route, Routes},
@@ -81,6 +82,10 @@ impl Edge {
         if watch::is_asked_for(&uri) {
             request.extensions_mut().insert(RequestId::new(&id));
         }
+        let told = (!reads(&method)).then(Told::default);
+        if let Some(told) = &told {
+            request.extensions_mut().insert(told.clone());
+        }
         let wants_gzip = compression::is_wanted(request.headers());
         let mut route = None;
         let mut response = match self.admit(&mut request) {
@@ -92,6 +97,9 @@ impl Edge {
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             response = problem.render(&method, &uri, id.to_str().unwrap_or_default());
+            if let Some(told) = told {
+                told.add_to(response.headers_mut());
+            }
         }
         response = compression::compress(response, wants_gzip).await;
         if method == Method::HEAD {

@@ -22,7 +22,7 @@ use super::{
     condition::Conditions,
     dto::{self, Input, Merged, Node},
     problem::Problem,
-    reply::{Reply, Warnings},
+    reply::{Reply, Told, Warnings},
     room::Held,
 };
 use crate::status::Kind;
@@ -43,6 +43,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 pub(super) struct Patch {
     patch: Node,
     validation: Validation,
+    told: Told,
     /// Its place in the memory of all bodies.
     _held: Held,
 }
@@ -59,12 +60,12 @@ impl FromRequest<App> for Patch {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let validation = body::validation(&request)?;
+        let (validation, told) = (body::validation(&request)?, body::told(&request));
         if !matches!(body::media_type(request.headers()).as_str(), MERGE_PATCH | JSON) {
             return Err(body::unsupported(&ACCEPTED.replace(", ", " or ")));
         }
         let (bytes, held) = body::read(request, app).await?;
-        Ok(Self { patch: Node::parse(&bytes, app.limits.json_depth)?, validation, _held: held })
+        Ok(Self { patch: Node::parse(&bytes, app.limits.json_depth)?, validation, told, _held: held })
     }
 }
 
@@ -147,6 +148,7 @@ impl Patch {
         let Merged { read, is_changed } = dto::merge::<T>(&self.patch, present);
         let (mut faults, mut warnings) = (read.faults, Warnings::default());
         self.validation.tell(read.remarks, &mut faults, &mut warnings);
+        self.told.note(&warnings);
         (Received::without_body(Draft { input: read.input, faults }, warnings), is_changed)
     }
 }

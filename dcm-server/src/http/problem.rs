@@ -116,7 +116,7 @@ impl Problem {
     }
 
     /// Whether somebody else was faster.
-    pub(crate) const fn is_lost_race(&self) -> bool {
+    pub(crate) fn is_lost_race(&self) -> bool {
         matches!(self.0.kind, Kind::Core(ErrorKind::Conflict | ErrorKind::PreconditionFailed))
     }
 

@@ -1,6 +1,10 @@
 //! Answers that hold JSON.
 
-use std::{fmt::Write as _, io, sync::Arc};
+use std::{
+    fmt::Write as _,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     body::Body,
@@ -121,7 +125,7 @@ impl IntoResponse for Reply {
 }
 
 /// What a client should know although it was served.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Warnings(Vec<String>);
 
 impl Warnings {
@@ -148,6 +152,22 @@ impl Warnings {
             }
             room = if left < 64 { 0 } else { left };
         }
+    }
+}
+
+/// What was found in a request's body, for an answer that is a problem: a handler that fails keeps nothing else of it. Lies in the
+/// request's extensions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told(Arc<Mutex<Warnings>>);
+
+impl Told {
+    /// Notes the warnings, in place of those from before.
+    pub(super) fn note(&self, warnings: &Warnings) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(warnings);
+    }
+
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add_to(headers);
     }
 }
 

@@ -57,6 +57,28 @@ on_every_store! {
         assert_eq!(ignored.header("warning"), "");
     }
 
+    async fn unknown_fields_are_warned_of_in_problems_too(dcm) {
+        let mut body = design::logical_cloud();
+        body["spec"]["colour"] = json!("red");
+        let unknown = r#"299 - "unknown field /spec/colour""#;
+        dcm.post(CLOUDS, &body).await.expect(201);
+        // It is there; it is invalid; it is in another state; it is not there.
+        let there = dcm.post(CLOUDS, &body).await;
+        there.expect_problem(409, &[]);
+        let strange = dcm.patch(LC, &json!({ "spec": { "colour": "red", "namespace": "A" } })).await;
+        strange.expect_problem(400, &["/spec/namespace"]);
+        let past = dcm.send(dcm.request(Method::PUT, LC).header("if-match", "\"x\"").json(&body)).await;
+        past.expect_problem(412, &[]);
+        let none = dcm.put("/v2/projects/p/logical-clouds/none", &json!({ "spec": body["spec"] })).await;
+        none.expect_problem(404, &[]);
+        for reply in [there, strange, past, none] {
+            assert_eq!(reply.header("warning"), unknown, "{}", reply.status);
+        }
+        let ignored = dcm.post(&format!("{CLOUDS}?fieldValidation=Ignore"), &body).await;
+        ignored.expect_problem(409, &[]);
+        assert_eq!(ignored.header("warning"), "");
+    }
+
     async fn what_is_said_twice_and_not_alike_is_told(dcm) {
         dcm.with_reference().await;
         let told = |reply: &Reply| -> Vec<String> {

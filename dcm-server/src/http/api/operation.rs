@@ -371,7 +371,7 @@ pub(super) fn add_schema<T: ToSchema>(schemas: &mut Schemas) -> RefOr<Schema> {
     schema_ref(&T::name())
 }
 
-fn text_header(description: &str) -> utoipa::openapi::Header {
+pub(super) fn text_header(description: &str) -> utoipa::openapi::Header {
     HeaderBuilder::new().schema(Some(parameters::text())).description(Some(description)).build()
 }
 
