@@ -1,7 +1,5 @@
 //! Requests' bodies: bounded, typed, read whole.
 
-use std::time::Duration;
-
 use axum::{
     body::{Body, HttpBody as _},
     extract::{DefaultBodyLimit, FromRequest, Multipart, Request},
@@ -24,12 +22,6 @@ use super::{
 use crate::status::Kind;
 
 pub(super) const JSON: &str = "application/json";
-
-/// So much of a body that is refused is taken off the connection, so that its sender hears the answer.
-const DRAINED: usize = 8 * 1024 * 1024;
-
-/// For so long.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// A body that was read: the input with what is wrong with it, and what its sender should know.
 pub(super) struct Received<T> {
@@ -175,23 +167,16 @@ pub(super) fn unsupported(expected: &str) -> Problem {
 /// Reads a whole body, in bounded time and space.
 pub(super) async fn read(request: Request, app: &App) -> Result<(Bytes, Held), Problem> {
     let limits = &app.limits;
-    let waits_to_be_asked = request.headers().contains_key(header::EXPECT);
-    let mut body = request.into_body();
-    let done = match tokio::time::timeout(limits.body_timeout, collect(&mut body, limits.body_size, app)).await {
+    match tokio::time::timeout(limits.body_timeout, collect(request.into_body(), limits.body_size, app)).await {
         Ok(done) => done.inspect(|(bytes, _)| app.metrics.http.read(bytes)),
         Err(_) => {
             let detail = format!("the body was not complete after {} seconds", limits.body_timeout.as_secs());
             Err(Problem::new(Kind::Slow, detail))
         }
-    };
-    // Who waits to be asked for his body is never asked; whoever sends already would not hear the answer if nobody read on.
-    if done.is_err() && !waits_to_be_asked {
-        tokio::spawn(tokio::time::timeout(DRAIN, drain(body)));
     }
-    done
 }
 
-async fn collect(body: &mut Body, most: usize, app: &App) -> Result<(Bytes, Held), Problem> {
+async fn collect(mut body: Body, most: usize, app: &App) -> Result<(Bytes, Held), Problem> {
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("the body has more than {most} bytes"));
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > most) {
         return Err(too_large());
@@ -213,17 +198,6 @@ async fn collect(body: &mut Body, most: usize, app: &App) -> Result<(Bytes, Held
         whole.extend_from_slice(&data);
     }
     Ok((whole.freeze(), held))
-}
-
-/// Takes a body off its connection.
-async fn drain(mut body: Body) {
-    let mut left = DRAINED;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
 }
 
 /// The parts of a form: `metadata`, `file`, and the names of others.

@@ -2,10 +2,10 @@
 
 mod activity;
 mod answer;
+mod drained;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::body::Body;
 use http::{HeaderValue, Request, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -158,7 +158,7 @@ async fn connection(
         let (edge, activity, version) = (Arc::clone(&edge), requests.clone(), request.version());
         let running = activity.request(version);
         async move {
-            let mut response = edge.serve(request.map(Body::new)).await;
+            let mut response = edge.serve(drained::drained(request)).await;
             if version != Version::HTTP_2 && activity.is_leaving() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
