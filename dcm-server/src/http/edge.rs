@@ -162,6 +162,11 @@ impl Edge {
         if let Some(Err(problem)) = contract.map(|contract| contract.check(request.uri(), request.headers())) {
             return problem.into_response();
         }
+        if !reads(request.method())
+            && let Err(problem) = query::refuse_dry_run(request.uri())
+        {
+            return problem.into_response();
+        }
         let (within, reads, app) = (self.limits().request_timeout, reads(request.method()), Arc::clone(&self.app));
         request.extensions_mut().insert(Arc::clone(&route));
         let served = AssertUnwindSafe(async move {

@@ -95,6 +95,18 @@ pub(super) fn unknown(query: &str, known: &[String]) -> Warnings {
     warnings
 }
 
+/// Refuses to carry out what was meant to be tried only: clients of Kubernetes ask so for it.
+pub(super) fn refuse_dry_run(uri: &Uri) -> Result<(), Problem> {
+    let Some(query) = uri.query() else { return Ok(()) };
+    match Query::parse(Some(query))?.0.iter().find(|(name, _)| plain(name) == "dryrun") {
+        Some((name, _)) => {
+            let detail = "is not served, so nothing was done: GET …/manifests and …/diff of a logical cloud show what an apply would do";
+            Err(Problem::parameter(&printable(name), detail))
+        }
+        None => Ok(()),
+    }
+}
+
 fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
