@@ -146,6 +146,7 @@ impl Edge {
         if !is_probe {
             self.trust.check(request)?;
         }
+        refuse_transfer_codings(request)?;
         if !reads(request.method()) {
             refuse_compressed(request)?;
         }
@@ -228,6 +229,21 @@ fn refuse_compressed(request: &Request) -> Result<(), Problem> {
     let detail = "bodies are read as they are, without a Content-Encoding: send it uncompressed";
     let identity = HeaderValue::from_static("identity");
     Err(Problem::new(Kind::MediaType, detail).hint(header::ACCEPT_ENCODING, identity))
+}
+
+/// Whatever lies below chunks (RFC 9112, section 7) would be read as if it were the body. A 501 (section 6.1) would be no better: it is the
+/// client that can mend it.
+fn refuse_transfer_codings(request: &Request) -> Result<(), Problem> {
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if is_chunked(only) => Ok(()),
+        _ => Err(Problem::header(
+            "Transfer-Encoding",
+            "must be chunked alone: bodies are read as they are, so send it uncompressed",
+        )),
+    }
 }
 
 /// The same answer without its body, whose length it still tells.

@@ -226,6 +226,33 @@ async fn slow_and_broken_requests_end() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_not_as_they_are_sent_are_refused() {
+    let dcm = Dcm::start("memory", &[]).await;
+    let body = r#"{"metadata": {"name": "p"}}"#;
+    let sent = async |fields: &str| {
+        let head = format!("POST /v2/projects HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}");
+        dcm.bytes(format!("{head}\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes()).await
+    };
+    for fields in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+    ] {
+        let answer = sent(fields).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains("Transfer-Encoding must be chunked"),
+            "{answer}"
+        );
+    }
+    let answer = sent("Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+    assert_eq!(dcm.get("/v2/projects").await.expect(200), json!([]));
+    let answer = sent("Transfer-Encoding: Chunked\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    dcm.stop().await;
+}
+
+#[tokio::test]
 async fn large_headers_are_refused() {
     let dcm = Dcm::start("memory", &[]).await;
     let with = |bytes: usize| {
@@ -235,6 +262,14 @@ async fn large_headers_are_refused() {
     assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains("application/problem+json"), "{answer:.200}");
     let answer = dcm.bytes(with(1000).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.200}");
+    for (fields, status) in [(97, "200"), (101, "431")] {
+        let many = format!(
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n",
+            "X-A: a\r\n".repeat(fields)
+        );
+        let answer = dcm.bytes(many.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{fields}: {answer:.200}");
+    }
     dcm.stop().await;
 }
 
