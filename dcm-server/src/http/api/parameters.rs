@@ -12,8 +12,8 @@ use dcm_core::service::Page;
 
 use crate::http::dto::NameSchema;
 
-/// A list of entity tags.
-const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
+/// A list of entity tags, of which empty ones do not count.
+const TAGS: &str = r#"^(\*|(,[ ,]*)?(W/)?"[!#-~]*"( *,( *(W/)?"[!#-~]*")?)*)$"#;
 
 /// The names of a path's parameters.
 pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
