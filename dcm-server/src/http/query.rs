@@ -64,11 +64,11 @@ impl Query {
         }
     }
 
-    /// A parameter that is true or false.
+    /// A parameter that is true or false, in any of the words that Kubernetes takes for them.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.one(name)? {
-            None | Some("false") => Ok(false),
-            Some("true" | "") => Ok(true),
+            None | Some("false" | "False" | "FALSE" | "f" | "F" | "0") => Ok(false),
+            Some("true" | "True" | "TRUE" | "t" | "T" | "1" | "") => Ok(true),
             Some(_) => Err(Problem::parameter(name, "must be true or false")),
         }
     }
@@ -126,6 +126,19 @@ mod tests {
         assert_eq!(query.one("after").ok().flatten(), Some("a+b c"));
         assert_eq!(query.one("force").ok().flatten(), Some(""));
         assert_eq!(query.one("watch").ok(), Some(None));
+    }
+
+    #[test]
+    fn flags_are_written_as_in_kubernetes() {
+        let flag = |query: &str| Query::parse(Some(query)).ok().unwrap().flag("watch").ok();
+        for (text, expected) in [("1", true), ("t", true), ("TRUE", true), ("0", false), ("F", false), ("False", false)]
+        {
+            assert_eq!(flag(&format!("watch={text}")), Some(expected), "{text}");
+        }
+        assert_eq!((flag("watch"), flag("x=1")), (Some(true), Some(false)));
+        for bad in ["yes", "2", "tRUE", "on"] {
+            assert_eq!(flag(&format!("watch={bad}")), None, "{bad}");
+        }
     }
 
     #[test]
