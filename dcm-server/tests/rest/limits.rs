@@ -131,8 +131,9 @@ async fn the_depth_of_json_is_configured() {
         let nested = (0..depth).fold(json!(1), |inner, _| json!([inner]));
         json!({ "metadata": { "name": name }, "spec": { "kv": [{ "k": nested }] } })
     };
-    dcm.post(&format!("{LC}/kv-pairs"), &kv("a", 3)).await.expect(201);
-    let problem = dcm.post(&format!("{LC}/kv-pairs"), &kv("b", 4)).await.expect_problem(400, &[]);
+    // Around it: the body, its spec, the list and its entry.
+    dcm.post(&format!("{LC}/kv-pairs"), &kv("a", 4)).await.expect(201);
+    let problem = dcm.post(&format!("{LC}/kv-pairs"), &kv("b", 5)).await.expect_problem(400, &[]);
     assert!(problem["detail"].as_str().unwrap().contains("at most 8 levels"), "{problem}");
     dcm.stop().await;
 }
