@@ -157,6 +157,12 @@ on_every_store! {
         let project = json!({ "metadata": { "name": "other" } });
         accepting(Method::POST, "/v2/projects", "text/html", Some(&project)).await.expect_problem(406, &[]);
         dcm.get("/v2/projects/other").await.expect_problem(404, &[]);
+        // Whoever asks whether the server is well hears it.
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            for accept in ["text/html", "image/png;q=1", "*/*;q=0", "nonsense"] {
+                assert_eq!(accepting(Method::GET, path, accept, None).await.status, 200, "{path}: {accept}");
+            }
+        }
         // What has no JSON to send asks for nothing.
         assert_eq!(accepting(Method::GET, "/docs/index.html", "text/html", None).await.status, 200);
         accepting(Method::DELETE, "/v2/projects/p/logical-clouds/lc-1/kv-pairs/none", "text/html", None).await.expect_problem(404, &[]);

@@ -39,6 +39,7 @@ pub(in crate::http) struct Operation {
     answers: Vec<(StatusCode, Response)>,
     problems: Vec<StatusCode>,
     schemas: Schemas,
+    is_probe: bool,
 }
 
 impl Noun {
@@ -122,6 +123,7 @@ impl Operation {
             answers: Vec::new(),
             problems: Vec::new(),
             schemas: Schemas::new(),
+            is_probe: false,
         }
     }
 
@@ -195,6 +197,12 @@ impl Operation {
     /// It may answer with this problem, beside those that every operation may answer with.
     pub(in crate::http) fn problem(mut self, status: StatusCode) -> Self {
         self.problems.push(status);
+        self
+    }
+
+    /// It is answered in its one form, whatever `Accept` says: nobody must take the server for dead because of that.
+    pub(in crate::http) fn probe(mut self) -> Self {
+        self.is_probe = true;
         self
     }
 
@@ -322,7 +330,9 @@ impl Operation {
         let forms = || self.answers.iter().flat_map(|(_, response)| response.content.keys());
         Contract {
             parameters: asked.map(|parameter| parameter.name.clone()).collect(),
-            is_json: forms().any(|form| form == JSON) && forms().all(|form| form == JSON || form == EVENT_STREAM),
+            is_json: !self.is_probe
+                && forms().any(|form| form == JSON)
+                && forms().all(|form| form == JSON || form == EVENT_STREAM),
         }
     }
 
