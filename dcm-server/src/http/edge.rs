@@ -16,7 +16,7 @@ use super::{
     App, HttpMetrics, Shared, compression,
     problem::Problem,
     query,
-    reply::Told,
+    reply::{Made, Told},
     request_id::{RequestId, RequestIds, X_REQUEST_ID},
     router::router,
     routes::{Route, Routes},
@@ -100,6 +100,9 @@ impl Edge {
             if let Some(told) = told {
                 told.add_to(response.headers_mut());
             }
+        }
+        if let Some(location) = response.extensions_mut().remove::<Made>().and_then(|made| made.location(uri.path())) {
+            response.headers_mut().insert(header::LOCATION, location);
         }
         response = compression::compress(response, wants_gzip).await;
         if method == Method::HEAD {

@@ -120,7 +120,7 @@ on_every_store! {
         let project = json!({ "metadata": { "name": "other" } });
         for (method, path, query) in [
             (Method::POST, "/v2/projects", "dryRun=All"), (Method::PUT, "/v2/projects/p", "dry-run"), (Method::PATCH, "/v2/projects/p", "dryRun=All&force=true"),
-            (Method::DELETE, LC, "dryRun=All"), (Method::POST, &format!("{LC}/apply"), "limit=1&dryRun=server"), (Method::POST, &format!("{LC}/terminate"), "dryRun="),
+            (Method::DELETE, LC, "dryRun=All"), (Method::POST, format!("{LC}/apply").as_str(), "limit=1&dryRun=server"), (Method::POST, format!("{LC}/terminate").as_str(), "dryRun="),
         ] {
             let reply = dcm.raw(method, &format!("{path}?{query}"), "application/json", project.to_string()).await;
             let problem = reply.expect_problem(400, &[]);

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     design, on_every_store,
-    support::{Dcm, LC, PREFACE, Reply, SETTINGS, until_closed},
+    support::{Dcm, LC, PREFACE, Reply, SETTINGS, kubeconfig, until_closed},
 };
 
 async fn with_header(dcm: &Dcm, method: Method, path: &str, name: &str, value: &str, body: Option<&Value>) -> Reply {
@@ -166,6 +166,34 @@ on_every_store! {
         // What has no JSON to send asks for nothing.
         assert_eq!(accepting(Method::GET, "/docs/index.html", "text/html", None).await.status, 200);
         accepting(Method::DELETE, "/v2/projects/p/logical-clouds/lc-1/kv-pairs/none", "text/html", None).await.expect_problem(404, &[]);
+    }
+
+    async fn what_was_made_lies_where_its_location_says(dcm) {
+        let metadata = |name: &str| json!({ "metadata": { "name": name } });
+        let cluster = "/v2/cluster-providers/cp/clusters/c";
+        let reference = json!({ "metadata": { "name": "r" }, "spec": { "cluster-provider": "cp", "cluster-name": "c", "loadbalancer-ip": "0.0.0.0" } });
+        let permission = json!({ "name": "x", "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] });
+        for (path, body, location) in [
+            ("/v2/projects/", metadata("p"), "/v2/projects/p"),
+            ("/v2/cluster-providers", metadata("cp"), "/v2/cluster-providers/cp"),
+            ("/v2/controllers", json!({ "metadata": { "name": "ca" }, "spec": { "host": "h", "port": 1 } }), "/v2/controllers/ca"),
+            ("/v2/cluster-providers/cp/clusters", json!({ "metadata": { "name": "c" }, "spec": { "kubeconfig": kubeconfig() } }), cluster),
+            (format!("{cluster}/labels").as_str(), json!({ "label-name": "example.org/a" }), format!("{cluster}/labels/example.org%2Fa").as_str()),
+            (format!("{cluster}/kv-pairs").as_str(), design::example(design::KV_PAIR), format!("{cluster}/kv-pairs/kv-1").as_str()),
+            ("/v2/projects/p/logical-clouds?fieldValidation=Strict", design::logical_cloud(), LC),
+            (format!("{LC}/cluster-references/").as_str(), reference, format!("{LC}/cluster-references/r").as_str()),
+            (format!("{LC}/user-permissions").as_str(), permission, format!("{LC}/user-permissions/x").as_str()),
+            (format!("{LC}/cluster-quotas").as_str(), design::example(design::QUOTA), format!("{LC}/cluster-quotas/quota-1").as_str()),
+            (format!("{LC}/kv-pairs").as_str(), design::example(design::KV_PAIR), format!("{LC}/kv-pairs/kv-1").as_str()),
+        ] {
+            let made = dcm.post(path, &body).await;
+            assert_eq!(made.header("location"), location, "{}", made.text());
+            assert_eq!(dcm.get(location).await.header("etag"), made.header("etag"), "{location}");
+            assert_eq!(dcm.post(path, &body).await.header("location"), "");
+        }
+        // Nothing is made by an order, nor by a replacement.
+        assert_eq!(dcm.order(&format!("{LC}/apply")).await.header("location"), "");
+        assert_eq!(dcm.put(&format!("{LC}/kv-pairs/kv-1"), &design::example(design::KV_PAIR)).await.header("location"), "");
     }
 
     async fn requests_have_an_id(dcm) {

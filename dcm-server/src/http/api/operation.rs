@@ -67,7 +67,10 @@ impl Noun {
         let operation = Operation::new(&format!("create{}", self.name), &format!("Creates {}.", self.one))
             .body::<I>()
             .problem(StatusCode::CONFLICT);
-        operation.answers_record::<T>(status, "It was created.")
+        operation.answer(status, "It was created.", |operation| {
+            let schema = operation.schema::<T>();
+            with_location(with_tag(operation.json(&schema)))
+        })
     }
 
     pub(in crate::http) fn read<T: ToSchema>(self) -> Operation {
@@ -387,6 +390,10 @@ pub(super) fn text_header(description: &str) -> utoipa::openapi::Header {
 
 fn with_tag(response: ResponseBuilder) -> ResponseBuilder {
     response.header("ETag", text_header("The record's state, for `If-Match` and `If-None-Match`."))
+}
+
+fn with_location(response: ResponseBuilder) -> ResponseBuilder {
+    response.header("Location", text_header("The path of the new record."))
 }
 
 fn with_link(response: ResponseBuilder) -> ResponseBuilder {
