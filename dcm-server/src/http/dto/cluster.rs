@@ -30,6 +30,7 @@ impl Input for ClusterInput {
         let ca_certificate = spec.text(&["ca-certificate"]);
         // Without its key, which is not shown, the certificate is worth nothing.
         let (loses_key, names_certificate) = (spec.takes_away("ca-key"), spec.has(&["ca-certificate"]));
+        spec.note_change(loses_key && ca_certificate.is_some());
         if loses_key && names_certificate && ca_certificate.is_some() {
             spec.fault("ca-key", "is required together with ca-certificate; make both null");
         }

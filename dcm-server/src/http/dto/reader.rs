@@ -135,16 +135,15 @@ impl<'a> Object<'a> {
         found.map(|(_, node)| node).filter(|node| !matches!(node, Node::Null))
     }
 
-    /// Whether a patch takes a field away that our answers do not show. What is not shown may have been there.
+    /// Whether a patch takes a field away that our answers do not show: its reader knows whether that is a change.
     pub(crate) fn takes_away(&self, name: &str) -> bool {
         let plain_name = plain(name);
         let is_null = |field: &Field<'_>| field.plain == plain_name && matches!(field.node, Node::Null);
-        let is_taken = self.is_patch() && self.fields.iter().any(is_null);
-        self.note_change(is_taken);
-        is_taken
+        self.is_patch() && self.fields.iter().any(is_null)
     }
 
-    fn note_change(&self, is_change: bool) {
+    /// Notes whether a patch makes a difference.
+    pub(crate) fn note_change(&self, is_change: bool) {
         if is_change && self.is_patch() {
             self.findings.changed();
         }
