@@ -168,6 +168,37 @@ on_every_store! {
         accepting(Method::DELETE, "/v2/projects/p/logical-clouds/lc-1/kv-pairs/none", "text/html", None).await.expect_problem(404, &[]);
     }
 
+    async fn orders_hold_to_if_match(dcm) {
+        dcm.with_reference().await;
+        let order = async |order: &str, header: &str, tag: &str| {
+            with_header(dcm, Method::POST, &format!("{LC}/{order}"), header, tag, None).await
+        };
+        let seen = dcm.get(LC).await.header("etag").to_owned();
+        dcm.patch(LC, &json!({ "metadata": { "description": "edited" } })).await.expect(200);
+        let before = dcm.all().await;
+        for name in ["apply", "instantiate", "update", "terminate", "stop", "user/revoke", "user/renew"] {
+            order(name, "if-match", &seen).await.expect_problem(412, &[]);
+            order(name, "if-match", "\"x\", \"y\"").await.expect_problem(412, &[]);
+            order(name, "if-none-match", "*").await.expect_problem(412, &[]);
+            order(name, "if-match", "nonsense").await.expect_problem(400, &[]);
+        }
+        assert_eq!(dcm.all().await, before);
+        assert_eq!(dcm.get(&format!("{LC}/status")).await.expect(200)["status"], "Not Created");
+        for (name, status) in [("instantiate", 202), ("update", 202), ("apply", 200), ("user/renew", 202), ("user/revoke", 202), ("stop", 202), ("terminate", 202)] {
+            let now = dcm.get(LC).await.header("etag").to_owned();
+            order(name, "if-match", &now).await.expect(status);
+            // Each order is another state.
+            order(name, "if-match", &now).await.expect_problem(412, &[]);
+        }
+        order("apply", "if-match", "*").await.expect(200);
+        // Of many at once for one state, one is taken.
+        let now = dcm.get(LC).await.header("etag").to_owned();
+        let many = (0..16).map(|_| order("update", "if-match", &now));
+        let mut statuses: Vec<u16> = futures_util::future::join_all(many).await.iter().map(|reply| reply.status).collect();
+        statuses.sort_unstable();
+        assert_eq!((statuses[0], &statuses[1..]), (202, [412; 15].as_slice()));
+    }
+
     async fn what_was_made_lies_where_its_location_says(dcm) {
         let metadata = |name: &str| json!({ "metadata": { "name": name } });
         let cluster = "/v2/cluster-providers/cp/clusters/c";

@@ -190,7 +190,7 @@ impl Operation {
     }
 
     /// It can be made to depend on the record's state.
-    fn conditional(self) -> Self {
+    pub(in crate::http) fn conditional(self) -> Self {
         self.parameter(parameters::if_match())
             .parameter(parameters::if_none_match())
             .problem(StatusCode::CONFLICT)
