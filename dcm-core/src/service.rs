@@ -26,6 +26,7 @@ mod reencryption;
 mod references;
 mod renewals;
 mod reservations;
+mod seen;
 mod status;
 mod sweep;
 mod watch;
@@ -47,6 +48,7 @@ pub use previews::{Preview, Selection};
 pub use reencryption::{EncryptionView, Step as ReencryptionStep};
 pub use references::Deletion;
 pub use renewals::Renewals;
+pub use seen::Seen;
 pub use status::{CloudStatus, Overall};
 pub use watch::{News, Watch, WatchEvent, WatchPosition};
 

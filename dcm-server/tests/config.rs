@@ -218,6 +218,10 @@ fn a_file_that_cannot_be_read_or_is_in_others_hands_is_refused() {
     assert_all(&folder.refusal(&["--config", "none.toml"], &[]), &["--config none.toml cannot be read: No such file"]);
     assert_all(&folder.refusal(&[], &[("DCM_CONFIG", "none.toml")]), &["none.toml cannot be read"]);
     assert_all(&folder.refusal(&["--config", "."], &[]), &["it is a directory"]);
+    // Nobody ever writes into this pipe.
+    assert!(Command::new("mkfifo").arg(folder.0.path().join("pipe")).status().unwrap().success());
+    assert_all(&folder.refusal(&["--config", "pipe"], &[]), &["--config pipe cannot be read: it is no regular file"]);
+    assert_all(&folder.refusal(&["--config", "/dev/null"], &[]), &["it is no regular file"]);
     folder.write("#".repeat(64 * 1024 + 1), 0o600);
     assert_all(&folder.refusal(&FILE, &[]), &["more than 65536 bytes"]);
     folder.write("log = \"info\"\n", 0o666);

@@ -3,7 +3,8 @@
 use futures_util::{StreamExt as _, stream};
 
 use super::{
-    CloudId, Dcm,
+    CloudId, Dcm, Expected,
+    children::expect,
     drive::own_fault,
     orders::{ATTEMPTS, advance},
 };
@@ -40,7 +41,11 @@ impl Dcm {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`] where he has no access, or an admin cloud has no user.
     pub async fn revoke_user(&self, id: &CloudId) -> Result<Revocation, Error> {
-        let (cloud, applied) = self.replace_user(id, Event::Revoke).await?;
+        self.revoke_user_at(id, None).await
+    }
+
+    pub(super) async fn revoke_user_at(&self, id: &CloudId, expected: Expected<'_>) -> Result<Revocation, Error> {
+        let (cloud, applied) = self.replace_user(id, Event::Revoke, expected).await?;
         let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
         let held = statuses.into_iter().map(|entry| entry.value).filter(|status| !status.inventory.is_empty());
         let cuts: Vec<_> = held.map(|status| self.cut_off(&cloud, &applied, status)).collect();
@@ -54,7 +59,11 @@ impl Dcm {
     /// # Errors
     /// As [`Dcm::revoke_user`].
     pub async fn renew_user(&self, id: &CloudId) -> Result<LogicalCloud, Error> {
-        Ok(self.replace_user(id, Event::Renew).await?.0)
+        self.renew_user_at(id, None).await
+    }
+
+    pub(super) async fn renew_user_at(&self, id: &CloudId, expected: Expected<'_>) -> Result<LogicalCloud, Error> {
+        Ok(self.replace_user(id, Event::Renew, expected).await?.0)
     }
 
     /// Somebody else has made the user another one while he was cut off: he who has access now was perhaps cut off
@@ -80,9 +89,15 @@ impl Dcm {
     }
 
     /// Makes the user another one for clusters, in what was applied and in what will be.
-    async fn replace_user(&self, id: &CloudId, event: Event) -> Result<(LogicalCloud, Applied), Error> {
+    async fn replace_user(
+        &self,
+        id: &CloudId,
+        event: Event,
+        expected: Expected<'_>,
+    ) -> Result<(LogicalCloud, Applied), Error> {
         for _ in 0..ATTEMPTS {
             let mut cloud = self.cloud(id).await?;
+            expect(&cloud, expected, ("logical cloud", id.name.as_str()))?;
             let phase = advance(&cloud.value, event)?;
             cloud.value.credential_epoch = self.new_epoch(&cloud.value);
             let frozen = match self.freeze_anew(&cloud.value, cloud.value.credential_epoch).await {

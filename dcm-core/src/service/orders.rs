@@ -35,8 +35,19 @@ impl Dcm {
     /// [`Error::NotFound`]; [`Error::Refused`] where the lifecycle or somebody else's namespace stands
     /// against it, or where there is no reference.
     pub async fn apply(&self, id: &CloudId, event: Event, force: bool) -> Result<Ordered, Error> {
+        self.apply_at(id, event, force, None).await
+    }
+
+    pub(super) async fn apply_at(
+        &self,
+        id: &CloudId,
+        event: Event,
+        force: bool,
+        expected: Expected<'_>,
+    ) -> Result<Ordered, Error> {
         for _ in 0..ATTEMPTS {
             let mut cloud = self.cloud(id).await?;
+            expect(&cloud, expected, (WHAT, id.name.as_str()))?;
             let phase = advance(&cloud.value, event)?;
             self.check_policy(&cloud.value.spec)?;
             let another = match self.gets_another_identity(&cloud.value).await {
@@ -93,7 +104,7 @@ impl Dcm {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`].
     pub async fn terminate(&self, id: &CloudId, force: bool) -> Result<LogicalCloud, Error> {
-        self.order(id, Event::Terminate, force).await
+        self.order(id, Event::Terminate, force, None).await
     }
 
     /// Ends work in progress and leaves objects as they are; apply or terminate resume it.
@@ -101,7 +112,7 @@ impl Dcm {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Refused`].
     pub async fn stop(&self, id: &CloudId) -> Result<LogicalCloud, Error> {
-        self.order(id, Event::Stop, false).await
+        self.order(id, Event::Stop, false, None).await
     }
 
     /// Deletes a logical cloud with its children; where clusters hold something of it, it is terminated
@@ -171,9 +182,16 @@ impl Dcm {
         if epoch == cloud.credential_epoch { epoch + 1 } else { epoch }
     }
 
-    async fn order(&self, id: &CloudId, event: Event, force: bool) -> Result<LogicalCloud, Error> {
+    pub(super) async fn order(
+        &self,
+        id: &CloudId,
+        event: Event,
+        force: bool,
+        expected: Expected<'_>,
+    ) -> Result<LogicalCloud, Error> {
         for _ in 0..ATTEMPTS {
             let mut cloud = self.cloud(id).await?;
+            expect(&cloud, expected, (WHAT, id.name.as_str()))?;
             let phase = advance(&cloud.value, event)?;
             if phase == Phase::Terminating && cloud.value.lifecycle.phase != phase {
                 // Here his access goes, however far that comes: an apply after a stop must not bring it back.

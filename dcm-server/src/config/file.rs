@@ -43,11 +43,18 @@ impl File {
         let shown = path.display();
         let alone = |fault: String| vec![fault];
         let failed = |why: &dyn Display| alone(format!("--config {shown} cannot be read: {why}"));
-        let opened = fs::File::open(path).map_err(|error| failed(&error))?;
-        let metadata = opened.metadata().map_err(|error| failed(&error))?;
-        if metadata.is_dir() {
+        let found = fs::metadata(path).map_err(|error| failed(&error))?;
+        if found.is_dir() {
             return Err(failed(&"it is a directory"));
         }
+        // Whoever opens a pipe waits for somebody to write into it, for ever if need be.
+        if !found.is_file() {
+            return Err(failed(
+                &"it is no regular file; what a program writes goes into one first, a password into DCM_STORE",
+            ));
+        }
+        let opened = fs::File::open(path).map_err(|error| failed(&error))?;
+        let mode = opened.metadata().map_err(|error| failed(&error))?.permissions().mode() & 0o777;
         let mut bytes = Vec::new();
         opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
         if bytes.len() as u64 > LARGEST {
@@ -58,11 +65,7 @@ impl File {
             alone(format!("{shown}:{}: is not UTF-8", line(before)))
         })?;
         let file = Self { path: path.to_owned(), settings: settings(&text, &shown, command)? };
-        let mode = metadata.permissions().mode() & 0o777;
-        // What is no regular file, a pipe for instance, has nobody else's hands on it.
-        if metadata.is_file() {
-            file.check_mode(mode, command).map_err(alone)?;
-        }
+        file.check_mode(mode, command).map_err(alone)?;
         Ok(file)
     }
 

@@ -1,7 +1,5 @@
 //! Requests' bodies: bounded, typed, read whole.
 
-use std::time::Duration;
-
 use axum::{
     body::{Body, HttpBody as _},
     extract::{DefaultBodyLimit, FromRequest, Multipart, Request},
@@ -14,16 +12,16 @@ use dcm_core::{
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 
-use super::{App, dto, problem::Problem, query::Query, reply::Warnings, room::Held};
+use super::{
+    App, dto,
+    problem::Problem,
+    query::Query,
+    reply::{Told, Warnings},
+    room::Held,
+};
 use crate::status::Kind;
 
 pub(super) const JSON: &str = "application/json";
-
-/// So much of a body that is refused is taken off the connection, so that its sender hears the answer.
-const DRAINED: usize = 8 * 1024 * 1024;
-
-/// For so long.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// A body that was read: the input with what is wrong with it, and what its sender should know.
 pub(super) struct Received<T> {
@@ -36,7 +34,7 @@ pub(super) struct Received<T> {
 /// As [`Received`], where a form is taken too.
 pub(super) struct ReceivedOrForm<T>(pub(super) Received<T>);
 
-/// What becomes of fields that nobody knows; as in Kubernetes.
+/// What becomes of fields that nobody knows, as in Kubernetes, and of those that differ from what they repeat.
 #[derive(Clone, Copy)]
 pub(super) enum Validation {
     Ignore,
@@ -62,12 +60,12 @@ impl<T: dto::Input> FromRequest<App> for Received<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let validation = validation(&request)?;
+        let (validation, told) = (validation(&request)?, told(&request));
         if form(request.headers())? != Form::Json {
             return Err(unsupported(JSON));
         }
         let (bytes, held) = read(request, app).await?;
-        received(dto::read(&bytes, app.limits.json_depth)?, validation, held)
+        Ok(received(dto::read(&bytes, app.limits.json_depth)?, validation, &told, held))
     }
 }
 
@@ -78,34 +76,57 @@ impl FromRequest<App> for ReceivedOrForm<dcm_core::model::ClusterInput> {
         if form(request.headers())? == Form::Json {
             return Received::from_request(request, app).await.map(Self);
         }
-        let validation = validation(&request)?;
+        let (validation, told) = (validation(&request)?, told(&request));
         let mut form = Request::new(Body::empty());
         form.headers_mut().clone_from(request.headers());
         let (bytes, held) = read(request, app).await?;
         *form.body_mut() = Body::from(bytes);
         let (metadata, file, unknown) = parts_of(form).await?;
         let mut read = dto::from_multipart(metadata.as_deref(), file.as_deref(), app.limits.json_depth)?;
-        read.unknown.extend(unknown);
-        received(read, validation, held).map(Self)
+        read.remarks.unknown.extend(unknown);
+        Ok(Self(received(read, validation, &told, held)))
     }
 }
 
-fn received<T>(read: dto::Read<T>, validation: Validation, held: Held) -> Result<Received<T>, Problem> {
-    let dto::Read { input, mut faults, unknown } = read;
+fn received<T>(read: dto::Read<T>, validation: Validation, told: &Told, held: Held) -> Received<T> {
+    let dto::Read { input, mut faults, remarks } = read;
     let mut warnings = Warnings::default();
-    validation.tell_unknown(unknown, &mut faults, &mut warnings);
-    Ok(Received { draft: Draft { input, faults }, warnings, _held: Some(held) })
+    validation.tell(remarks, &mut faults, &mut warnings);
+    told.note(&warnings);
+    Received { draft: Draft { input, faults }, warnings, _held: Some(held) }
+}
+
+/// Where to note what is found in a request's body.
+pub(super) fn told(request: &Request) -> Told {
+    request.extensions().get::<Told>().cloned().unwrap_or_default()
 }
 
 impl Validation {
-    /// Tells of fields that nobody knows.
-    pub(super) fn tell_unknown(self, pointers: Vec<String>, faults: &mut Faults, warnings: &mut Warnings) {
-        for pointer in pointers {
+    /// Tells of fields that are no fault by themselves.
+    pub(super) fn tell(self, remarks: dto::Remarks, faults: &mut Faults, warnings: &mut Warnings) {
+        let dto::Remarks { unknown, differing, kept } = remarks;
+        for pointer in unknown {
             match self {
                 Self::Ignore => {}
                 Self::Warn => warnings.add(format!("unknown field {pointer}")),
                 Self::Strict => faults.add(pointer, "is not a known field"),
             }
+        }
+        for dto::Differing { pointer, counts } in differing {
+            match self {
+                Self::Ignore => {}
+                Self::Warn => warnings.add(format!("{pointer} differs from {counts}, which counts")),
+                Self::Strict => {
+                    faults.add(
+                        pointer,
+                        format!("differs from {counts}, which counts: leave it out, or make both the same"),
+                    );
+                }
+            }
+        }
+        // No fault, however strict: what is derived may have changed since the client read it.
+        if !matches!(self, Self::Ignore) {
+            warnings.extend(kept.iter().map(|pointer| format!("{pointer} is read-only and stays as it is")));
         }
     }
 }
@@ -146,23 +167,16 @@ pub(super) fn unsupported(expected: &str) -> Problem {
 /// Reads a whole body, in bounded time and space.
 pub(super) async fn read(request: Request, app: &App) -> Result<(Bytes, Held), Problem> {
     let limits = &app.limits;
-    let waits_to_be_asked = request.headers().contains_key(header::EXPECT);
-    let mut body = request.into_body();
-    let done = match tokio::time::timeout(limits.body_timeout, collect(&mut body, limits.body_size, app)).await {
+    match tokio::time::timeout(limits.body_timeout, collect(request.into_body(), limits.body_size, app)).await {
         Ok(done) => done.inspect(|(bytes, _)| app.metrics.http.read(bytes)),
         Err(_) => {
             let detail = format!("the body was not complete after {} seconds", limits.body_timeout.as_secs());
             Err(Problem::new(Kind::Slow, detail))
         }
-    };
-    // Who waits to be asked for his body is never asked; whoever sends already would not hear the answer if nobody read on.
-    if done.is_err() && !waits_to_be_asked {
-        tokio::spawn(tokio::time::timeout(DRAIN, drain(body)));
     }
-    done
 }
 
-async fn collect(body: &mut Body, most: usize, app: &App) -> Result<(Bytes, Held), Problem> {
+async fn collect(mut body: Body, most: usize, app: &App) -> Result<(Bytes, Held), Problem> {
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("the body has more than {most} bytes"));
     if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > most) {
         return Err(too_large());
@@ -184,17 +198,6 @@ async fn collect(body: &mut Body, most: usize, app: &App) -> Result<(Bytes, Held
         whole.extend_from_slice(&data);
     }
     Ok((whole.freeze(), held))
-}
-
-/// Takes a body off its connection.
-async fn drain(mut body: Body) {
-    let mut left = DRAINED;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
 }
 
 /// The parts of a form: `metadata`, `file`, and the names of others.

@@ -41,7 +41,11 @@ pub(super) fn routes(api: Api) -> Api {
 
 pub(super) async fn create(State(app): State<App>, path: ClusterPath, body: Received<ClusterLabelInput>) -> Answer {
     let (made, revision) = app.dcm.create_cluster_label(path.of(), body.draft).await?;
-    Ok(Reply::created(&answer(&made)).revision(&revision).warnings(&body.warnings).into_response())
+    Ok(Reply::created(&answer(&made))
+        .revision(&revision)
+        .made(made.key.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(State(app): State<App>, path: ClusterPath, KeyListing(listing): KeyListing) -> Answer {

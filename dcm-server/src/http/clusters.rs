@@ -73,7 +73,11 @@ pub(super) async fn create(
     ReceivedOrForm(body): ReceivedOrForm<ClusterInput>,
 ) -> Answer {
     let made = app.dcm.create_cluster(&provider, body.draft).await?;
-    Ok(Reply::created(&ClusterAnswer::new(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
+    Ok(Reply::created(&ClusterAnswer::new(&made))
+        .revision(&made.revision)
+        .made(made.cluster.metadata.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(

@@ -149,16 +149,20 @@ fn tags(headers: &HeaderMap, name: header::HeaderName, shown: &'static str) -> R
 }
 
 fn read_list(mut text: &str, list: &mut Vec<(bool, String)>) -> Option<()> {
-    while !text.is_empty() {
+    loop {
+        // Nobody is to send empty elements, and everybody has to take them (RFC 9110, section 5.6.1).
+        text = text.trim_start_matches([',', ' ', '\t']);
+        if text.is_empty() {
+            return Some(());
+        }
         let (weak, quoted) = text.strip_prefix("W/").map_or((false, text), |rest| (true, rest));
         let (tag, rest) = quoted.strip_prefix('"')?.split_once('"')?;
         list.push((weak, tag.to_owned()));
         text = rest.trim_start();
-        if !text.is_empty() {
-            text = text.strip_prefix(',')?.trim_start();
+        if !text.is_empty() && !text.starts_with(',') {
+            return None;
         }
     }
-    Some(())
 }
 
 #[cfg(test)]
@@ -181,6 +185,9 @@ mod tests {
         assert_eq!(matches("*"), Some(true));
         assert_eq!(matches("\"6\""), Some(false));
         assert_eq!(matches("W/\"7\""), Some(false));
+        for with_empty in ["\"6\", , \"7\"", ",\"7\"", "\"7\",", " ,\t,, \"7\" , ,"] {
+            assert_eq!(matches(with_empty), Some(true), "{with_empty}");
+        }
     }
 
     #[test]
@@ -197,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_is_no_entity_tag_is_refused() {
-        for bad in ["7", "\"7", "", "\"7\" \"8\"", "\"7\", *"] {
+        for bad in ["7", "\"7", "", ",", "\"7\" \"8\"", "\"7\", *", "*, \"7\"", "\"6\", 7"] {
             assert_eq!(matches(bad), None, "{bad}");
         }
     }

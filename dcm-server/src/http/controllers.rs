@@ -46,7 +46,11 @@ pub(super) fn routes(api: Api) -> Api {
 pub(super) async fn create(State(app): State<App>, body: Received<ControllerInput>) -> Answer {
     let made = app.dcm.create_controller(body.draft).await?;
     let answer = ControllerAnswer::new(&made.value);
-    Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
+    Ok(Reply::created(&answer)
+        .revision(&made.revision)
+        .made(made.value.metadata.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(State(app): State<App>, asked: Asked) -> Answer {

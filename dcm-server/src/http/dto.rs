@@ -38,7 +38,7 @@ pub(crate) use permission::{PermissionAnswer, PermissionBody, PermissionsAnswer}
 pub(crate) use preview::{DiffAnswer, DiffSchema, Manifests, ManifestsAnswer, ManifestsAnswerSchema};
 pub(crate) use problem::ProblemSchema;
 pub(crate) use quota::{QuotaAnswer, QuotaBody};
-pub(crate) use reader::{Object, plain};
+pub(crate) use reader::{Differing, Object, Remarks, plain};
 pub(crate) use reference::{ReferenceAnswer, ReferenceBody};
 pub(crate) use shapes::NameSchema;
 pub(crate) use status::StatusAnswer;
@@ -56,8 +56,7 @@ pub(crate) trait Input: Sized {
 pub(crate) struct Read<T> {
     pub(crate) input: T,
     pub(crate) faults: Faults,
-    /// Pointers of fields that nobody knows.
-    pub(crate) unknown: Vec<String>,
+    pub(crate) remarks: Remarks,
 }
 
 /// Reads a body of so many levels at most.
@@ -65,15 +64,13 @@ pub(crate) fn read<T: Input>(body: &[u8], deepest: usize) -> Result<Read<T>, Not
     let node = Node::parse(body, deepest)?;
     let findings = Findings::default();
     let input = T::read(&Object::root(&node, &findings));
-    let (faults, unknown, _) = findings.into_parts();
-    Ok(Read { input, faults, unknown })
+    let (faults, remarks) = findings.into_parts();
+    Ok(Read { input, faults, remarks })
 }
 
 /// What a patch makes of what is there.
 pub(crate) struct Merged<T> {
     pub(crate) read: Read<T>,
-    /// Pointers of fields that it would change and that cannot be changed.
-    pub(crate) kept: Vec<String>,
     /// Whether it makes a difference.
     pub(crate) is_changed: bool,
 }
@@ -83,6 +80,6 @@ pub(crate) fn merge<T: Input>(patch: &Node, present: &Node) -> Merged<T> {
     let findings = Findings::default();
     let input = T::read(&Object::patch(patch, present, &findings));
     let is_changed = findings.is_changed();
-    let (faults, unknown, kept) = findings.into_parts();
-    Merged { read: Read { input, faults, unknown }, kept, is_changed }
+    let (faults, remarks) = findings.into_parts();
+    Merged { read: Read { input, faults, remarks }, is_changed }
 }

@@ -16,6 +16,7 @@ use super::{
     App, HttpMetrics, Shared, compression,
     problem::Problem,
     query,
+    reply::{Made, Told},
     request_id::{RequestId, RequestIds, X_REQUEST_ID},
     router::router,
     routes::{Route, Routes},
@@ -81,6 +82,10 @@ impl Edge {
         if watch::is_asked_for(&uri) {
             request.extensions_mut().insert(RequestId::new(&id));
         }
+        let told = (!reads(&method)).then(Told::default);
+        if let Some(told) = &told {
+            request.extensions_mut().insert(told.clone());
+        }
         let wants_gzip = compression::is_wanted(request.headers());
         let mut route = None;
         let mut response = match self.admit(&mut request) {
@@ -92,6 +97,12 @@ impl Edge {
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             response = problem.render(&method, &uri, id.to_str().unwrap_or_default());
+            if let Some(told) = told {
+                told.add_to(response.headers_mut());
+            }
+        }
+        if let Some(location) = response.extensions_mut().remove::<Made>().and_then(|made| made.location(uri.path())) {
+            response.headers_mut().insert(header::LOCATION, location);
         }
         response = compression::compress(response, wants_gzip).await;
         if method == Method::HEAD {
@@ -138,6 +149,7 @@ impl Edge {
         if !is_probe {
             self.trust.check(request)?;
         }
+        refuse_transfer_codings(request)?;
         if !reads(request.method()) {
             refuse_compressed(request)?;
         }
@@ -152,6 +164,11 @@ impl Edge {
         }
         let contract = route.contract(request.method());
         if let Some(Err(problem)) = contract.map(|contract| contract.check(request.uri(), request.headers())) {
+            return problem.into_response();
+        }
+        if !reads(request.method())
+            && let Err(problem) = query::refuse_dry_run(request.uri())
+        {
             return problem.into_response();
         }
         let (within, reads, app) = (self.limits().request_timeout, reads(request.method()), Arc::clone(&self.app));
@@ -215,6 +232,21 @@ fn refuse_compressed(request: &Request) -> Result<(), Problem> {
     let detail = "bodies are read as they are, without a Content-Encoding: send it uncompressed";
     let identity = HeaderValue::from_static("identity");
     Err(Problem::new(Kind::MediaType, detail).hint(header::ACCEPT_ENCODING, identity))
+}
+
+/// Whatever lies below chunks (RFC 9112, section 7) would be read as if it were the body. A 501 (section 6.1) would be no better: it is the
+/// client that can mend it.
+fn refuse_transfer_codings(request: &Request) -> Result<(), Problem> {
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if is_chunked(only) => Ok(()),
+        _ => Err(Problem::header(
+            "Transfer-Encoding",
+            "must be chunked alone: bodies are read as they are, so send it uncompressed",
+        )),
+    }
 }
 
 /// The same answer without its body, whose length it still tells.

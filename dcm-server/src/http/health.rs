@@ -17,7 +17,7 @@ struct Health {
 
 pub(super) fn routes(api: Api) -> Api {
     let probe = |id: &str, summary: &str, about: &str| {
-        Operation::new(id, summary).about(about).answers::<Health>(StatusCode::OK, "It is so.")
+        Operation::new(id, summary).about(about).probe().answers::<Health>(StatusCode::OK, "It is so.")
     };
     let lives =
         probe("getHealth", "Says that the process serves requests.", "For a liveness probe: it asks nobody else.");

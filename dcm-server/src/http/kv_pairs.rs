@@ -44,7 +44,11 @@ pub(super) fn routes(api: Api) -> Api {
 pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Received<KvPairInput>) -> Answer {
     let made = app.dcm.create_kv_pair(&id, body.draft).await?;
     let answer = KvPairAnswer::new(&made.value);
-    Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
+    Ok(Reply::created(&answer)
+        .revision(&made.revision)
+        .made(made.value.metadata.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {

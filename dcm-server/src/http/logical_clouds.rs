@@ -81,7 +81,11 @@ pub(super) async fn create(
     let made = app.dcm.create_logical_cloud(&project, body.draft).await?;
     warn(&mut body.warnings, &made.cloud);
     let answer = LogicalCloudAnswer::new(&made, UserKey::UserName);
-    Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
+    Ok(Reply::created(&answer)
+        .revision(&made.revision)
+        .made(made.cloud.metadata.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(

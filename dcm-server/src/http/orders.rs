@@ -1,20 +1,23 @@
 use axum::{extract::State, response::IntoResponse as _};
-use dcm_core::lifecycle::Event;
+use dcm_core::{lifecycle::Event, service::CloudId, store::Revision};
 use http::{StatusCode, Uri};
 
 use super::{
     Answer, App,
     api::{Api, Operation, of_cloud},
+    condition::Conditions,
     dto::{AcceptedAnswer, AppliedAnswer, RevokedAnswer},
     path::Cloud,
+    problem::Problem,
     query::Query,
     reply::Reply,
 };
 
 pub(super) fn routes(api: Api) -> Api {
-    let order = |id: &str, summary: &str| Operation::new(id, summary).problem(StatusCode::CONFLICT);
+    let order = |id: &str, summary: &str| Operation::new(id, summary).conditional();
     let forced = "Go on although a cluster holds a newer state than this store: it was restored from an old backup.";
-    api.tag("Lifecycle", "What is to become of a logical cloud on its clusters. Bodies are ignored.")
+    api.tag("Lifecycle", "What is to become of a logical cloud on its clusters. Bodies are ignored; `If-Match` is held against the \
+                            logical cloud's `ETag`.")
         .path(of_cloud("/apply"), |path| {
             let about = "Freezes the logical cloud as it is now, and makes the clusters be that; from there on they are kept so. \
                          May always be called again.";
@@ -52,37 +55,49 @@ pub(super) fn routes(api: Api) -> Api {
         })
 }
 
-pub(super) async fn apply(State(app): State<App>, Cloud(id): Cloud, uri: Uri) -> Answer {
-    let ordered = app.dcm.apply(&id, Event::Apply, Query::is_forced(&uri)?).await?;
+pub(super) async fn apply(State(app): State<App>, Cloud(id): Cloud, uri: Uri, conditions: Conditions) -> Answer {
+    let expected = expected(&app, &id, &conditions).await?;
+    let ordered = app.dcm.seen(expected.as_ref()).apply(&id, Event::Apply, Query::is_forced(&uri)?).await?;
     Ok(Reply::ok(&AppliedAnswer::new(&ordered)).into_response())
 }
 
-pub(super) async fn instantiate(State(app): State<App>, Cloud(id): Cloud, uri: Uri) -> Answer {
-    let ordered = app.dcm.apply(&id, Event::Instantiate, Query::is_forced(&uri)?).await?;
+pub(super) async fn instantiate(State(app): State<App>, Cloud(id): Cloud, uri: Uri, conditions: Conditions) -> Answer {
+    let expected = expected(&app, &id, &conditions).await?;
+    let ordered = app.dcm.seen(expected.as_ref()).apply(&id, Event::Instantiate, Query::is_forced(&uri)?).await?;
     Ok(Reply::accepted(&AppliedAnswer::new(&ordered)).into_response())
 }
 
-pub(super) async fn update(State(app): State<App>, Cloud(id): Cloud, uri: Uri) -> Answer {
-    let ordered = app.dcm.apply(&id, Event::Update, Query::is_forced(&uri)?).await?;
+pub(super) async fn update(State(app): State<App>, Cloud(id): Cloud, uri: Uri, conditions: Conditions) -> Answer {
+    let expected = expected(&app, &id, &conditions).await?;
+    let ordered = app.dcm.seen(expected.as_ref()).apply(&id, Event::Update, Query::is_forced(&uri)?).await?;
     Ok(Reply::accepted(&AppliedAnswer::new(&ordered)).into_response())
 }
 
-pub(super) async fn terminate(State(app): State<App>, Cloud(id): Cloud, uri: Uri) -> Answer {
-    let cloud = app.dcm.terminate(&id, Query::is_forced(&uri)?).await?;
+pub(super) async fn terminate(State(app): State<App>, Cloud(id): Cloud, uri: Uri, conditions: Conditions) -> Answer {
+    let expected = expected(&app, &id, &conditions).await?;
+    let cloud = app.dcm.seen(expected.as_ref()).terminate(&id, Query::is_forced(&uri)?).await?;
     Ok(Reply::accepted(&AcceptedAnswer::new(&cloud)).into_response())
 }
 
-pub(super) async fn stop(State(app): State<App>, Cloud(id): Cloud) -> Answer {
-    let cloud = app.dcm.stop(&id).await?;
+pub(super) async fn stop(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {
+    let expected = expected(&app, &id, &conditions).await?;
+    let cloud = app.dcm.seen(expected.as_ref()).stop(&id).await?;
     Ok(Reply::accepted(&AcceptedAnswer::new(&cloud)).into_response())
 }
 
-pub(super) async fn revoke(State(app): State<App>, Cloud(id): Cloud) -> Answer {
-    let revocation = app.dcm.revoke_user(&id).await?;
+pub(super) async fn revoke(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {
+    let expected = expected(&app, &id, &conditions).await?;
+    let revocation = app.dcm.seen(expected.as_ref()).revoke_user(&id).await?;
     Ok(Reply::accepted(&RevokedAnswer::new(&revocation)).into_response())
 }
 
-pub(super) async fn renew(State(app): State<App>, Cloud(id): Cloud) -> Answer {
-    let cloud = app.dcm.renew_user(&id).await?;
+pub(super) async fn renew(State(app): State<App>, Cloud(id): Cloud, conditions: Conditions) -> Answer {
+    let expected = expected(&app, &id, &conditions).await?;
+    let cloud = app.dcm.seen(expected.as_ref()).renew_user(&id).await?;
     Ok(Reply::accepted(&AcceptedAnswer::new(&cloud)).into_response())
+}
+
+/// The one state of the logical cloud that an order is for; `None` where any will do.
+async fn expected(app: &App, id: &CloudId, conditions: &Conditions) -> Result<Option<Revision>, Problem> {
+    conditions.expected(async || Ok(app.dcm.logical_cloud(id).await?.revision.clone())).await
 }

@@ -5,7 +5,11 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use dcm_core::{model::LabelSelector, name::ProjectName, service::Page};
+use dcm_core::{
+    model::LabelSelector,
+    name::{LabelKey, ProjectName},
+    service::Page,
+};
 use http::{HeaderValue, header, request::Parts};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -124,6 +128,9 @@ impl<S: Sync> FromRequestParts<S> for SelectingClusters {
             }
             (Some(_), Some(_)) => {
                 Err(Problem::parameter(LABEL, "stands there beside a label selector: use one of them"))
+            }
+            (Some(label), None) if label.parse::<LabelKey>().is_err() => {
+                Err(Problem::parameter(LABEL, "is a label's key and nothing else: write labelSelector=<key>=<value>"))
             }
             (Some(label), None) => {
                 listing.keep(LABEL, label);

@@ -1,6 +1,10 @@
 //! JSON merge patches (RFC 7396) of every record that can be replaced: read what is there, merge, replace it at that state.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
 
 use axum::{
     extract::{FromRequest, Request},
@@ -10,6 +14,7 @@ use dcm_core::{error::ErrorKind, service::Draft, store::Revision};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     Answer, App,
@@ -17,7 +22,7 @@ use super::{
     condition::Conditions,
     dto::{self, Input, Merged, Node},
     problem::Problem,
-    reply::{Reply, Warnings},
+    reply::{Reply, Told, Warnings},
     room::Held,
 };
 use crate::status::Kind;
@@ -28,13 +33,17 @@ pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// What a patch may be, for `Accept-Patch` (RFC 5789, section 3.1).
 pub(super) const ACCEPTED: &str = "application/merge-patch+json, application/json";
 
-/// How often a patch is merged anew because somebody else was faster.
-const ATTEMPTS: usize = 16;
+/// For so long a patch is merged anew because somebody else was faster.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest pause before a patch is merged anew: the first time, and ever.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(64));
 
 /// A patch that was received. Has no debug form: it may hold secrets.
 pub(super) struct Patch {
     patch: Node,
     validation: Validation,
+    told: Told,
     /// Its place in the memory of all bodies.
     _held: Held,
 }
@@ -51,12 +60,12 @@ impl FromRequest<App> for Patch {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let validation = body::validation(&request)?;
+        let (validation, told) = (body::validation(&request)?, body::told(&request));
         if !matches!(body::media_type(request.headers()).as_str(), MERGE_PATCH | JSON) {
             return Err(body::unsupported(&ACCEPTED.replace(", ", " or ")));
         }
         let (bytes, held) = body::read(request, app).await?;
-        Ok(Self { patch: Node::parse(&bytes, app.limits.json_depth)?, validation, _held: held })
+        Ok(Self { patch: Node::parse(&bytes, app.limits.json_depth)?, validation, told, _held: held })
     }
 }
 
@@ -70,6 +79,13 @@ impl Present {
         self.unchanged = Some(json(answer)?);
         Ok(self)
     }
+}
+
+/// From half of the longest up to it, by chance: who lost against one another must not meet again.
+fn pause(longest: Duration) -> Duration {
+    // A new state is keyed anew, so its hash of anything is by chance.
+    let [chance, ..] = RandomState::new().hash_one(()).to_be_bytes();
+    longest / 2 + longest / 512 * u32::from(chance)
 }
 
 fn json(answer: &impl Serialize) -> Result<Value, Problem> {
@@ -93,8 +109,10 @@ impl Patch {
         R: Future<Output = Result<Present, Problem>> + Send,
         W: Future<Output = Answer> + Send,
     {
+        let until = Instant::now() + PATIENCE;
         let mut present = read().await?;
-        for _ in 0..ATTEMPTS {
+        let mut longest = PAUSES.0;
+        loop {
             conditions.hold(&present.revision)?;
             let Present { answer, unchanged, revision } = present;
             let target = Node::from(answer.clone());
@@ -110,24 +128,39 @@ impl Patch {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            if failure.is_lost_race() {
+                tokio::time::sleep(pause(longest)).await;
+                longest = (longest * 2).min(PAUSES.1);
+            }
             // Whatever it failed with: it failed for a state that may be past.
             present = read().await?;
             if present.revision == revision {
                 return Err(failure);
             }
+            if Instant::now() > until {
+                let detail = "somebody else changed it at the same time, again and again; try again";
+                return Err(Problem::new(Kind::Core(ErrorKind::Conflict), detail));
+            }
         }
-        let detail = "somebody else changed it at the same time, again and again; try again";
-        Err(Problem::new(Kind::Core(ErrorKind::Conflict), detail))
     }
 
     fn merge<T: Input>(&self, present: &Node) -> (Received<T>, bool) {
-        let Merged { read, kept, is_changed } = dto::merge::<T>(&self.patch, present);
+        let Merged { read, is_changed } = dto::merge::<T>(&self.patch, present);
         let (mut faults, mut warnings) = (read.faults, Warnings::default());
-        self.validation.tell_unknown(read.unknown, &mut faults, &mut warnings);
-        // No fault, however strict: what is derived may have changed since the client read it.
-        if !matches!(self.validation, Validation::Ignore) {
-            warnings.extend(kept.iter().map(|pointer| format!("{pointer} is read-only and stays as it is")));
-        }
+        self.validation.tell(read.remarks, &mut faults, &mut warnings);
+        self.told.note(&warnings);
         (Received::without_body(Draft { input: read.input, faults }, warnings), is_changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_differ_and_are_bounded() {
+        let pauses: std::collections::BTreeSet<_> = (0..100).map(|_| pause(PAUSES.1)).collect();
+        assert!(pauses.len() > 20, "{pauses:?}");
+        assert!(pauses.iter().all(|pause| (PAUSES.1 / 2..=PAUSES.1).contains(pause)), "{pauses:?}");
     }
 }

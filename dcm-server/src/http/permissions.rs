@@ -59,7 +59,11 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: R
     let (made, revision) = app.dcm.create_permission(&id, body.draft).await?;
     body.warnings.extend(permission_warnings(&made));
     // 200 and not 201: the design says so.
-    Ok(Reply::ok(&PermissionAnswer::new(&made)).revision(&revision).warnings(&body.warnings).into_response())
+    Ok(Reply::ok(&PermissionAnswer::new(&made))
+        .revision(&revision)
+        .made(made.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {

@@ -115,6 +115,11 @@ impl Problem {
         self.0.kind.meaning().status
     }
 
+    /// Whether somebody else was faster.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        matches!(self.0.kind, Kind::Core(ErrorKind::Conflict | ErrorKind::PreconditionFailed))
+    }
+
     /// With another time after which to try again, in seconds.
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after = Some(seconds);

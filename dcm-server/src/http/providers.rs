@@ -46,7 +46,11 @@ pub(super) fn routes(api: Api) -> Api {
 
 pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>) -> Answer {
     let made = app.dcm.create_provider(body.draft).await?;
-    Ok(Reply::created(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
+    Ok(Reply::created(&answer(&made))
+        .revision(&made.revision)
+        .made(made.value.metadata.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(State(app): State<App>, asked: Asked) -> Answer {

@@ -64,11 +64,11 @@ impl Query {
         }
     }
 
-    /// A parameter that is true or false.
+    /// A parameter that is true or false, in any of the words that Kubernetes takes for them.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.one(name)? {
-            None | Some("false") => Ok(false),
-            Some("true" | "") => Ok(true),
+            None | Some("false" | "False" | "FALSE" | "f" | "F" | "0") => Ok(false),
+            Some("true" | "True" | "TRUE" | "t" | "T" | "1" | "") => Ok(true),
             Some(_) => Err(Problem::parameter(name, "must be true or false")),
         }
     }
@@ -95,6 +95,18 @@ pub(super) fn unknown(query: &str, known: &[String]) -> Warnings {
     warnings
 }
 
+/// Refuses to carry out what was meant to be tried only: clients of Kubernetes ask so for it.
+pub(super) fn refuse_dry_run(uri: &Uri) -> Result<(), Problem> {
+    let Some(query) = uri.query() else { return Ok(()) };
+    match Query::parse(Some(query))?.0.iter().find(|(name, _)| plain(name) == "dryrun") {
+        Some((name, _)) => {
+            let detail = "is not served, so nothing was done: GET …/manifests and …/diff of a logical cloud show what an apply would do";
+            Err(Problem::parameter(&printable(name), detail))
+        }
+        None => Ok(()),
+    }
+}
+
 fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
@@ -114,6 +126,19 @@ mod tests {
         assert_eq!(query.one("after").ok().flatten(), Some("a+b c"));
         assert_eq!(query.one("force").ok().flatten(), Some(""));
         assert_eq!(query.one("watch").ok(), Some(None));
+    }
+
+    #[test]
+    fn flags_are_written_as_in_kubernetes() {
+        let flag = |query: &str| Query::parse(Some(query)).ok().unwrap().flag("watch").ok();
+        for (text, expected) in [("1", true), ("t", true), ("TRUE", true), ("0", false), ("F", false), ("False", false)]
+        {
+            assert_eq!(flag(&format!("watch={text}")), Some(expected), "{text}");
+        }
+        assert_eq!((flag("watch"), flag("x=1")), (Some(true), Some(false)));
+        for bad in ["yes", "2", "tRUE", "on"] {
+            assert_eq!(flag(&format!("watch={bad}")), None, "{bad}");
+        }
     }
 
     #[test]

@@ -46,7 +46,11 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: R
     let made = app.dcm.create_quota(&id, body.draft).await?;
     body.warnings.extend(quota_warnings(&made.value));
     let answer = QuotaAnswer::new(&made.value);
-    Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
+    Ok(Reply::created(&answer)
+        .revision(&made.revision)
+        .made(made.value.metadata.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {

@@ -64,7 +64,11 @@ pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, body: Recei
     let made = app.dcm.create_reference(&id, body.draft).await?;
     // 200 and not 201: the design says so.
     let answer = ReferenceAnswer::new(&made.value);
-    Ok(Reply::ok(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
+    Ok(Reply::ok(&answer)
+        .revision(&made.revision)
+        .made(made.value.metadata.name.as_str())
+        .warnings(&body.warnings)
+        .into_response())
 }
 
 pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {

@@ -1,6 +1,10 @@
 //! Answers that hold JSON.
 
-use std::{fmt::Write as _, io, sync::Arc};
+use std::{
+    fmt::Write as _,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     body::Body,
@@ -9,6 +13,7 @@ use axum::{
 use bytes::Bytes;
 use dcm_core::store::Revision;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::{body::JSON, problem::Problem};
@@ -18,6 +23,9 @@ const MOST_WARNINGS: usize = 4096;
 
 /// Of more warnings than this, none has room.
 const MOST_TEXTS: usize = 256;
+
+/// What is encoded in a segment of a path: all that RFC 3986 does not leave to everybody (section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An answer's JSON.
 pub(super) fn write(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
@@ -107,6 +115,12 @@ impl Reply {
         self
     }
 
+    /// Of a record that was made under this name in the collection that the request went to.
+    pub(super) fn made(mut self, name: &str) -> Self {
+        self.0.extensions_mut().insert(Made(utf8_percent_encode(name, ENCODED).to_string()));
+        self
+    }
+
     /// With warnings for the client.
     pub(super) fn warnings(mut self, warnings: &Warnings) -> Self {
         warnings.add_to(self.0.headers_mut());
@@ -120,8 +134,19 @@ impl IntoResponse for Reply {
     }
 }
 
+/// The last segment of the path of a record that was made. The edge, which knows the rest of it, says where it is.
+#[derive(Clone, Debug)]
+pub(super) struct Made(String);
+
+impl Made {
+    /// The record's path, below that of its collection.
+    pub(super) fn location(&self, collection: &str) -> Option<HeaderValue> {
+        HeaderValue::try_from(format!("{}/{}", collection.trim_end_matches('/'), self.0)).ok()
+    }
+}
+
 /// What a client should know although it was served.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Warnings(Vec<String>);
 
 impl Warnings {
@@ -148,6 +173,22 @@ impl Warnings {
             }
             room = if left < 64 { 0 } else { left };
         }
+    }
+}
+
+/// What was found in a request's body, for an answer that is a problem: a handler that fails keeps nothing else of it. Lies in the
+/// request's extensions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told(Arc<Mutex<Warnings>>);
+
+impl Told {
+    /// Notes the warnings, in place of those from before.
+    pub(super) fn note(&self, warnings: &Warnings) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(warnings);
+    }
+
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add_to(headers);
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod activity;
 mod answer;
+mod drained;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::body::Body;
 use http::{HeaderValue, Request, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -148,17 +148,17 @@ async fn connection(
     builder: &auto::Builder<TokioExecutor>,
     stop: &CancellationToken,
 ) {
-    let _ = stream.set_nodelay(true);
     // Hyper's own bounds begin when it knows the protocol, and end where HTTP/2 begins.
     let (activity, within, write_timeout) =
         (Activity::new(), edge.limits().header_timeout, edge.limits().write_timeout);
+    prepare(&stream, write_timeout);
     let stream = TokioIo::new(Noted::new(stream, activity.clone()));
     let requests = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (edge, activity, version) = (Arc::clone(&edge), requests.clone(), request.version());
         let running = activity.request(version);
         async move {
-            let mut response = edge.serve(request.map(Body::new)).await;
+            let mut response = edge.serve(drained::drained(request)).await;
             if version != Version::HTTP_2 && activity.is_leaving() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -201,6 +201,14 @@ async fn connection(
     }
 }
 
+/// Has the system send at once, and give a client up who went without a word, as one does whose machine lost its power: for a quarter of
+/// an hour the system alone would send again what he never takes. Whoever is there and takes nothing is cut before.
+fn prepare(stream: &TcpStream, write_timeout: Duration) {
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(write_timeout.saturating_mul(2)));
+}
+
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     // What is a little too large is read, so that it gets an answer of ours.
     let header = limits.header_size.saturating_mul(2).saturating_add(LONGEST_URI);
@@ -216,4 +224,21 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_send_buf_size(SENT)
         .keep_alive_interval(Duration::from_secs(30));
     builder
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_gives_up_clients_who_are_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        prepare(&stream, Duration::from_secs(30));
+        let socket = socket2::SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(60)));
+        assert!(socket.tcp_nodelay().unwrap());
+        drop(client);
+    }
 }

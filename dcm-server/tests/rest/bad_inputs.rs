@@ -114,6 +114,26 @@ on_every_store! {
         refused(dcm, &format!("{LC}/cluster-references"), &short, &["/loadbalancer-ip"]).await;
     }
 
+    async fn what_is_to_be_tried_only_is_not_done(dcm) {
+        dcm.with_reference().await;
+        let before = dcm.all().await;
+        let project = json!({ "metadata": { "name": "other" } });
+        for (method, path, query) in [
+            (Method::POST, "/v2/projects", "dryRun=All"), (Method::PUT, "/v2/projects/p", "dry-run"), (Method::PATCH, "/v2/projects/p", "dryRun=All&force=true"),
+            (Method::DELETE, LC, "dryRun=All"), (Method::POST, format!("{LC}/apply").as_str(), "limit=1&dryRun=server"), (Method::POST, format!("{LC}/terminate").as_str(), "dryRun="),
+        ] {
+            let reply = dcm.raw(method, &format!("{path}?{query}"), "application/json", project.to_string()).await;
+            let problem = reply.expect_problem(400, &[]);
+            let parameter = problem["errors"][0]["parameter"].as_str().unwrap();
+            assert!(query.contains(parameter) && problem["detail"].as_str().unwrap().contains("/diff"), "{problem}");
+        }
+        assert_eq!(dcm.all().await, before);
+        // What changes nothing anyway is served, and told of the parameter.
+        let read = dcm.get("/v2/projects?dryRun=All").await;
+        read.expect(200);
+        assert!(read.header("warning").contains("dryRun"), "{}", read.header("warning"));
+    }
+
     async fn duplicates_are_refused(dcm) {
         dcm.with_reference().await;
         let before = dcm.all().await;

@@ -91,6 +91,39 @@ async fn a_body_that_is_announced_too_large_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn whoever_sends_a_large_body_that_nobody_reads_hears_the_answer() {
+    let dcm = Dcm::start("memory", &[]).await;
+    dcm.with_cloud().await;
+    // More than the system keeps for both sides, in pieces as they come.
+    let piece = "x".repeat(64 * 1024);
+    for (method, path, more, status) in [
+        ("POST", format!("{LC}/apply"), "", "409"),
+        ("DELETE", format!("{LC}/kv-pairs/none"), "", "404"),
+        ("POST", "/v2/nothing".to_owned(), "", "404"),
+        ("PUT", format!("{LC}/apply"), "", "405"),
+        ("GET", "/v2/projects".to_owned(), "", "200"),
+        ("POST", "/v2/projects/a%20b/logical-clouds".to_owned(), "", "400"),
+        ("POST", "/v2/projects".to_owned(), "Content-Type: text/plain\r\n", "415"),
+        ("POST", "/v2/projects".to_owned(), "Content-Encoding: gzip\r\n", "415"),
+        ("POST", "/v2/projects".to_owned(), "Origin: https://example.com\r\n", "403"),
+    ] {
+        let length = 112 * piece.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{more}\r\n");
+        let mut stream = dcm.connection(head.as_bytes()).await;
+        for _ in 0..112 {
+            stream.write_all(piece.as_bytes()).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        }
+        let heard = answer(&mut stream).await;
+        assert!(heard.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}: {heard}");
+        // The connection is as good as new.
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let next = answer(&mut stream).await;
+        assert!(next.contains("alive"), "{method} {path}: {next}");
+    }
+    dcm.stop().await;
+}
+
+#[tokio::test]
 async fn the_depth_of_json_is_configured() {
     let dcm = Dcm::start("memory", &["--max-json-depth", "8"]).await;
     dcm.with_cloud().await;
@@ -98,8 +131,9 @@ async fn the_depth_of_json_is_configured() {
         let nested = (0..depth).fold(json!(1), |inner, _| json!([inner]));
         json!({ "metadata": { "name": name }, "spec": { "kv": [{ "k": nested }] } })
     };
-    dcm.post(&format!("{LC}/kv-pairs"), &kv("a", 3)).await.expect(201);
-    let problem = dcm.post(&format!("{LC}/kv-pairs"), &kv("b", 4)).await.expect_problem(400, &[]);
+    // Around it: the body, its spec, the list and its entry.
+    dcm.post(&format!("{LC}/kv-pairs"), &kv("a", 4)).await.expect(201);
+    let problem = dcm.post(&format!("{LC}/kv-pairs"), &kv("b", 5)).await.expect_problem(400, &[]);
     assert!(problem["detail"].as_str().unwrap().contains("at most 8 levels"), "{problem}");
     dcm.stop().await;
 }

@@ -151,7 +151,7 @@ on_every_store! {
         }
         let long = format!("{CLOUDS}?labelSelector={}", "a,".repeat(2_100));
         dcm.get(&long).await.expect_problem(400, &[]);
-        for query in ["label=a&labelSelector=b", "label=a&label=b", "labelSelector=%ff"] {
+        for query in ["label=a=1", "label=a%3D1", "label=!a", "label=a&labelSelector=b", "label=a&label=b", "labelSelector=%ff"] {
             dcm.get(&format!("{CLUSTERS}?{query}")).await.expect_problem(400, &[]);
         }
         for list in ["/v2/projects", "/v2/cluster-providers", &format!("{LC}/kv-pairs"), &format!("{LC}/cluster-quotas"), &format!("{LC}/cluster-references"), &format!("{LC}/user-permissions"), &format!("{LC}/manifests")] {

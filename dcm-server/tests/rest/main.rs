@@ -7,6 +7,7 @@ mod bad_inputs;
 mod calls;
 mod cluster_records;
 mod compression;
+mod contention;
 mod controllers;
 mod description;
 mod design;

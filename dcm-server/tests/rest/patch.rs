@@ -330,6 +330,15 @@ async fn secrets_of_a_cluster_stay_unless_a_patch_names_them() {
             (now.get("ca-key"), now.get("ca-certificate"), &now["kubeconfig"]),
             (None, None, &renewed["kubeconfig"])
         );
+        // Where there is none, nothing is written.
+        let tag = dcm.get(CLUSTER).await.header("etag").to_owned();
+        let again = patch(&dcm, CLUSTER, &json!({ "spec": gone })).await;
+        again.expect(200);
+        assert_eq!(
+            (again.header("etag"), dcm.get(CLUSTER).await.header("etag")),
+            (tag.as_str(), tag.as_str()),
+            "{gone}"
+        );
     }
     dcm.stop().await;
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     design, on_every_store,
-    support::{Dcm, LC, PREFACE, Reply, SETTINGS, until_closed},
+    support::{Dcm, LC, PREFACE, Reply, SETTINGS, kubeconfig, until_closed},
 };
 
 async fn with_header(dcm: &Dcm, method: Method, path: &str, name: &str, value: &str, body: Option<&Value>) -> Reply {
@@ -157,9 +157,74 @@ on_every_store! {
         let project = json!({ "metadata": { "name": "other" } });
         accepting(Method::POST, "/v2/projects", "text/html", Some(&project)).await.expect_problem(406, &[]);
         dcm.get("/v2/projects/other").await.expect_problem(404, &[]);
+        // Whoever asks whether the server is well hears it.
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            for accept in ["text/html", "image/png;q=1", "*/*;q=0", "nonsense"] {
+                assert_eq!(accepting(Method::GET, path, accept, None).await.status, 200, "{path}: {accept}");
+            }
+        }
         // What has no JSON to send asks for nothing.
         assert_eq!(accepting(Method::GET, "/docs/index.html", "text/html", None).await.status, 200);
         accepting(Method::DELETE, "/v2/projects/p/logical-clouds/lc-1/kv-pairs/none", "text/html", None).await.expect_problem(404, &[]);
+    }
+
+    async fn orders_hold_to_if_match(dcm) {
+        dcm.with_reference().await;
+        let order = async |order: &str, header: &str, tag: &str| {
+            with_header(dcm, Method::POST, &format!("{LC}/{order}"), header, tag, None).await
+        };
+        let seen = dcm.get(LC).await.header("etag").to_owned();
+        dcm.patch(LC, &json!({ "metadata": { "description": "edited" } })).await.expect(200);
+        let before = dcm.all().await;
+        for name in ["apply", "instantiate", "update", "terminate", "stop", "user/revoke", "user/renew"] {
+            order(name, "if-match", &seen).await.expect_problem(412, &[]);
+            order(name, "if-match", "\"x\", \"y\"").await.expect_problem(412, &[]);
+            order(name, "if-none-match", "*").await.expect_problem(412, &[]);
+            order(name, "if-match", "nonsense").await.expect_problem(400, &[]);
+        }
+        assert_eq!(dcm.all().await, before);
+        assert_eq!(dcm.get(&format!("{LC}/status")).await.expect(200)["status"], "Not Created");
+        for (name, status) in [("instantiate", 202), ("update", 202), ("apply", 200), ("user/renew", 202), ("user/revoke", 202), ("stop", 202), ("terminate", 202)] {
+            let now = dcm.get(LC).await.header("etag").to_owned();
+            order(name, "if-match", &now).await.expect(status);
+            // Each order is another state.
+            order(name, "if-match", &now).await.expect_problem(412, &[]);
+        }
+        order("apply", "if-match", "*").await.expect(200);
+        // Of many at once for one state, one is taken.
+        let now = dcm.get(LC).await.header("etag").to_owned();
+        let many = (0..16).map(|_| order("update", "if-match", &now));
+        let mut statuses: Vec<u16> = futures_util::future::join_all(many).await.iter().map(|reply| reply.status).collect();
+        statuses.sort_unstable();
+        assert_eq!((statuses[0], &statuses[1..]), (202, [412; 15].as_slice()));
+    }
+
+    async fn what_was_made_lies_where_its_location_says(dcm) {
+        let metadata = |name: &str| json!({ "metadata": { "name": name } });
+        let cluster = "/v2/cluster-providers/cp/clusters/c";
+        let reference = json!({ "metadata": { "name": "r" }, "spec": { "cluster-provider": "cp", "cluster-name": "c", "loadbalancer-ip": "0.0.0.0" } });
+        let permission = json!({ "name": "x", "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] });
+        for (path, body, location) in [
+            ("/v2/projects/", metadata("p"), "/v2/projects/p"),
+            ("/v2/cluster-providers", metadata("cp"), "/v2/cluster-providers/cp"),
+            ("/v2/controllers", json!({ "metadata": { "name": "ca" }, "spec": { "host": "h", "port": 1 } }), "/v2/controllers/ca"),
+            ("/v2/cluster-providers/cp/clusters", json!({ "metadata": { "name": "c" }, "spec": { "kubeconfig": kubeconfig() } }), cluster),
+            (format!("{cluster}/labels").as_str(), json!({ "label-name": "example.org/a" }), format!("{cluster}/labels/example.org%2Fa").as_str()),
+            (format!("{cluster}/kv-pairs").as_str(), design::example(design::KV_PAIR), format!("{cluster}/kv-pairs/kv-1").as_str()),
+            ("/v2/projects/p/logical-clouds?fieldValidation=Strict", design::logical_cloud(), LC),
+            (format!("{LC}/cluster-references/").as_str(), reference, format!("{LC}/cluster-references/r").as_str()),
+            (format!("{LC}/user-permissions").as_str(), permission, format!("{LC}/user-permissions/x").as_str()),
+            (format!("{LC}/cluster-quotas").as_str(), design::example(design::QUOTA), format!("{LC}/cluster-quotas/quota-1").as_str()),
+            (format!("{LC}/kv-pairs").as_str(), design::example(design::KV_PAIR), format!("{LC}/kv-pairs/kv-1").as_str()),
+        ] {
+            let made = dcm.post(path, &body).await;
+            assert_eq!(made.header("location"), location, "{}", made.text());
+            assert_eq!(dcm.get(location).await.header("etag"), made.header("etag"), "{location}");
+            assert_eq!(dcm.post(path, &body).await.header("location"), "");
+        }
+        // Nothing is made by an order, nor by a replacement.
+        assert_eq!(dcm.order(&format!("{LC}/apply")).await.header("location"), "");
+        assert_eq!(dcm.put(&format!("{LC}/kv-pairs/kv-1"), &design::example(design::KV_PAIR)).await.header("location"), "");
     }
 
     async fn requests_have_an_id(dcm) {
@@ -226,6 +291,33 @@ async fn slow_and_broken_requests_end() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_not_as_they_are_sent_are_refused() {
+    let dcm = Dcm::start("memory", &[]).await;
+    let body = r#"{"metadata": {"name": "p"}}"#;
+    let sent = async |fields: &str| {
+        let head = format!("POST /v2/projects HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}");
+        dcm.bytes(format!("{head}\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes()).await
+    };
+    for fields in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+    ] {
+        let answer = sent(fields).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains("Transfer-Encoding must be chunked"),
+            "{answer}"
+        );
+    }
+    let answer = sent("Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+    assert_eq!(dcm.get("/v2/projects").await.expect(200), json!([]));
+    let answer = sent("Transfer-Encoding: Chunked\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    dcm.stop().await;
+}
+
+#[tokio::test]
 async fn large_headers_are_refused() {
     let dcm = Dcm::start("memory", &[]).await;
     let with = |bytes: usize| {
@@ -235,6 +327,14 @@ async fn large_headers_are_refused() {
     assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains("application/problem+json"), "{answer:.200}");
     let answer = dcm.bytes(with(1000).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.200}");
+    for (fields, status) in [(97, "200"), (101, "431")] {
+        let many = format!(
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n",
+            "X-A: a\r\n".repeat(fields)
+        );
+        let answer = dcm.bytes(many.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{fields}: {answer:.200}");
+    }
     dcm.stop().await;
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     design, on_every_store,
-    support::{LC, kubeconfig},
+    support::{LC, Reply, kubeconfig},
 };
 
 const CLOUDS: &str = "/v2/projects/p/logical-clouds";
@@ -55,6 +55,71 @@ on_every_store! {
         let ignored = dcm.put(&format!("{LC}?fieldValidation=Ignore"), &body).await;
         ignored.expect(200);
         assert_eq!(ignored.header("warning"), "");
+    }
+
+    async fn unknown_fields_are_warned_of_in_problems_too(dcm) {
+        let mut body = design::logical_cloud();
+        body["spec"]["colour"] = json!("red");
+        let unknown = r#"299 - "unknown field /spec/colour""#;
+        dcm.post(CLOUDS, &body).await.expect(201);
+        // It is there; it is invalid; it is in another state; it is not there.
+        let there = dcm.post(CLOUDS, &body).await;
+        there.expect_problem(409, &[]);
+        let strange = dcm.patch(LC, &json!({ "spec": { "colour": "red", "namespace": "A" } })).await;
+        strange.expect_problem(400, &["/spec/namespace"]);
+        let past = dcm.send(dcm.request(Method::PUT, LC).header("if-match", "\"x\"").json(&body)).await;
+        past.expect_problem(412, &[]);
+        let none = dcm.put("/v2/projects/p/logical-clouds/none", &json!({ "spec": body["spec"] })).await;
+        none.expect_problem(404, &[]);
+        for reply in [there, strange, past, none] {
+            assert_eq!(reply.header("warning"), unknown, "{}", reply.status);
+        }
+        let ignored = dcm.post(&format!("{CLOUDS}?fieldValidation=Ignore"), &body).await;
+        ignored.expect_problem(409, &[]);
+        assert_eq!(ignored.header("warning"), "");
+    }
+
+    async fn what_is_said_twice_and_not_alike_is_told(dcm) {
+        dcm.with_reference().await;
+        let told = |reply: &Reply| -> Vec<String> {
+            reply.headers.get_all("warning").iter().map(|w| w.to_str().unwrap().trim_start_matches("299 - ").to_owned()).collect()
+        };
+        for (path, pointer, other, warning) in [
+            ("/user-permissions/permission-1", "/spec/verbs", json!(["list"]), r#""/verbs differs from /spec/verbs, which counts""#),
+            ("/user-permissions/permission-1", "/name", json!("other"), r#""/name differs from /metadata/name, which counts""#),
+            ("/cluster-references/cluster-1", "/spec/loadbalancer-ip", json!("192.0.2.9"), r#""/loadbalancer-ip differs from /spec/loadbalancer-ip, which counts""#),
+            ("/cluster-references/cluster-1", "/cluster-name", json!("other"), r#""/cluster-name differs from /spec/cluster-name, which counts""#),
+            ("", "/spec/namespace", json!("ns-2"), r#""/namespace differs from /spec/namespace, which counts""#),
+            ("", "/user-name", json!("other"), r#""/user-name differs from /spec/user/user-name, which counts""#),
+            ("", "/logical-cloud-name", json!("other"), r#""/logical-cloud-name differs from /metadata/name, which counts""#),
+        ] {
+            let path = format!("{LC}{path}");
+            let mut body = dcm.get(&path).await.expect(200);
+            *body.pointer_mut(pointer).unwrap() = other.clone();
+            let before = dcm.all().await;
+            let counted = warning.trim_matches('"').split(' ').next().unwrap();
+            let strict = dcm.put(&format!("{path}?fieldValidation=Strict"), &body).await;
+            strict.expect_problem(400, &[counted]);
+            assert_eq!(dcm.all().await, before, "{path}");
+            let put = dcm.put(&path, &body).await;
+            put.expect(200);
+            assert_eq!(told(&put), [warning], "{path}");
+            let ignored = dcm.put(&format!("{path}?fieldValidation=Ignore"), &body).await;
+            assert_eq!((ignored.status, told(&ignored)), (200, vec![]), "{path}");
+        }
+        // A flat body whose metadata names another one: the flat name counts.
+        let flat = json!({ "metadata": { "name": "a" }, "name": "b", "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] });
+        let made = dcm.post(&format!("{LC}/user-permissions"), &flat).await;
+        assert_eq!(made.expect(200)["name"], "b");
+        assert_eq!(told(&made), [r#""/metadata/name differs from /name, which counts""#]);
+        // In a patch as well: what is repeated is as it was, or as it becomes.
+        let path = format!("{LC}/user-permissions/b?fieldValidation=Strict");
+        let verbs = |flat: &str, whole: &str| json!({ "verbs": [flat], "spec": { "verbs": [whole] } });
+        dcm.patch(&path, &verbs("watch", "list")).await.expect_problem(400, &["/verbs"]);
+        for flat in ["get", "list"] {
+            let made = dcm.patch(&path, &verbs(flat, "list")).await;
+            assert_eq!((&made.expect(200)["verbs"], made.header("warning")), (&json!(["list"]), ""), "{flat}");
+        }
     }
 
     async fn an_unknown_verb_is_warned_of(dcm) {

@@ -39,6 +39,7 @@ pub(in crate::http) struct Operation {
     answers: Vec<(StatusCode, Response)>,
     problems: Vec<StatusCode>,
     schemas: Schemas,
+    is_probe: bool,
 }
 
 impl Noun {
@@ -66,7 +67,10 @@ impl Noun {
         let operation = Operation::new(&format!("create{}", self.name), &format!("Creates {}.", self.one))
             .body::<I>()
             .problem(StatusCode::CONFLICT);
-        operation.answers_record::<T>(status, "It was created.")
+        operation.answer(status, "It was created.", |operation| {
+            let schema = operation.schema::<T>();
+            with_location(with_tag(operation.json(&schema)))
+        })
     }
 
     pub(in crate::http) fn read<T: ToSchema>(self) -> Operation {
@@ -122,6 +126,7 @@ impl Operation {
             answers: Vec::new(),
             problems: Vec::new(),
             schemas: Schemas::new(),
+            is_probe: false,
         }
     }
 
@@ -185,7 +190,7 @@ impl Operation {
     }
 
     /// It can be made to depend on the record's state.
-    fn conditional(self) -> Self {
+    pub(in crate::http) fn conditional(self) -> Self {
         self.parameter(parameters::if_match())
             .parameter(parameters::if_none_match())
             .problem(StatusCode::CONFLICT)
@@ -195,6 +200,12 @@ impl Operation {
     /// It may answer with this problem, beside those that every operation may answer with.
     pub(in crate::http) fn problem(mut self, status: StatusCode) -> Self {
         self.problems.push(status);
+        self
+    }
+
+    /// It is answered in its one form, whatever `Accept` says: nobody must take the server for dead because of that.
+    pub(in crate::http) fn probe(mut self) -> Self {
+        self.is_probe = true;
         self
     }
 
@@ -322,7 +333,9 @@ impl Operation {
         let forms = || self.answers.iter().flat_map(|(_, response)| response.content.keys());
         Contract {
             parameters: asked.map(|parameter| parameter.name.clone()).collect(),
-            is_json: forms().any(|form| form == JSON) && forms().all(|form| form == JSON || form == EVENT_STREAM),
+            is_json: !self.is_probe
+                && forms().any(|form| form == JSON)
+                && forms().all(|form| form == JSON || form == EVENT_STREAM),
         }
     }
 
@@ -371,12 +384,16 @@ pub(super) fn add_schema<T: ToSchema>(schemas: &mut Schemas) -> RefOr<Schema> {
     schema_ref(&T::name())
 }
 
-fn text_header(description: &str) -> utoipa::openapi::Header {
+pub(super) fn text_header(description: &str) -> utoipa::openapi::Header {
     HeaderBuilder::new().schema(Some(parameters::text())).description(Some(description)).build()
 }
 
 fn with_tag(response: ResponseBuilder) -> ResponseBuilder {
     response.header("ETag", text_header("The record's state, for `If-Match` and `If-None-Match`."))
+}
+
+fn with_location(response: ResponseBuilder) -> ResponseBuilder {
+    response.header("Location", text_header("The path of the new record."))
 }
 
 fn with_link(response: ResponseBuilder) -> ResponseBuilder {

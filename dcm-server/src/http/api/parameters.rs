@@ -12,8 +12,8 @@ use dcm_core::service::Page;
 
 use crate::http::dto::NameSchema;
 
-/// A list of entity tags.
-const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
+/// A list of entity tags, of which empty ones do not count.
+const TAGS: &str = r#"^(\*|(,[ ,]*)?(W/)?"[!#-~]*"( *,( *(W/)?"[!#-~]*")?)*)$"#;
 
 /// The names of a path's parameters.
 pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
@@ -106,7 +106,8 @@ pub(super) fn of_watch() -> Vec<Parameter> {
 
 /// What becomes of fields that nobody knows.
 pub(super) fn of_body() -> Vec<Parameter> {
-    let description = "What becomes of unknown fields: they are told in `Warning` header fields, refused, or ignored.";
+    let description = "What becomes of unknown fields, and of those that differ from the ones that they repeat: they are told in \
+                       `Warning` header fields, refused, or ignored.";
     vec![query("fieldValidation", description, one_of(&["Warn", "Strict", "Ignore"]))]
 }
 

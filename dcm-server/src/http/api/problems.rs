@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use utoipa::openapi::{Content, HeaderBuilder, Object, RefOr, Response, ResponseBuilder, Type};
 
-use super::schema_ref;
+use super::{operation::text_header, schema_ref};
 use crate::status::Kind;
 
 /// The component's name.
@@ -30,7 +30,8 @@ pub(super) fn responses() -> BTreeMap<String, RefOr<Response>> {
         let text = format!("{}\n\n{}", status.canonical_reason().unwrap_or_default(), types.join("\n"));
         let mut response = ResponseBuilder::new()
             .description(text)
-            .content("application/problem+json", Content::new(Some(schema_ref("Problem"))));
+            .content("application/problem+json", Content::new(Some(schema_ref("Problem"))))
+            .header("Warning", text_header("What the client should know of its request besides."));
         if retried.get(&status) == Some(&true) {
             let header = HeaderBuilder::new()
                 .schema(Some(Object::with_type(Type::Integer)))

@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 use super::{
     Input, NotJson, Read,
     metadata::{MetadataBody, MetadataSchema, metadata},
-    reader::Object,
+    reader::{Object, Remarks},
     yaml,
 };
 
 impl Input for ClusterInput {
     fn read(body: &Object<'_>) -> Self {
-        body.read_only(&["name", "uid", "health", "used-by", "provider"]);
-        let metadata = metadata(body);
+        body.read_only(&["uid", "health", "used-by", "provider"]);
+        let metadata = metadata(body, &["name"]);
         let spec = body.object_or_empty("spec");
         spec.read_only(&["server"]);
         if spec.takes_away("kubeconfig") {
@@ -30,6 +30,7 @@ impl Input for ClusterInput {
         let ca_certificate = spec.text(&["ca-certificate"]);
         // Without its key, which is not shown, the certificate is worth nothing.
         let (loses_key, names_certificate) = (spec.takes_away("ca-key"), spec.has(&["ca-certificate"]));
+        spec.note_change(loses_key && ca_certificate.is_some());
         if loses_key && names_certificate && ca_certificate.is_some() {
             spec.fault("ca-key", "is required together with ca-certificate; make both null");
         }
@@ -55,7 +56,7 @@ pub(crate) fn from_multipart(
         None => {
             let mut faults = Faults::new();
             faults.add("/metadata", "is required: a part of the form with JSON");
-            Read { input: ClusterInput::default(), faults, unknown: Vec::new() }
+            Read { input: ClusterInput::default(), faults, remarks: Remarks::default() }
         }
     };
     if let Some(file) = file {

@@ -9,7 +9,7 @@ impl Input for ClusterLabelInput {
     fn read(body: &Object<'_>) -> Self {
         let ours = ["label-name", "label", "name", "key"];
         let key = if body.has(&ours) {
-            body.read_only(&["cluster-label"]);
+            body.repeats(&["cluster-label"], body, &ours);
             body.text(&ours)
         } else {
             body.text(&["label-name", "cluster-label"])

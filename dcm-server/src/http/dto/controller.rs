@@ -14,8 +14,7 @@ use super::{
 
 impl Input for ControllerInput {
     fn read(body: &Object<'_>) -> Self {
-        body.read_only(&["name"]);
-        let metadata = metadata(body);
+        let metadata = metadata(body, &["name"]);
         let spec = body.object_or_empty("spec");
         Self {
             metadata,

@@ -16,8 +16,7 @@ use super::{
 
 impl Input for KvPairInput {
     fn read(body: &Object<'_>) -> Self {
-        body.read_only(&["name"]);
-        let metadata = metadata(body);
+        let metadata = metadata(body, &["name"]);
         Self { metadata, kv: body.object_or_empty("spec").pairs("kv") }
     }
 }

@@ -17,25 +17,21 @@ use super::{
 
 impl Input for LogicalCloudInput {
     fn read(body: &Object<'_>) -> Self {
-        body.read_only(&[
-            "name",
-            "logical-cloud-name",
-            "namespace",
-            "user-name",
-            "user",
-            "clusters",
-            "generation",
-            "applied-generation",
-            "uid",
-        ]);
-        let metadata = metadata(body);
+        body.read_only(&["clusters", "generation", "applied-generation", "uid"]);
+        let metadata = metadata(body, &["name", "logical-cloud-name"]);
         let spec = body.object_or_empty("spec");
         spec.read_only(&["clusters"]);
+        body.repeats(&["namespace"], &spec, &["namespace"]);
+        let user = spec.object("user");
+        match &user {
+            Some(user) => body.repeats(&["user-name", "user"], user, &["user-name"]),
+            None => body.repeats(&["user-name", "user"], &spec, &["user"]),
+        }
         Self {
             metadata,
             namespace: spec.text(&["namespace"]),
             level: spec.text(&["level"]),
-            user: spec.object("user").map(|user| self::user(&user)),
+            user: user.map(|user| self::user(&user)),
             labels: spec.map("labels", false).unwrap_or_default(),
             mesh: spec.text(&["mesh"]),
             trust_domain: spec.text(&["trust-domain"]),

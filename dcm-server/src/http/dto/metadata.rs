@@ -4,9 +4,10 @@ use utoipa::ToSchema;
 
 use super::{Input, reader::Object, shapes::NameSchema};
 
-/// Reads `metadata`.
-pub(super) fn metadata(body: &Object<'_>) -> MetadataInput {
+/// Reads `metadata`. Our answers have its name beside it too, as `also`.
+pub(super) fn metadata(body: &Object<'_>, also: &[&str]) -> MetadataInput {
     let metadata = body.object_or_empty("metadata");
+    body.repeats_name(also, &metadata, &["name"]);
     MetadataInput {
         name: metadata.text(&["name"]),
         description: metadata.text(&["description"]),
@@ -19,7 +20,7 @@ pub(super) fn metadata(body: &Object<'_>) -> MetadataInput {
 impl Input for MetadataInput {
     fn read(body: &Object<'_>) -> Self {
         body.read_only(&["uid", "spec"]);
-        metadata(body)
+        metadata(body, &[])
     }
 }
 

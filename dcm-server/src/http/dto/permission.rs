@@ -20,6 +20,9 @@ pub(super) fn rule(object: &Object<'_>, names: &[&str]) -> PermissionInput {
     }
 }
 
+/// The fields of a rule, which our answers have twice.
+const RULE: [&str; 5] = ["apiGroups", "resources", "verbs", "resourceNames", "namespace"];
+
 /// Flat, as the design has it, or with `metadata` and `spec`.
 impl Input for PermissionInput {
     fn read(body: &Object<'_>) -> Self {
@@ -29,13 +32,25 @@ impl Input for PermissionInput {
         let name = metadata.text(&["name"]);
         if !body.has(&["spec"]) {
             let flat = rule(body, &names);
+            if body.has(&names) {
+                metadata.repeats_name(&["name"], body, &names);
+            }
             let name = if body.has(&names) { flat.name.or(name) } else { name.or(flat.name) };
             return Self { name, ..flat };
         }
-        body.read_only(&["name", "permission-name", "apiGroups", "resources", "verbs", "resourceNames", "namespace"]);
         let spec = body.object_or_empty("spec");
+        for field in RULE {
+            body.repeats(&[field], &spec, &[field]);
+        }
         let rule = rule(&spec, &names);
-        let name = if metadata.has(&["name"]) { name.or(rule.name) } else { rule.name.or(name) };
+        let name = if metadata.has(&["name"]) {
+            body.repeats_name(&names, &metadata, &["name"]);
+            spec.repeats_name(&names, &metadata, &["name"]);
+            name.or(rule.name)
+        } else {
+            body.repeats_name(&names, &spec, &names);
+            rule.name.or(name)
+        };
         Self { name, ..rule }
     }
 }

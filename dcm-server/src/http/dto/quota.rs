@@ -15,8 +15,7 @@ use super::{
 
 impl Input for QuotaInput {
     fn read(body: &Object<'_>) -> Self {
-        body.read_only(&["name"]);
-        Self { metadata: metadata(body), spec: body.map("spec", true) }
+        Self { metadata: metadata(body, &["name"]), spec: body.map("spec", true) }
     }
 }
 

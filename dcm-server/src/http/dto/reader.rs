@@ -17,7 +17,7 @@ use std::{cell::Cell, collections::HashSet, fmt::Display};
 use dcm_core::fault::{Faults, segment};
 
 use super::tree::{Node, Pointer, TWICE};
-pub(crate) use findings::Findings;
+pub(crate) use findings::{Differing, Findings, Remarks};
 
 /// An array of objects of our own fields may have so many entries that we read them. What is allowed is less.
 const MOST_OBJECTS: usize = 1024;
@@ -140,16 +140,15 @@ impl<'a> Object<'a> {
         found.map(|(_, node)| node).filter(|node| !matches!(node, Node::Null))
     }
 
-    /// Whether a patch takes a field away that our answers do not show. What is not shown may have been there.
+    /// Whether a patch takes a field away that our answers do not show: its reader knows whether that is a change.
     pub(crate) fn takes_away(&self, name: &str) -> bool {
         let plain_name = plain(name);
         let is_null = |field: &Field<'_>| field.plain == plain_name && matches!(field.node, Node::Null);
-        let is_taken = self.is_patch() && self.fields.iter().any(is_null);
-        self.note_change(is_taken);
-        is_taken
+        self.is_patch() && self.fields.iter().any(is_null)
     }
 
-    fn note_change(&self, is_change: bool) {
+    /// Notes whether a patch makes a difference.
+    pub(crate) fn note_change(&self, is_change: bool) {
         if is_change && self.is_patch() {
             self.findings.changed();
         }
@@ -248,15 +247,61 @@ impl<'a> Object<'a> {
 
     /// Fields of our answers that a request may hold and that say nothing in it.
     pub(crate) fn read_only(&self, names: &[&str]) {
-        for name in names {
-            let plain_name = plain(name);
-            for field in self.fields.iter().filter(|field| field.plain == plain_name) {
-                field.known.set(true);
-                if self.is_patch() && !is_same(field.node, self.present(&[name])) {
-                    self.findings.kept(self.at(name));
-                }
+        for (name, field) in self.known(names) {
+            if self.is_patch() && !is_same(field.node, self.present(&[name])) {
+                self.findings.kept(self.at(name));
             }
         }
+    }
+
+    /// Fields of our answers that say again what another object says, which counts there under one of `counting`. Who writes
+    /// both, and not the same, means something that is not done.
+    ///
+    /// In a patch a field that says what is there already says nothing: it was read before the other one was changed.
+    pub(crate) fn repeats(&self, names: &[&str], of: &Object<'_>, counting: &[&str]) {
+        let counts = of.glance(counting);
+        for (name, field) in self.known(names) {
+            let says_nothing = match (self.is_patch(), field.node) {
+                (false, node) => matches!(node, Node::Null),
+                (true, node) => is_same(node, self.present(&[name])),
+            };
+            if says_nothing || counts == Some(field.node) {
+                continue;
+            }
+            match counting.first() {
+                Some(first) if counts.is_some() || !self.is_patch() => {
+                    self.findings.differs(self.at(name), of.at(first))
+                }
+                _ => self.findings.kept(self.at(name)),
+            }
+        }
+    }
+
+    /// As [`Self::repeats`], for a name that stands in the path too: it may be left out where it counts.
+    pub(crate) fn repeats_name(&self, names: &[&str], of: &Object<'_>, counting: &[&str]) {
+        if self.is_patch() || of.glance(counting).is_some() {
+            self.repeats(names, of, counting);
+        } else {
+            self.read_only(names);
+        }
+    }
+
+    /// What the client wrote for these names, which are known from here on.
+    fn known<'n>(&self, names: &[&'n str]) -> Vec<(&'n str, &Field<'a>)> {
+        let mut found = Vec::new();
+        for name in names {
+            let plain_name = plain(name);
+            found.extend(self.fields.iter().filter(|field| field.plain == plain_name).map(|field| (*name, field)));
+        }
+        found.iter().for_each(|(_, field)| field.known.set(true));
+        found
+    }
+
+    /// What the client wrote for a field, under one of its names; null says nothing but in a patch.
+    fn glance(&self, names: &[&str]) -> Option<&'a Node> {
+        let plain_names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+        let found = self.fields.iter().find(|field| plain_names.contains(&field.plain)).map(|field| field.node);
+        found.filter(|node| self.is_patch() || !matches!(node, Node::Null))
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 impl Input for ClusterReferenceInput {
     fn read(body: &Object<'_>) -> Self {
         let short = !body.has(&["spec"]) && body.has(&["cluster-reference", "loadbalancer-ip"]);
-        let mut metadata = metadata(body);
+        let mut metadata = metadata(body, &["name"]);
         if short {
             metadata.name = metadata.name.or_else(|| body.text(&["name"]));
         }
@@ -29,15 +29,18 @@ impl Input for ClusterReferenceInput {
             short,
             ..Self::default()
         };
-        body.read_only(&["name", "uid", "deleting"]);
+        body.read_only(&["uid", "deleting"]);
         let input = if short {
             let input = read(body, &["cluster-reference", "cluster-name", "cluster"]);
             // A patch in the short form is of a reference that has a provider, which only the long form shows.
             let provider = || body.object("spec").and_then(|spec| spec.text(&["cluster-provider"]));
             Self { cluster_provider: input.cluster_provider.clone().or_else(provider), ..input }
         } else {
-            body.read_only(&["cluster-reference", "cluster-provider", "cluster-name", "cluster", "loadbalancer-ip"]);
-            read(&body.object_or_empty("spec"), &["cluster-name", "cluster"])
+            let (spec, names) = (body.object_or_empty("spec"), ["cluster-name", "cluster"]);
+            body.repeats(&["cluster-reference", "cluster-name", "cluster"], &spec, &names);
+            body.repeats(&["cluster-provider"], &spec, &["cluster-provider"]);
+            body.repeats(&["loadbalancer-ip"], &spec, &["loadbalancer-ip"]);
+            read(&spec, &names)
         };
         Self { metadata, ..input }
     }

@@ -185,7 +185,7 @@ enum Refusal {
 
 #[derive(Clone, Copy)]
 struct Seed<'a> {
-    /// So many levels are left, this one among them.
+    /// So many levels are left.
     left: usize,
     numbers: &'a Numbers<'a>,
     refusal: &'a Cell<Option<Refusal>>,
@@ -194,7 +194,7 @@ struct Seed<'a> {
 impl Seed<'_> {
     fn below<E: serde::de::Error>(self) -> Result<Self, E> {
         match self.left.checked_sub(1) {
-            None | Some(0) => Err(self.refuse(Refusal::TooDeep)),
+            None => Err(self.refuse(Refusal::TooDeep)),
             Some(left) => Ok(Self { left, ..self }),
         }
     }
@@ -296,10 +296,10 @@ mod tests {
     #[test]
     fn takes_sixty_four_levels_and_no_more() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(Node::parse(nested(DEEPEST - 1).as_bytes(), DEEPEST).is_ok());
-        assert!(matches!(error(&nested(DEEPEST)), NotJson::TooDeep { most: DEEPEST, .. }));
-        assert!(Node::parse(nested(7).as_bytes(), 8).is_ok());
-        assert!(matches!(Node::parse(nested(8).as_bytes(), 8).err(), Some(NotJson::TooDeep { most: 8, .. })));
+        assert!(Node::parse(nested(DEEPEST).as_bytes(), DEEPEST).is_ok());
+        assert!(matches!(error(&nested(DEEPEST + 1)), NotJson::TooDeep { most: DEEPEST, .. }));
+        assert!(Node::parse(nested(8).as_bytes(), 8).is_ok());
+        assert!(matches!(Node::parse(nested(9).as_bytes(), 8).err(), Some(NotJson::TooDeep { most: 8, .. })));
         assert!(matches!(error(&"[".repeat(100_000)), NotJson::TooDeep { .. }));
         assert!(matches!(error(&"{\"a\":".repeat(100_000)), NotJson::TooDeep { .. }));
     }

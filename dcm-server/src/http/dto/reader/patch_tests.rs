@@ -7,6 +7,7 @@ struct Merged<T> {
     faults: Vec<String>,
     unknown: Vec<String>,
     kept: Vec<String>,
+    differing: Vec<String>,
     is_changed: bool,
 }
 
@@ -15,9 +16,10 @@ fn merge<T>(present: Value, patch: &str, read: impl FnOnce(&Object<'_>) -> T) ->
     let findings = Findings::default();
     let value = read(&Object::patch(&patch, &present, &findings));
     let is_changed = findings.is_changed();
-    let (faults, unknown, kept) = findings.into_parts();
+    let (faults, Remarks { unknown, kept, differing }) = findings.into_parts();
+    let differing = differing.into_iter().map(|one| one.pointer).collect();
     let faults = faults.as_slice().iter().map(|f| format!("{}: {}", f.pointer, f.detail)).collect();
-    Merged { value, faults, unknown, kept, is_changed }
+    Merged { value, faults, unknown, kept, differing, is_changed }
 }
 
 fn texts(object: &Object<'_>) -> (Option<String>, Option<String>) {
@@ -110,6 +112,30 @@ fn what_cannot_be_changed_is_told_where_it_would_be() {
     let other = merge(present(), r#"{"UID": "v", "clusters": null, "name": "n"}"#, read);
     assert_eq!(other.kept, ["/uid", "/clusters", "/name"]);
     assert!(!other.is_changed);
+}
+
+#[test]
+fn a_repeated_field_may_be_as_it_was_or_as_it_becomes() {
+    let present = || json!({ "user": "old", "spec": { "user": "old" } });
+    let read = |o: &Object<'_>| {
+        let spec = o.object_or_empty("spec");
+        o.repeats(&["user"], &spec, &["user"]);
+        spec.text(&["user"])
+    };
+    for same in [
+        r#"{"user": "old"}"#,
+        r#"{"user": "old", "spec": {"user": "new"}}"#,
+        r#"{"user": "new", "spec": {"user": "new"}}"#,
+        r#"{"user": null, "spec": {"user": null}}"#,
+    ] {
+        let merged = merge(present(), same, read);
+        assert!(merged.kept.is_empty() && merged.differing.is_empty(), "{same}");
+    }
+    let other = merge(present(), r#"{"user": "other"}"#, read);
+    assert_eq!((other.kept.as_slice(), other.differing.len()), (["/user".to_owned()].as_slice(), 0));
+    let both = merge(present(), r#"{"user": "other", "spec": {"user": "new"}}"#, read);
+    assert_eq!((both.kept.len(), both.differing.as_slice()), (0, ["/user".to_owned()].as_slice()));
+    assert_eq!(both.value.as_deref(), Some("new"));
 }
 
 #[test]

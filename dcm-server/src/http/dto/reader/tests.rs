@@ -6,8 +6,8 @@ fn read<T>(json: &str, read: impl FnOnce(&Object<'_>) -> T) -> (T, Vec<String>, 
     let node = Node::parse(json.as_bytes(), 64).unwrap();
     let findings = Findings::default();
     let value = read(&Object::root(&node, &findings));
-    let (faults, unknown, _) = findings.into_parts();
-    (value, faults.as_slice().iter().map(|f| format!("{}: {}", f.pointer, f.detail)).collect(), unknown)
+    let (faults, remarks) = findings.into_parts();
+    (value, faults.as_slice().iter().map(|f| format!("{}: {}", f.pointer, f.detail)).collect(), remarks.unknown)
 }
 
 #[test]
@@ -104,4 +104,36 @@ fn what_is_not_known_is_named_and_what_is_read_only_is_not() {
         o.object("spec");
     });
     assert_eq!((faults, unknown), (vec![], vec!["/spec/nsp".to_owned(), "/nmae".to_owned()]));
+}
+
+#[test]
+fn a_field_that_is_repeated_is_told_of_where_the_two_differ() {
+    let differing = |json: &str| {
+        let node = Node::parse(json.as_bytes(), 64).unwrap();
+        let findings = Findings::default();
+        let object = Object::root(&node, &findings);
+        let spec = object.object_or_empty("spec");
+        object.repeats(&["cluster", "verbs"], &spec, &["cluster-name", "cluster"]);
+        object.repeats_name(&["name"], &spec, &["name"]);
+        drop((spec.text(&["cluster-name", "cluster"]), spec.text(&["name"])));
+        drop((spec, object));
+        let (faults, remarks) = findings.into_parts();
+        assert!(faults.as_slice().is_empty() && remarks.unknown.is_empty() && remarks.kept.is_empty(), "{json}");
+        remarks.differing.into_iter().map(|one| (one.pointer, one.counts)).collect::<Vec<_>>()
+    };
+    for same in [
+        r#"{"cluster": "a", "spec": {"clusterName": "a"}}"#,
+        r#"{"cluster": null, "spec": {"cluster": "a"}}"#,
+        r#"{"name": "n", "spec": {"cluster": "a"}}"#,
+        r#"{"name": "n", "spec": {"name": "n"}}"#,
+        r#"{"spec": {"cluster": "a", "name": "n"}}"#,
+    ] {
+        assert_eq!(differing(same), vec![], "{same}");
+    }
+    let at = |pointer: &str, counts: &str| vec![(pointer.to_owned(), counts.to_owned())];
+    let first = at("/cluster", "/spec/cluster-name");
+    assert_eq!(differing(r#"{"Cluster": "b", "spec": {"cluster": "a"}}"#), first);
+    // What is lost is told of too.
+    assert_eq!(differing(r#"{"cluster": "b", "spec": {}}"#), first);
+    assert_eq!(differing(r#"{"name": "m", "spec": {"name": "n"}}"#), at("/name", "/spec/name"));
 }
