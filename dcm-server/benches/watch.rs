@@ -64,10 +64,7 @@ fn measure(watches: usize) -> Result<()> {
     println!("{watches} watches of one list of {CLOUDS} logical clouds; {CHANGES} changes");
     let directory = tempfile::tempdir()?;
     let mut stores = vec!["memory:".to_owned(), format!("sled:{}", directory.path().join("data").display())];
-    match env::var("DCM_TEST_MONGODB_URI") {
-        Ok(server) => stores.push(format!("{}/dcm-watch-{}", server.trim_end_matches('/'), std::process::id())),
-        Err(_) => println!("without MongoDB: DCM_TEST_MONGODB_URI is not set"),
-    }
+    stores.extend(dcm_test_utils::mongodb::fresh_database("watches on MongoDB"));
     for store in stores {
         let server = Server::start(&store)?;
         runtime.block_on(run(&server, store.split(':').next().unwrap_or_default(), watches))?;

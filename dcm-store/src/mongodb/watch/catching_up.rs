@@ -97,13 +97,13 @@ impl Reader {
             }
             let change = recorded(&self.inner, &event)?;
             let below = |key: &Key| self.prefix.as_ref().is_none_or(|prefix| key.is_below(prefix));
-            if let Some(change) = change.filter(|change| below(&change.key)) {
-                if let Some(waiting) = self.send(change.into_event(&self.inner.id)) {
-                    // Who reads slowly must not keep a connection from others.
-                    drop(place);
-                    self.wait(waiting).await;
-                    return Ok(self.caught_up());
-                }
+            if let Some(change) = change.filter(|change| below(&change.key))
+                && let Some(waiting) = self.send(change.into_event(&self.inner.id))
+            {
+                // Who reads slowly must not keep a connection from others.
+                drop(place);
+                self.wait(waiting).await;
+                return Ok(self.caught_up());
             }
             if let Some(place) = self.caught_up() {
                 return Ok(Some(place));
