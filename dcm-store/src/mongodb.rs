@@ -92,7 +92,11 @@ struct Inner {
     places: Semaphore,
     /// One place for each connection that watches may hold, so that they leave calls the others.
     watching: Semaphore,
-    /// One place for each connection on which watches are opened: who wants one does not queue behind those that listen.
+    /// A place for everybody who opens a watch: they share looks, and what each needs of connections it asks for itself.
+    watchers: Semaphore,
+    /// One place for each of these that watches may hold which go on from long ago: one is left to what all others read.
+    catching_up: Semaphore,
+    /// One place for each connection on which watches are opened: who opens one does not queue behind those that listen.
     openings: Semaphore,
 }
 
@@ -122,8 +126,8 @@ impl MongoStore {
         let opened = (watches / OPENINGS).max(1);
         let places = Semaphore::new(connections.saturating_sub(watches));
         let watching = Semaphore::new(watches - opened);
-        // Looks are made one after the other, on one connection, however many wait for them.
-        let openings = Semaphore::new(if polls(&config, topology) { Semaphore::MAX_PERMITS } else { opened });
+        let catching_up = Semaphore::new((watches - opened).saturating_sub(1).max(1));
+        let openings = Semaphore::new(opened);
         let (writes, written) = (AtomicI64::new(1), AtomicU64::new(0));
         let concern = connect::durable_document(&config);
         let inner = Inner {
@@ -142,6 +146,8 @@ impl MongoStore {
             indexing: Arc::default(),
             places,
             watching,
+            watchers: Semaphore::new(Semaphore::MAX_PERMITS),
+            catching_up,
             openings,
         };
         Ok(Self(Arc::new(inner)))
@@ -401,29 +407,21 @@ impl Store for MongoStore {
 
     async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error> {
         let prefix = prefix.cloned();
-        self.run(
-            |inner| &inner.openings,
-            Error::Timeout,
-            |inner| async move {
-                if inner.polls() {
-                    inner.poller.watch(Arc::clone(&inner), prefix, from).await
-                } else {
-                    watch::open(inner, prefix, from).await
-                }
-            },
-        )
-        .await
+        let watch = |inner: Arc<Inner>| async move {
+            if inner.polls() {
+                inner.poller.watch(Arc::clone(&inner), prefix, from).await
+            } else {
+                watch::open(inner, prefix, from).await
+            }
+        };
+        self.run(|inner| &inner.watchers, Error::Timeout, watch).await
     }
 
     async fn position(&self) -> Result<Position, Error> {
-        self.run(
-            |inner| &inner.openings,
-            Error::Timeout,
-            |inner| async move {
-                if inner.polls() { inner.poller.position(&inner).await } else { watch::position(&inner).await }
-            },
-        )
-        .await
+        let position = |inner: Arc<Inner>| async move {
+            if inner.polls() { inner.poller.position(&inner).await } else { watch::position(&inner).await }
+        };
+        self.run(|inner| &inner.watchers, Error::Timeout, position).await
     }
 
     async fn ready(&self) -> Result<(), Error> {

@@ -35,7 +35,7 @@ impl Ring {
         }
     }
 
-    pub(super) fn floor(&self) -> u64 {
+    pub(crate) fn floor(&self) -> u64 {
         self.floor
     }
 

@@ -87,6 +87,12 @@ impl Cursor {
         Ok(is_more)
     }
 
+    /// From here on, only what lies below a prefix. What was taken before may lie elsewhere.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn below(&mut self, prefix: Option<&Key>) {
+        self.prefix = prefix.cloned();
+    }
+
     /// The position of the last change that was looked at, where it is no number.
     #[cfg(feature = "mongodb")]
     pub(crate) fn passed(&self) -> Option<&Position> {

@@ -24,7 +24,7 @@ use mongodb::{
     error::{Error as MongoError, ErrorKind},
     options::{ChangeStreamOptions, FullDocumentType, ReadConcern},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 
 use super::{Inner, failure, record, unavailable};
 use crate::changes::Recorded;
@@ -49,7 +49,11 @@ type Stream = ChangeStream<ChangeStreamEvent<Document>>;
 pub(super) async fn open(inner: Arc<Inner>, prefix: Option<Key>, from: Option<Position>) -> Result<Changes, Error> {
     let place = |position| Place::parse(&inner.id, &position).filter(Place::is_whole).ok_or(Error::Expired);
     let from = from.map(place).transpose()?;
-    let (tail, at) = inner.tails.join(&inner, from).await?;
+    let (tail, begun) = inner.tails.join(&inner).await?;
+    let at = match from.or(begun) {
+        Some(at) => at,
+        None => inner.tails.here(&inner).await?,
+    };
     let source = match tail.after(prefix.as_ref(), &at) {
         Some(follower) => Source::Tail(follower),
         None => {
@@ -63,18 +67,23 @@ pub(super) async fn open(inner: Arc<Inner>, prefix: Option<Key>, from: Option<Po
 }
 
 /// The place where a stream that is opened now begins.
-pub(super) async fn position(inner: &Inner) -> Result<Position, Error> {
-    begin(inner).await.map(|(place, _)| place.position(&inner.id))
+pub(super) async fn position(inner: &Arc<Inner>) -> Result<Position, Error> {
+    let place = match inner.tails.join(inner).await? {
+        (_, Some(begun)) => begun,
+        (_, None) => inner.tails.here(inner).await?,
+    };
+    Ok(place.position(&inner.id))
 }
 
 /// A stream of what comes after now, and where that is.
 async fn begin(inner: &Inner) -> Result<(Place, Stream), Error> {
-    let now = inner.now(0).await?;
-    let mut stream = listen(inner, behind(now)).await?;
+    let now = inner.now().await?;
+    let behind = ChangeStreamOptions::builder().start_at_operation_time(timestamp(now.saturating_add(1)));
+    let mut stream = listen(inner, behind.build()).await?;
     let place = match stream.resume_token() {
         Some(token) => Place::after(now).with(&token),
         // Something was written just now: the place behind it serves as well.
-        None => stream.next_if_any().await.map_err(failed)?.as_ref().and_then(Place::of),
+        None => next(inner, &mut stream).await?.as_ref().and_then(Place::of),
     };
     let place =
         place.ok_or_else(|| unavailable("the server gives no resume tokens: it must be MongoDB 4.2 or newer"))?;
@@ -85,29 +94,27 @@ async fn begin(inner: &Inner) -> Result<(Place, Stream), Error> {
 
 /// A stream of what comes after a place.
 async fn start(inner: &Inner, at: &Place) -> Result<Stream, Error> {
-    let options = match at.token() {
-        Some(token) => ChangeStreamOptions::builder().resume_after(token).build(),
-        None => behind(at.time),
-    };
-    listen(inner, options).await
-}
-
-/// From all changes of a time on.
-fn behind(time: u64) -> ChangeStreamOptions {
-    ChangeStreamOptions::builder().start_at_operation_time(timestamp(time.saturating_add(1))).build()
+    let token = at.token().ok_or(Error::Expired)?;
+    listen(inner, ChangeStreamOptions::builder().resume_after(token).build()).await
 }
 
 async fn listen(inner: &Inner, mut options: ChangeStreamOptions) -> Result<Stream, Error> {
     options.full_document = Some(FullDocumentType::UpdateLookup);
     options.max_await_time = Some(AWAIT);
-    inner.documents.watch().with_options(options).await.map_err(failed)
+    let _place = inner.opening().await?;
+    in_time(inner, inner.documents.watch().with_options(options).into_future()).await
+}
+
+/// What the server answers within the time of a call.
+async fn in_time<T>(inner: &Inner, call: impl Future<Output = Result<T, MongoError>>) -> Result<T, Error> {
+    let answer = tokio::time::timeout(inner.config.deadline, call).await;
+    answer.map_err(|_| unavailable("MongoDB did not answer in time"))?.map_err(failed)
 }
 
 /// The next event; `None` where there is none now.
 async fn next(inner: &Inner, stream: &mut Stream) -> Result<Option<ChangeStreamEvent<Document>>, Error> {
     // The driver goes on by itself after a short failure; a server that is silent is given up.
-    let event = tokio::time::timeout(inner.config.deadline, stream.next_if_any());
-    let event = event.await.map_err(|_| unavailable("MongoDB did not answer in time"))?.map_err(failed)?;
+    let event = in_time(inner, stream.next_if_any()).await?;
     if event.is_none() && !stream.is_alive() { Err(Error::Expired) } else { Ok(event) }
 }
 
@@ -131,6 +138,8 @@ fn recorded(inner: &Inner, event: &ChangeStreamEvent<Document>) -> Result<Option
         (_, None) => return Ok(None),
     };
     let place = Place::of(event).ok_or_else(|| unavailable("the server tells of a change without its time"))?;
+    // Who reads because of a change finds it, whichever server answers.
+    inner.written.fetch_max(place.time, Ordering::SeqCst);
     let (revision, body) = document.map(|document| (document.revision, document.body)).unzip();
     Ok(Some(Recorded { number: 0, key, revision, position: Some(place.position(&inner.id)), body }))
 }
@@ -144,15 +153,20 @@ fn failed(error: MongoError) -> Error {
 }
 
 impl Inner {
-    /// The server's time, at this one or later: everything that was acknowledged before the call happened by then, and who reads
-    /// after the call finds it.
-    async fn now(&self, earliest: u64) -> Result<u64, Error> {
+    /// A place among the connections on which watches are opened.
+    async fn opening(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.openings.acquire().await.map_err(|closed| Error::Unavailable(Box::new(closed)))
+    }
+
+    /// The server's time: everything that was acknowledged before the call happened by then.
+    async fn now(&self) -> Result<u64, Error> {
+        let _place = self.opening().await?;
         let mut session = self.client.start_session().causal_consistency(true).await.map_err(failure::of_read)?;
-        session.advance_operation_time(timestamp(earliest.max(self.written.load(Ordering::SeqCst))));
+        session.advance_operation_time(timestamp(self.written.load(Ordering::SeqCst)));
         // A read of what a majority has answers with the time of that.
         let find = self.documents.find_one(doc! { "_id": "" }).read_concern(ReadConcern::majority());
-        let find = find.projection(doc! { "_id": 1 }).max_time(self.config.deadline).session(&mut session);
-        find.await.map_err(failure::of_read)?;
+        let find = find.projection(doc! { "_id": 1 }).session(&mut session);
+        in_time(self, find.into_future()).await?;
         let time = session.operation_time().map(number);
         time.ok_or_else(|| unavailable("the server does not tell its time: it must be MongoDB 4.2 or newer"))
     }

@@ -61,6 +61,8 @@ async fn a_token_that_the_server_has_forgotten_is_expired() {
     for _ in 0..3 {
         others.insert_many((0..1000).map(|_| doc! {})).await.unwrap();
     }
+    // Another process has read nothing of it yet.
+    let store = open(&uri).await;
     let watch = store.watch(Some(&key("a")), Some(old)).await;
     assert!(matches!(watch, Err(Error::Expired)), "{:?}", watch.err());
     let young = store.position().await.unwrap();

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use dcm_core::store::{Change, Error, Event, Key};
 use mongodb::change_stream::event::ResumeToken;
 use tokio::sync::{
-    OwnedSemaphorePermit, Semaphore,
+    OwnedSemaphorePermit, Semaphore, SemaphorePermit,
     mpsc::{self, error::TrySendError},
 };
 
 use super::{Inner, Place, Stream, TURN, next, recorded, start, tail::Tail};
-use crate::mongodb::connect::Topology;
 
 /// How many events a watch reads ahead, until they have so many bytes together.
 const AHEAD: usize = 64;
@@ -37,7 +36,7 @@ pub(super) fn catch_up(
     let (sender, receiver) = mpsc::channel(AHEAD);
     let room = Arc::new(Semaphore::new(AHEAD_BYTES));
     // A task of its own: a driver's future that is dropped half way closes its connection.
-    tokio::spawn(Reader { inner, prefix, at, tail, sender, room, reached: None }.run(stream));
+    tokio::spawn(Reader { inner, prefix, at, tail, sender, room }.run(stream));
     receiver
 }
 
@@ -50,8 +49,6 @@ struct Reader {
     sender: mpsc::Sender<Read>,
     /// For how many bytes more there is room.
     room: Arc<Semaphore>,
-    /// The server was seen to have all changes up to this time.
-    reached: Option<u64>,
 }
 
 impl Reader {
@@ -69,11 +66,7 @@ impl Reader {
     async fn read(&mut self, stream: Option<Stream>) -> Result<Option<Place>, Error> {
         let mut stream = match stream {
             Some(stream) => stream,
-            None => {
-                let inner = Arc::clone(&self.inner);
-                let _place = inner.openings.acquire().await.map_err(|closed| Error::Unavailable(Box::new(closed)))?;
-                start(&self.inner, &self.at).await?
-            }
+            None => start(&self.inner, &self.at).await?,
         };
         while !self.sender.is_closed() {
             if let Some(place) = self.turn(&mut stream).await? {
@@ -86,22 +79,19 @@ impl Reader {
     /// Reads what there is, in a place among the connections that watches may hold.
     async fn turn(&mut self, stream: &mut Stream) -> Result<Option<Place>, Error> {
         let inner = Arc::clone(&self.inner);
-        let place = tokio::select! {
-            place = inner.watching.acquire() => place.map_err(|closed| Error::Unavailable(Box::new(closed)))?,
-            () = self.sender.closed() => return Ok(None),
-        };
+        // The tail waits for none of these.
+        let Some(one_of_us) = self.place(&inner.catching_up).await? else { return Ok(None) };
+        let Some(place) = self.place(&inner.watching).await? else { return Ok(None) };
         for _ in 0..TURN {
-            let Some(event) = next(&self.inner, stream).await? else { return self.rest(stream.resume_token()).await };
-            if let Some(place) = Place::of(&event) {
-                self.at = place;
-            }
-            let change = recorded(&self.inner, &event)?;
-            let below = |key: &Key| self.prefix.as_ref().is_none_or(|prefix| key.is_below(prefix));
-            if let Some(change) = change.filter(|change| below(&change.key))
+            let Some(event) = next(&self.inner, stream).await? else { return Ok(self.rest(stream.resume_token())) };
+            let Some(change) = recorded(&self.inner, &event)? else { continue };
+            // Of a change that is told: the tail has no others.
+            self.at = Place::of(&event).unwrap_or_else(|| self.at.clone());
+            if self.prefix.as_ref().is_none_or(|prefix| change.key.is_below(prefix))
                 && let Some(waiting) = self.send(change.into_event(&self.inner.id))
             {
                 // Who reads slowly must not keep a connection from others.
-                drop(place);
+                drop((place, one_of_us));
                 self.wait(waiting).await;
                 return Ok(self.caught_up());
             }
@@ -112,22 +102,18 @@ impl Reader {
         Ok(None)
     }
 
-    /// The server has nothing to tell now. Where it is known to have had everything up to a time by then, and the tail has
-    /// the rest, there is nothing between.
-    async fn rest(&mut self, token: Option<ResumeToken>) -> Result<Option<Place>, Error> {
-        // Of several shards, one may have something to tell all the same.
-        if self.inner.topology == Topology::Sharded {
-            return Ok(None);
+    /// The server has nothing to tell now. Its token says up to which time that is known, where it is one of MongoDB's own servers.
+    fn rest(&self, token: Option<ResumeToken>) -> Option<Place> {
+        let place = Place::before(&token?)?;
+        (place.time > self.at.time && self.tail.has_all_after(&place)).then_some(place)
+    }
+
+    /// A place among the connections; `None` where nobody watches any more.
+    async fn place<'a>(&self, places: &'a Semaphore) -> Result<Option<SemaphorePermit<'a>>, Error> {
+        tokio::select! {
+            place = places.acquire() => place.map(Some).map_err(|closed| Error::Unavailable(Box::new(closed))),
+            () = self.sender.closed() => Ok(None),
         }
-        let Some(time) = self.reached.take() else {
-            let time = self.tail.reaches_back_to();
-            self.inner.now(time).await?;
-            self.reached = Some(time);
-            return Ok(None);
-        };
-        let place =
-            Some(Place::after(time)).filter(|place| place.time > self.at.time && self.tail.has_all_after(place));
-        Ok(place.and_then(|place| place.with(&token?)))
     }
 
     /// Where the tail has the rest.

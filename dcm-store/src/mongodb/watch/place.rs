@@ -21,6 +21,10 @@ const TIME: usize = 16;
 const TEXT: char = 't';
 const BSON: char = 'b';
 
+/// A token that is written as BSON has so many digits at most. Clients say them, and what is nested deeply would be read until
+/// the stack is full.
+const LONGEST_BSON: usize = 1024;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// The server's time (`clusterTime`): seconds, and a number in the second, as [`number`] has it.
@@ -37,6 +41,16 @@ impl Place {
         Self { time, is_change: false, token: None }
     }
 
+    /// Behind everything that has happened before the time of a token with which a server says how far it has told all changes.
+    /// `None` where the token does not begin with its time, as those of MongoDB's own servers do: the tag of a time, its
+    /// seconds and its number in the second (`src/mongo/db/pipeline/resume_token.h`, `src/mongo/db/storage/key_string`).
+    pub(super) fn before(token: &ResumeToken) -> Option<Self> {
+        let written = write(token)?;
+        let time = written.strip_prefix(TEXT)?.strip_prefix("82")?.get(..TIME)?;
+        let time = u64::from_str_radix(time, 16).ok()?.checked_sub(1)?;
+        Self::after(time).with(token)
+    }
+
     /// With the token that goes on from there.
     pub(super) fn with(self, token: &ResumeToken) -> Option<Self> {
         Some(Self { token: Some(write(token)?), ..self })
@@ -51,9 +65,9 @@ impl Place {
         read(self.token.as_deref()?)
     }
 
-    /// Whether it says where a stream goes on: by a token that can be read, or by its time alone where that is enough.
+    /// Whether it says where a stream goes on, by a token that can be read.
     pub(super) fn is_whole(&self) -> bool {
-        if self.token.is_some() { self.token().is_some() } else { !self.is_change }
+        self.token().is_some()
     }
 
     pub(super) fn position(&self, id: &str) -> Position {
@@ -86,11 +100,6 @@ pub(in crate::mongodb) fn number(Timestamp { time, increment }: Timestamp) -> u6
     u64::from(time) << 32 | u64::from(increment)
 }
 
-/// The seconds of a time.
-pub(super) fn seconds(time: u64) -> u64 {
-    time >> 32
-}
-
 pub(in crate::mongodb) fn timestamp(time: u64) -> Timestamp {
     Timestamp { time: (time >> 32) as u32, increment: time as u32 }
 }
@@ -109,7 +118,8 @@ fn read(text: &str) -> Option<ResumeToken> {
     let token = match text.strip_prefix(TEXT) {
         Some(data) => bson::doc! { "_data": data },
         None => {
-            let bytes = data_encoding::HEXLOWER.decode(text.strip_prefix(BSON)?.as_bytes()).ok()?;
+            let hex = text.strip_prefix(BSON).filter(|hex| hex.len() <= LONGEST_BSON)?;
+            let bytes = data_encoding::HEXLOWER.decode(hex.as_bytes()).ok()?;
             Document::from_reader(&bytes[..]).ok()?
         }
     };
@@ -137,13 +147,12 @@ mod tests {
                 assert_eq!(read.token().unwrap(), token);
             }
         }
-        let bare = Place::parse("id", &Place::after(7).position("id")).unwrap();
-        assert!(bare.token().is_none() && bare.is_whole());
     }
 
     #[test]
     fn a_place_that_does_not_say_where_to_go_on_is_not_whole() {
-        for bad in ["c", "cx", "cb", "cb0g", "ab00", "ax82AB"] {
+        let deep = format!("cb{}", "0".repeat(LONGEST_BSON + 2));
+        for bad in ["a", "c", "cx", "cb", "cb0g", "ab00", "ax82AB", &deep] {
             let place = Place::parse("id", &Position::new(format!("id-s-0000000000000007{bad}"))).unwrap();
             assert!(!place.is_whole(), "{bad}");
         }
@@ -157,6 +166,32 @@ mod tests {
         {
             assert!(Place::parse("id", &Position::new(bad)).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_token_of_mongodb_says_its_time() {
+        let token = |data: &str| bson::deserialize_from_bson::<ResumeToken>(doc! { "_data": data }.into()).unwrap();
+        // As MongoDB 8 writes it, of `Timestamp(1741186979, 1)`.
+        let high_water_mark = token("8267C867A3000000012B0429296E1404");
+        let place = Place::before(&high_water_mark).unwrap();
+        assert_eq!((place.time, place.is_change), (1_741_186_979 << 32, false));
+        assert_eq!(place.token().unwrap(), high_water_mark);
+        for other in ["", "82", "9267C867A300000001", "8267C867A30000000", "820000000000000000", "82zzzzzzzzzzzzzzzz"] {
+            assert!(Place::before(&token(other)).is_none(), "{other}");
+        }
+    }
+
+    /// As deep as fits is read on a stack as a worker has it.
+    #[test]
+    fn the_deepest_token_that_is_read_leaves_room_on_the_stack() {
+        let mut deep = Document::new();
+        while deep.to_vec().unwrap().len() * 2 <= LONGEST_BSON - 16 {
+            deep = doc! { "": deep };
+        }
+        let hex = data_encoding::HEXLOWER.encode(&deep.to_vec().unwrap());
+        assert!(hex.len() <= LONGEST_BSON && hex.len() > LONGEST_BSON - 32, "{}", hex.len());
+        let read = std::thread::Builder::new().stack_size(1 << 20).spawn(move || read(&format!("b{hex}")).is_some());
+        assert!(read.unwrap().join().unwrap());
     }
 
     #[test]
