@@ -32,6 +32,7 @@ mod providers;
 mod quality;
 mod query;
 mod quotas;
+mod record;
 mod references;
 mod reply;
 mod request_id;

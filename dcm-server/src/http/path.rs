@@ -11,6 +11,9 @@ use http::request::Parts;
 
 use super::{problem::Problem, routes::Route};
 
+/// No name: what is meant is everything of its kind.
+pub(super) struct All;
+
 /// The only name in the path.
 pub(super) struct Named<N>(pub(super) N);
 
@@ -72,6 +75,14 @@ impl<'a> Names<'a> {
 
     fn cloud(&self) -> Result<CloudId, Problem> {
         Ok(CloudId { project: self.get(0)?, name: self.get(1)? })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for All {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self)
     }
 }
 

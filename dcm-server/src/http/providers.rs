@@ -1,32 +1,27 @@
-use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
+    error::Error,
     model::{ClusterProvider, MetadataInput},
     name::ProviderName,
-    service::Expected,
-    store::{Entry, Revision},
+    service::{Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition},
+    store::Entry,
 };
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Answer, App,
     api::{Api, Noun},
-    body::Received,
-    condition::Conditions,
     dto::{RecordAnswer, RecordBody, RecordSchema},
-    patch::{Patch, Present},
-    path::Named,
-    reply::Reply,
-    watch::{Asked, Shown},
+    path::{All, Named},
+    record::{Kept, Record, create, delete, list, patch, read, update},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let provider = Noun::new("ClusterProvider", "a cluster provider", "cluster providers");
     api.tag("Cluster providers", "Groups of clusters; `default` is there from the start.")
         .path("/v2/cluster-providers", |path| {
-            path.get(list, provider.list::<RecordSchema>().watched()).post(
-                create,
+            path.get(list::<Providers>, provider.list::<RecordSchema>().watched()).post(
+                create::<Providers>,
                 provider
                     .create::<RecordBody, RecordSchema>(StatusCode::CREATED)
                     .named()
@@ -34,88 +29,61 @@ pub(super) fn routes(api: Api) -> Api {
             )
         })
         .path("/v2/cluster-providers/{cluster-provider}", |path| {
-            path.get(read, provider.read::<RecordSchema>())
-                .put(update, provider.replace::<RecordBody, RecordSchema>(StatusCode::OK))
-                .patch(patch, provider.patch::<RecordSchema>(StatusCode::OK))
+            path.get(read::<Providers>, provider.read::<RecordSchema>())
+                .put(update::<Providers>, provider.replace::<RecordBody, RecordSchema>(StatusCode::OK))
+                .patch(patch::<Providers>, provider.patch::<RecordSchema>(StatusCode::OK))
                 .delete(
-                    delete,
+                    delete::<Providers>,
                     provider.delete().about("A provider that has clusters stays (409, naming some of them)."),
                 )
         })
 }
 
-pub(super) async fn create(State(app): State<App>, body: Received<MetadataInput>) -> Answer {
-    let made = app.dcm.create_provider(body.draft).await?;
-    Ok(Reply::created(&answer(&made))
-        .revision(&made.revision)
-        .made(made.value.metadata.name.as_str())
-        .warnings(&body.warnings)
-        .into_response())
-}
-
-pub(super) async fn list(State(app): State<App>, asked: Asked) -> Answer {
-    let listing = match asked {
-        Asked::Page(listing) => listing,
-        Asked::Watch(watching) => {
-            let watch = app.dcm.watch_providers(watching.from()).await?;
-            return watching.answer(watch);
-        }
-    };
-    let found = app.dcm.providers(&listing.page).await?;
-    let answers: Vec<_> = found.entries.iter().map(answer).collect();
-    Ok(listing.answer(&answers, found.next.as_deref()))
-}
-
-pub(super) async fn read(State(app): State<App>, Named(name): Named<ProviderName>, conditions: Conditions) -> Answer {
-    let found = app.dcm.provider(&name).await?;
-    conditions.of(&found.revision, || Reply::ok(&answer(&found)).revision(&found.revision).into_response())
-}
-
-pub(super) async fn update(
-    State(app): State<App>,
-    Named(name): Named<ProviderName>,
-    conditions: Conditions,
-    body: Received<MetadataInput>,
-) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.provider(&name).await?.revision)).await?;
-    put(&app, &name, body, expected.as_ref()).await
-}
-
-pub(super) async fn patch(
-    State(app): State<App>,
-    Named(name): Named<ProviderName>,
-    conditions: Conditions,
-    patch: Patch,
-) -> Answer {
-    let read = async || {
-        let found = app.dcm.provider(&name).await?;
-        Present::new(&answer(&found), &found.revision)
-    };
-    let write = async |body, present| put(&app, &name, body, Some(&present)).await;
-    patch.carry_out(&conditions, StatusCode::OK, read, write).await
-}
-
-async fn put(app: &App, name: &ProviderName, body: Received<MetadataInput>, expected: Expected<'_>) -> Answer {
-    let made = app.dcm.update_provider(name, body.draft, expected).await?;
-    Ok(Reply::ok(&answer(&made)).revision(&made.revision).warnings(&body.warnings).into_response())
-}
-
-pub(super) async fn delete(State(app): State<App>, Named(name): Named<ProviderName>, conditions: Conditions) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.provider(&name).await?.revision)).await?;
-    app.dcm.delete_provider(&name, expected.as_ref()).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-fn answer(entry: &Entry<ClusterProvider>) -> RecordAnswer<'_, ProviderName> {
-    RecordAnswer { metadata: &entry.value.metadata, uid: entry.value.uid.as_str() }
-}
-
-impl Shown for Entry<ClusterProvider> {
-    fn revision(&self) -> Option<&Revision> {
-        Some(&self.revision)
+impl Kept for ClusterProvider {
+    fn name(&self) -> &str {
+        self.metadata.name.as_str()
     }
 
-    fn shown(&self) -> impl Serialize {
-        answer(self)
+    fn answer(&self) -> impl Serialize {
+        RecordAnswer { metadata: &self.metadata, uid: self.uid.as_str() }
+    }
+}
+
+/// Groups of clusters.
+struct Providers;
+
+impl Record for Providers {
+    type Stored = ClusterProvider;
+    type Input = MetadataInput;
+    type Of = All;
+    type One = Named<ProviderName>;
+
+    async fn create(dcm: &Dcm, _: &All, draft: Draft<MetadataInput>) -> Result<Entry<ClusterProvider>, Error> {
+        dcm.create_provider(draft).await
+    }
+
+    async fn page(dcm: &Dcm, _: &All, page: &Page) -> Result<Listed<Entry<ClusterProvider>>, Error> {
+        dcm.providers(page).await
+    }
+
+    async fn watch(dcm: &Dcm, _: &All, from: Option<&WatchPosition>) -> Result<Watch<Entry<ClusterProvider>>, Error> {
+        dcm.watch_providers(from).await
+    }
+
+    async fn find(dcm: &Dcm, one: &Named<ProviderName>) -> Result<Entry<ClusterProvider>, Error> {
+        dcm.provider(&one.0).await
+    }
+
+    async fn replace(
+        dcm: &Dcm,
+        one: &Named<ProviderName>,
+        draft: Draft<MetadataInput>,
+        expected: Expected<'_>,
+    ) -> Result<Entry<ClusterProvider>, Error> {
+        dcm.update_provider(&one.0, draft, expected).await
+    }
+
+    async fn delete(dcm: &Dcm, one: &Named<ProviderName>, expected: Expected<'_>) -> Result<(), Error> {
+        dcm.delete_provider(&one.0, expected).await
     }
 }

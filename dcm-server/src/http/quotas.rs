@@ -1,32 +1,27 @@
-use axum::{extract::State, response::IntoResponse as _};
 use dcm_core::{
+    error::Error,
     model::{Quota, QuotaInput, quota_warnings},
     name::QuotaName,
-    service::Expected,
-    store::{Entry, Revision},
+    service::{Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition},
+    store::Entry,
 };
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Answer, App,
     api::{Api, Noun, of_cloud},
-    body::Received,
-    condition::Conditions,
     dto::{QuotaAnswer, QuotaBody},
-    patch::{Patch, Present},
     path::{Child, Cloud},
-    reply::Reply,
-    watch::{Asked, Shown},
+    record::{Kept, Record, create, delete, list, patch, read, update},
 };
 
 pub(super) fn routes(api: Api) -> Api {
     let quota = Noun::new("Quota", "a quota of a logical cloud", "a logical cloud's quotas");
     api.tag("Quotas", "What every cluster of a logical cloud limits it to.")
         .path(of_cloud("/cluster-quotas"), |path| {
-            path.get(list, quota.list::<QuotaAnswer>().watched()).post(
-                create,
+            path.get(list::<Quotas>, quota.list::<QuotaAnswer>().watched()).post(
+                create::<Quotas>,
                 quota
                     .create::<QuotaBody, QuotaAnswer>(StatusCode::CREATED)
                     .named()
@@ -35,91 +30,65 @@ pub(super) fn routes(api: Api) -> Api {
             )
         })
         .path(of_cloud("/cluster-quotas/{cluster-quota}"), |path| {
-            path.get(read, quota.read::<QuotaAnswer>())
-                .put(update, quota.replace::<QuotaBody, QuotaAnswer>(StatusCode::CREATED))
-                .patch(patch, quota.patch::<QuotaAnswer>(StatusCode::CREATED))
-                .delete(delete, quota.delete())
+            path.get(read::<Quotas>, quota.read::<QuotaAnswer>())
+                .put(update::<Quotas>, quota.replace::<QuotaBody, QuotaAnswer>(StatusCode::CREATED))
+                .patch(patch::<Quotas>, quota.patch::<QuotaAnswer>(StatusCode::CREATED))
+                .delete(delete::<Quotas>, quota.delete())
         })
 }
 
-pub(super) async fn create(State(app): State<App>, Cloud(id): Cloud, mut body: Received<QuotaInput>) -> Answer {
-    let made = app.dcm.create_quota(&id, body.draft).await?;
-    body.warnings.extend(quota_warnings(&made.value));
-    let answer = QuotaAnswer::new(&made.value);
-    Ok(Reply::created(&answer)
-        .revision(&made.revision)
-        .made(made.value.metadata.name.as_str())
-        .warnings(&body.warnings)
-        .into_response())
-}
-
-pub(super) async fn list(State(app): State<App>, Cloud(id): Cloud, asked: Asked) -> Answer {
-    let listing = match asked {
-        Asked::Page(listing) => listing,
-        Asked::Watch(watching) => {
-            let watch = app.dcm.watch_quotas(&id, watching.from()).await?;
-            return watching.answer(watch);
-        }
-    };
-    let found = app.dcm.quotas(&id, &listing.page).await?;
-    let answers: Vec<_> = found.entries.iter().map(|entry| QuotaAnswer::new(&entry.value)).collect();
-    Ok(listing.answer(&answers, found.next.as_deref()))
-}
-
-pub(super) async fn read(State(app): State<App>, path: Child<QuotaName>, conditions: Conditions) -> Answer {
-    let found = app.dcm.quota(&path.cloud, &path.name).await?;
-    conditions
-        .of(&found.revision, || Reply::ok(&QuotaAnswer::new(&found.value)).revision(&found.revision).into_response())
-}
-
-pub(super) async fn update(
-    State(app): State<App>,
-    path: Child<QuotaName>,
-    conditions: Conditions,
-    body: Received<QuotaInput>,
-) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.quota(&path.cloud, &path.name).await?.revision)).await?;
-    put(&app, &path, body, expected.as_ref()).await
-}
-
-pub(super) async fn patch(
-    State(app): State<App>,
-    path: Child<QuotaName>,
-    conditions: Conditions,
-    patch: Patch,
-) -> Answer {
-    let read = async || {
-        let found = app.dcm.quota(&path.cloud, &path.name).await?;
-        Present::new(&QuotaAnswer::new(&found.value), &found.revision)
-    };
-    let write = async |body, present| put(&app, &path, body, Some(&present)).await;
-    patch.carry_out(&conditions, StatusCode::CREATED, read, write).await
-}
-
-async fn put(app: &App, path: &Child<QuotaName>, mut body: Received<QuotaInput>, expected: Expected<'_>) -> Answer {
-    let made = app.dcm.update_quota(&path.cloud, &path.name, body.draft, expected).await?;
-    body.warnings.extend(quota_warnings(&made.value));
-    // 201 and not 200: the design says so.
-    let answer = QuotaAnswer::new(&made.value);
-    Ok(Reply::created(&answer).revision(&made.revision).warnings(&body.warnings).into_response())
-}
-
-pub(super) async fn delete(
-    State(app): State<App>,
-    Child { cloud, name }: Child<QuotaName>,
-    conditions: Conditions,
-) -> Answer {
-    let expected = conditions.expected(async || Ok(app.dcm.quota(&cloud, &name).await?.revision)).await?;
-    app.dcm.delete_quota(&cloud, &name, expected.as_ref()).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-impl Shown for Entry<Quota> {
-    fn revision(&self) -> Option<&Revision> {
-        Some(&self.revision)
+impl Kept for Quota {
+    fn name(&self) -> &str {
+        self.metadata.name.as_str()
     }
 
-    fn shown(&self) -> impl Serialize {
-        QuotaAnswer::new(&self.value)
+    fn answer(&self) -> impl Serialize {
+        QuotaAnswer::new(self)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        quota_warnings(self)
+    }
+}
+
+/// A logical cloud's quotas.
+struct Quotas;
+
+impl Record for Quotas {
+    type Stored = Quota;
+    type Input = QuotaInput;
+    type Of = Cloud;
+    type One = Child<QuotaName>;
+
+    // 201 and not 200: the design says so.
+    const REPLACED: StatusCode = StatusCode::CREATED;
+
+    async fn create(dcm: &Dcm, of: &Cloud, draft: Draft<QuotaInput>) -> Result<Entry<Quota>, Error> {
+        dcm.create_quota(&of.0, draft).await
+    }
+
+    async fn page(dcm: &Dcm, of: &Cloud, page: &Page) -> Result<Listed<Entry<Quota>>, Error> {
+        dcm.quotas(&of.0, page).await
+    }
+
+    async fn watch(dcm: &Dcm, of: &Cloud, from: Option<&WatchPosition>) -> Result<Watch<Entry<Quota>>, Error> {
+        dcm.watch_quotas(&of.0, from).await
+    }
+
+    async fn find(dcm: &Dcm, one: &Child<QuotaName>) -> Result<Entry<Quota>, Error> {
+        dcm.quota(&one.cloud, &one.name).await
+    }
+
+    async fn replace(
+        dcm: &Dcm,
+        one: &Child<QuotaName>,
+        draft: Draft<QuotaInput>,
+        expected: Expected<'_>,
+    ) -> Result<Entry<Quota>, Error> {
+        dcm.update_quota(&one.cloud, &one.name, draft, expected).await
+    }
+
+    async fn delete(dcm: &Dcm, one: &Child<QuotaName>, expected: Expected<'_>) -> Result<(), Error> {
+        dcm.delete_quota(&one.cloud, &one.name, expected).await
     }
 }
