@@ -90,7 +90,10 @@ impl Kubeconfig {
             return None;
         }
         let (mut cluster, mut user, mut context) = (cluster?, user?, context);
-        let server = cluster["cluster"]["server"].as_str()?.to_owned();
+        // Clients that take the URL apart look for the scheme as it is written usually (RFC 3986, section 6.2.2.1).
+        let (scheme, rest) = cluster["cluster"]["server"].as_str()?.split_once("://")?;
+        let server = format!("{}://{rest}", scheme.to_ascii_lowercase());
+        cluster["cluster"]["server"] = server.as_str().into();
         // Other programs' notes: of no use here, and of any shape.
         for inner in [&mut cluster["cluster"], &mut user["user"], &mut context["context"]] {
             inner.as_object_mut()?.remove("extensions");
@@ -352,6 +355,16 @@ mod tests {
         let checked = check(&config, KubeconfigRules::default()).unwrap();
         assert_eq!(checked.server, "https://127.0.0.1:6443");
         assert!(!checked.json.expose_str().unwrap().contains("t0ken"));
+    }
+
+    #[test]
+    fn a_scheme_is_kept_in_lower_case() {
+        let mut config = good();
+        config["clusters"][0]["cluster"]["server"] = json!("HttPS://a.example.com:6443/Path");
+        let checked = check(&config, KubeconfigRules::default()).unwrap();
+        assert_eq!(checked.server, "https://a.example.com:6443/Path");
+        let kept: Value = serde_json::from_str(checked.json.expose_str().unwrap()).unwrap();
+        assert_eq!(kept["clusters"][0]["cluster"]["server"], checked.server);
     }
 
     #[test]

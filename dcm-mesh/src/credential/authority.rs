@@ -8,7 +8,11 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
-use x509_parser::{certificate::X509Certificate, oid_registry::Oid};
+use x509_parser::{
+    asn1_rs::{Any, Tag},
+    certificate::X509Certificate,
+    oid_registry::Oid,
+};
 
 use super::{
     certificate, crypto,
@@ -118,6 +122,11 @@ fn check_is_ca(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     // It panics at kinds of attributes below 2.40 and up as well, which it takes for 3.0 and up.
     let first = |kind: &Oid<'_>| kind.iter().and_then(|mut arcs| arcs.next());
     if certificate.subject().iter_attributes().any(|a| first(a.attr_type()).is_none_or(|first| first > 2)) {
+        return Err(malformed(WHAT, ODD_SUBJECT));
+    }
+    // And at a question mark, which a PrintableString may hold (X.680, section 41.4).
+    let is_odd = |value: &Any<'_>| value.tag() == Tag::PrintableString && value.data.contains(&b'?');
+    if certificate.subject().iter_attributes().any(|a| is_odd(a.attr_value())) {
         return Err(malformed(WHAT, ODD_SUBJECT));
     }
     Ok(())

@@ -241,6 +241,23 @@ fn a_request_signed_by_another_key_is_refused() {
     assert!(refused.to_string().contains("signature"), "{refused}");
 }
 
+/// What signs would have to write the subject again as it is, and panics at a question mark in a PrintableString.
+#[test]
+fn a_ca_with_a_question_mark_in_its_subject_is_malformed() {
+    let ca = Ca::new();
+    let mut odd = der(&ca.certificate).to_vec();
+    // A UTF8String becomes a PrintableString of the same length; the CA's own signature is nobody's concern.
+    let (from, to) = (b"\x0c\x0akubernetes", b"\x13\x0akubernete?");
+    while let Some(at) = odd.windows(from.len()).position(|window| window == from) {
+        odd[at..at + to.len()].copy_from_slice(to);
+    }
+    assert_ne!(odd, der(&ca.certificate).to_vec());
+    let odd = support::pem("CERTIFICATE", &odd);
+    let signing = SigningCa { certificate_pem: &odd, key_pem: &ca.key };
+    let refused = UserCredentials.check_ca(&signing).unwrap_err();
+    assert!(refused.to_string().contains("its subject"), "{refused}");
+}
+
 #[test]
 fn a_ca_certificate_is_taken_with_nothing_beside_it() {
     let ca = Ca::new();

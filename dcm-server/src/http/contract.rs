@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Uri};
 
-use super::{accept::Accept, body::JSON, problem::Problem, watch};
+use super::{accept::Accept, body::JSON, problem::Problem, query::Query, watch};
 use crate::status::Kind;
 
 /// What the description promises of one operation.
@@ -17,7 +17,7 @@ pub(super) struct Contract {
 impl Contract {
     /// Refuses a request whose `Accept` takes no answer that there could be. Problems are sent whatever it says.
     pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        let is_watch = self.knows("watch") && watch::is_asked_for(uri);
+        let is_watch = self.knows("watch") && watch::is_asked_for(uri) && asks_for_a_watch(uri);
         if !self.is_json || is_watch {
             return Ok(());
         }
@@ -38,4 +38,9 @@ impl Contract {
     pub(super) fn knows(&self, parameter: &str) -> bool {
         self.parameters.iter().any(|known| known == parameter)
     }
+}
+
+/// Whether a watch will be the answer, if there is one.
+fn asks_for_a_watch(uri: &Uri) -> bool {
+    Query::parse(uri.query()).and_then(|query| query.flag("watch")).unwrap_or(false)
 }

@@ -147,7 +147,7 @@ on_every_store! {
             accepting(Method::GET, LC, good, None).await.expect(200);
         }
         for bad in ["text/html", "application/json;q=0, */*;q=0.5", "text/event-stream", "application/yaml"] {
-            for path in [LC, "/v2/projects", "/v2/encryption"] {
+            for path in [LC, "/v2/projects", "/v2/projects?after=watch", "/v2/projects?watch=false", "/v2/encryption"] {
                 let problem = accepting(Method::GET, path, bad, None).await.expect_problem(406, &[]);
                 assert_eq!(problem["type"], "https://dcm.onap.org/problems/not-acceptable");
             }
