@@ -145,6 +145,9 @@ impl Made {
     }
 }
 
+/// Stands for the warnings that there is no room for.
+const MORE: &str = "299 - \"there are more warnings\"";
+
 /// What a client should know although it was served.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Warnings(Vec<String>);
@@ -161,17 +164,32 @@ impl Warnings {
 
     /// Writes them into an answer's header, as far as there is room beside those that are there.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
-        // Header name, separators and the note that there is more count too.
-        let there: usize = headers.get_all(header::WARNING).iter().map(|value| value.len() + 16).sum();
+        // Header name and separators count too.
+        let size = |text: &str| text.len() + 16;
+        let there: usize =
+            headers.get_all(header::WARNING).iter().map(|value| size(value.to_str().unwrap_or_default())).sum();
         let mut room = MOST_WARNINGS.saturating_sub(there);
-        for warning in &self.0 {
-            let text = warning_header(warning);
-            let Some(left) = room.checked_sub(text.len() + 16) else { break };
-            let rest = if left < 64 { "299 - \"there are more warnings\"" } else { text.as_str() };
-            if let Ok(value) = HeaderValue::from_str(rest) {
+        let mut add = |text: &str| {
+            if let Ok(value) = HeaderValue::from_str(text) {
                 headers.append(header::WARNING, value);
             }
-            room = if left < 64 { 0 } else { left };
+        };
+        for (i, warning) in self.0.iter().enumerate() {
+            let text = warning_header(warning);
+            // Unless it is the last, the note that there are more must fit behind it.
+            let behind = if i + 1 < self.0.len() { size(MORE) } else { 0 };
+            match room.checked_sub(size(&text)) {
+                Some(left) if left >= behind => {
+                    add(&text);
+                    room = left;
+                }
+                _ => {
+                    if room >= size(MORE) {
+                        add(MORE);
+                    }
+                    return;
+                }
+            }
         }
     }
 }
@@ -224,6 +242,18 @@ mod tests {
         let bytes: usize = headers.iter().map(|header| header.len()).sum();
         assert!(headers.len() > 50 && bytes <= MOST_WARNINGS, "{} of {bytes} bytes", headers.len());
         assert_eq!(headers[0], r#"299 - "unknown field /spec/?\"\\?0""#);
+    }
+
+    #[test]
+    fn where_warnings_are_left_out_a_note_says_so() {
+        for length in 1..300 {
+            let mut warnings = Warnings::default();
+            warnings.extend((0..1000).map(|_| "x".repeat(length)));
+            let response = Reply::ok(&1).warnings(&warnings).into_response();
+            let headers: Vec<_> = response.headers().get_all(header::WARNING).iter().collect();
+            let bytes: usize = headers.iter().map(|header| header.len() + 16).sum();
+            assert!(headers.last().is_some_and(|last| *last == MORE) && bytes <= MOST_WARNINGS, "{length}: {bytes}");
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! What is too large, too deep, too slow or too much.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
+use dcm_test_utils::environment::skip;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -87,6 +91,47 @@ async fn a_body_that_is_announced_too_large_is_refused_before_it_is_sent() {
         }
     }
     dcm.get("/v2/projects").await.expect(200);
+    dcm.stop().await;
+}
+
+/// curl gives up an answer that ends before its own request does, or waits for ever.
+#[tokio::test]
+async fn curl_hears_the_answer_to_a_body_that_nobody_reads_over_http2() {
+    let dcm = Dcm::start("memory", &[]).await;
+    dcm.with_cloud().await;
+    let folder = tempfile::tempdir().unwrap();
+    let body = folder.path().join("body");
+    std::fs::write(&body, vec![b'0'; 900_000]).unwrap();
+    let large = format!("@{}", body.display());
+    for (method, path, body, header, status) in [
+        ("DELETE", "/v2/projects/none", "x", "Expect: 100-continue", "404"),
+        ("POST", "/v2/projects", "x", "Content-Type: text/plain", "415"),
+        ("POST", "/v2/projects/p/logical-clouds/lc-1/apply", &*large, "Accept: */*", "409"),
+        ("POST", "/v2/projects/p/logical-clouds/lc-1/stop", &*large, "Expect: 100-continue", "409"),
+        ("GET", "/v2/projects", &*large, "Accept: */*", "200"),
+        ("GET", "/healthz", &*large, "Accept: */*", "200"),
+    ] {
+        let url = dcm.url(path);
+        let arguments =
+            ["--silent", "--noproxy", "*", "--max-time", "30", "--http2-prior-knowledge", "--output", "/dev/null"];
+        let mut curl = Command::new("curl");
+        curl.args(arguments).args([
+            "--write-out",
+            "%{http_code}",
+            "-X",
+            method,
+            "-H",
+            header,
+            "--data-binary",
+            body,
+            &url,
+        ]);
+        let Ok(ended) = tokio::task::spawn_blocking(move || curl.output()).await.unwrap() else {
+            return skip("there is no curl", "bodies that nobody reads over HTTP/2");
+        };
+        let heard = String::from_utf8_lossy(&ended.stdout).into_owned();
+        assert!(ended.status.success() && heard == status, "{method} {path}: {heard}, {}", ended.status);
+    }
     dcm.stop().await;
 }
 

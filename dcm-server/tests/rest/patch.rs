@@ -50,6 +50,16 @@ on_every_store! {
         for (path, status) in with_one_of_each(dcm).await {
             let got = dcm.get(&path).await;
             let before = got.expect(200);
+            // As it was sent, whatever the order of its fields.
+            let reply = dcm.raw(Method::PATCH, &path, MERGE_PATCH, got.body.clone()).await;
+            reply.expect(status);
+            assert_eq!((reply.header("etag"), reply.header("warning")), (got.header("etag"), ""), "{path}");
+            if !path.contains("/labels/") && !path.contains("/user-permissions/") {
+                // The name is in the path, so nothing takes it away.
+                let reply = patch(dcm, &path, &json!({ "metadata": { "name": null } })).await;
+                reply.expect(status);
+                assert_eq!((reply.header("etag"), reply.header("warning")), (got.header("etag"), ""), "{path}");
+            }
             // Nothing is changed by a patch that says nothing, or what is there already.
             for same in [json!({}), json!({ "metadata": {} }), before.clone()] {
                 let reply = patch(dcm, &format!("{path}?fieldValidation=Strict"), &same).await;

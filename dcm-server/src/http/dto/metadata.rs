@@ -9,7 +9,7 @@ pub(super) fn metadata(body: &Object<'_>, also: &[&str]) -> MetadataInput {
     let metadata = body.object_or_empty("metadata");
     body.repeats_name(also, &metadata, &["name"]);
     MetadataInput {
-        name: metadata.text(&["name"]),
+        name: metadata.name(&["name"]),
         description: metadata.text(&["description"]),
         user_data1: metadata.text(&["userData1"]),
         user_data2: metadata.text(&["userData2"]),

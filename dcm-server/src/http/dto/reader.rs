@@ -101,9 +101,9 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether the client wrote the field, under one of its names.
+    /// Whether the client wrote the field, under one of its names. Null says nothing but in a patch.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
-        self.fields.iter().any(|field| is_one_of(&field.plain, names))
+        self.glance(names).is_some()
     }
 
     /// The field's node; the first of its names is the one of our answers. Null counts as absent.
@@ -169,6 +169,15 @@ impl<'a> Object<'a> {
             Node::Text(text) => Some(text.clone()),
             _ => None,
         })
+    }
+
+    /// A name that stands in the path too: taken away, it is the one of the path, as it is.
+    pub(crate) fn name(&self, names: &[&str]) -> Option<String> {
+        if self.is_patch() && matches!(self.glance(names), Some(Node::Null)) {
+            self.known(names);
+            return None;
+        }
+        self.text(names)
     }
 
     /// A whole number that is not negative; in quotes, too.
@@ -299,8 +308,7 @@ impl<'a> Object<'a> {
 
     /// What the client wrote for a field, under one of its names; null says nothing but in a patch.
     fn glance(&self, names: &[&str]) -> Option<&'a Node> {
-        let plain_names: Vec<String> = names.iter().map(|name| plain(name)).collect();
-        let found = self.fields.iter().find(|field| plain_names.contains(&field.plain)).map(|field| field.node);
+        let found = self.fields.iter().find(|field| is_one_of(&field.plain, names)).map(|field| field.node);
         found.filter(|node| self.is_patch() || !matches!(node, Node::Null))
     }
 }

@@ -18,7 +18,6 @@ const LONGEST_KEY: usize = 1024;
 const UNFIT: &str = "is a number that cannot be kept exactly: write it as a text, in quotes";
 
 /// One JSON value. Has no debug form: bodies hold secrets.
-#[derive(PartialEq)]
 pub(crate) enum Node {
     Null,
     Bool(bool),
@@ -133,6 +132,29 @@ impl Node {
                 }
                 Value::Object(object)
             }
+        }
+    }
+}
+
+/// Objects are equal in whatever order their fields stand.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) | (Self::Unfit, Self::Unfit) => true,
+            (Self::Bool(one), Self::Bool(two)) => one == two,
+            (Self::Number(one), Self::Number(two)) => one == two,
+            (Self::Text(one), Self::Text(two)) => one == two,
+            (Self::List(one), Self::List(two)) => one == two,
+            (Self::Object(one), Self::Object(two)) => {
+                let sorted = |entries: &'_ Vec<(String, Self)>| {
+                    let mut order: Vec<usize> = (0..entries.len()).collect();
+                    order.sort_by_key(|i| entries.get(*i).map(|(key, _)| key.as_str()));
+                    order
+                };
+                one.len() == two.len()
+                    && sorted(one).into_iter().zip(sorted(two)).all(|(i, j)| one.get(i) == two.get(j))
+            }
+            _ => false,
         }
     }
 }
@@ -318,6 +340,28 @@ mod tests {
         let node = Node::parse(text.as_bytes(), DEEPEST).unwrap();
         let value = node.to_value(Pointer::Of(at), &mut |at, detail| told.push(format!("{at}: {detail}")));
         (value, told)
+    }
+
+    #[test]
+    fn objects_are_equal_in_any_order_and_lists_in_theirs() {
+        let is_same = |one: &str, two: &str| {
+            let node = |text: &str| Node::parse(text.as_bytes(), DEEPEST).ok().unwrap();
+            node(one) == node(two)
+        };
+        assert!(is_same(
+            r#"{"a": 1, "b": {"c": [1, {"d": 2, "e": 3}], "f": null}}"#,
+            r#"{"b": {"f": null, "c": [1, {"e": 3, "d": 2}]}, "a": 1}"#
+        ));
+        for (one, two) in [
+            (r#"{"a": 1, "b": 2}"#, r#"{"a": 2, "b": 1}"#),
+            (r#"{"a": 1, "b": 2}"#, r#"{"a": 1}"#),
+            (r#"{"a": 1, "a": 2}"#, r#"{"a": 1, "b": 2}"#),
+            ("[1, 2]", "[2, 1]"),
+            ("1", "1.5"),
+            ("null", "{}"),
+        ] {
+            assert!(!is_same(one, two), "{one} {two}");
+        }
     }
 
     #[test]

@@ -9,10 +9,10 @@ use std::{
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Request, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
 
 /// So much of a body that nobody reads is taken off the connection.
 const MOST: usize = 8 * 1024 * 1024;
@@ -26,15 +26,23 @@ struct Drained {
     body: Option<Incoming>,
     /// Who waits to be asked for his body, and is not asked, sends none.
     waits_to_be_asked: bool,
+    /// Dropped when nothing more is read.
+    reading: Option<oneshot::Sender<()>>,
 }
 
+/// Ends when nothing more of a body is read.
+pub(super) type Read = oneshot::Receiver<()>;
+
 /// The request with a body that is not left on its connection.
-pub(super) fn drained(request: Request<Incoming>) -> Request<Body> {
+pub(super) fn drained(request: Request<Incoming>) -> (Request<Body>, Read) {
+    let (reading, read) = oneshot::channel();
     if request.body().is_end_stream() {
-        return request.map(|_| Body::empty());
+        return (request.map(|_| Body::empty()), read);
     }
-    let waits_to_be_asked = request.headers().contains_key(header::EXPECT);
-    request.map(|body| Body::new(Drained { body: Some(body), waits_to_be_asked }))
+    // Over HTTP/2 nobody is asked (RFC 9113, section 8.1): its senders send when they have waited.
+    let waits_to_be_asked = request.version() < Version::HTTP_2 && request.headers().contains_key(header::EXPECT);
+    let body = |body| Body::new(Drained { body: Some(body), waits_to_be_asked, reading: Some(reading) });
+    (request.map(body), read)
 }
 
 impl HttpBody for Drained {
@@ -67,9 +75,13 @@ impl Drop for Drained {
         if self.waits_to_be_asked {
             return;
         }
+        let reading = self.reading.take();
         // At the end of the process there may be no runtime any more.
         if let Ok(runtime) = Handle::try_current() {
-            drop(runtime.spawn(async move { drop(tokio::time::timeout(LONGEST, drain(body)).await) }));
+            drop(runtime.spawn(async move {
+                drop(tokio::time::timeout(LONGEST, drain(body)).await);
+                drop(reading);
+            }));
         }
     }
 }
