@@ -50,9 +50,14 @@ fn main() -> Result<()> {
 async fn serve(store: &str) -> Result<()> {
     telemetry::init("info", LogFormat::Text)?;
     dcm_server::install_crypto_provider();
+    let folder = tempfile::tempdir()?;
+    let key = folder.path().join("key").display().to_string();
     let options =
         ["--http", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated", "--max-watches", "1000000"];
-    let server = dcm_server::start(Config::from_options(options)?).await?;
+    // MongoDB has no place of its own for the key.
+    let with_key = ["--encryption-key-file", &key];
+    let key: &[&str] = if store.starts_with("mongodb") { &with_key } else { &[] };
+    let server = dcm_server::start(Config::from_options(options.iter().chain(key).copied())?).await?;
     println!("{}", server.http_addr());
     std::future::pending::<()>().await;
     server.stop().await;

@@ -34,7 +34,6 @@ pub(crate) struct Object<'a> {
 
 struct Field<'a> {
     key: &'a str,
-    plain: String,
     node: &'a Node,
     known: Cell<bool>,
 }
@@ -75,7 +74,7 @@ impl<'a> Object<'a> {
         if let Some(other) = written.filter(|node| !matches!(node, Node::Object(_) | Node::Null)) {
             findings.wrong(&pointer, "an object", other);
         }
-        let field = |(key, node): &'a (String, Node)| Field { key, plain: plain(key), node, known: Cell::new(false) };
+        let field = |(key, node): &'a (String, Node)| Field { key, node, known: Cell::new(false) };
         let fields = written.map(entries).unwrap_or_default().iter().map(field).collect();
         Self { findings, pointer, fields, present }
     }
@@ -118,7 +117,7 @@ impl<'a> Object<'a> {
     fn written(&self, names: &[&str]) -> Option<&'a Node> {
         let mut found: Option<&Field<'a>> = None;
         for field in &self.fields {
-            if is_one_of(&field.plain, names) {
+            if is_one_of(field.key, names) {
                 field.known.set(true);
                 match found {
                     Some(first) => {
@@ -142,8 +141,7 @@ impl<'a> Object<'a> {
 
     /// Whether a patch takes a field away that our answers do not show: its reader knows whether that is a change.
     pub(crate) fn takes_away(&self, name: &str) -> bool {
-        let plain_name = plain(name);
-        let is_null = |field: &Field<'_>| field.plain == plain_name && matches!(field.node, Node::Null);
+        let is_null = |field: &Field<'_>| is_one_of(field.key, &[name]) && matches!(field.node, Node::Null);
         self.is_patch() && self.fields.iter().any(is_null)
     }
 
@@ -299,8 +297,8 @@ impl<'a> Object<'a> {
     fn known<'n>(&self, names: &[&'n str]) -> Vec<(&'n str, &Field<'a>)> {
         let mut found = Vec::new();
         for name in names {
-            let plain_name = plain(name);
-            found.extend(self.fields.iter().filter(|field| field.plain == plain_name).map(|field| (*name, field)));
+            let is_it = |field: &&Field<'a>| is_one_of(field.key, &[name]);
+            found.extend(self.fields.iter().filter(is_it).map(|field| (*name, field)));
         }
         found.iter().for_each(|(_, field)| field.known.set(true));
         found
@@ -308,7 +306,7 @@ impl<'a> Object<'a> {
 
     /// What the client wrote for a field, under one of its names; null says nothing but in a patch.
     fn glance(&self, names: &[&str]) -> Option<&'a Node> {
-        let found = self.fields.iter().find(|field| is_one_of(&field.plain, names)).map(|field| field.node);
+        let found = self.fields.iter().find(|field| is_one_of(field.key, names)).map(|field| field.node);
         found.filter(|node| self.is_patch() || !matches!(node, Node::Null))
     }
 }
