@@ -39,7 +39,7 @@ impl Ring {
         self.floor
     }
 
-    pub(super) fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.changes.back().map_or(self.floor, |change| change.number)
     }
 

@@ -50,8 +50,7 @@ impl Tails {
         }
         let (start, stream) = begin(inner).await?;
         let journal = Journal::new(0, inner.config.history);
-        let number = AtomicU64::new(0);
-        let tail = Arc::new(Tail { journal, start: start.clone(), number, id: inner.id.clone() });
+        let tail = Arc::new(Tail { journal, start: start.clone(), id: inner.id.clone() });
         *current = Arc::downgrade(&tail);
         tokio::spawn(run(Arc::clone(inner), Arc::clone(&tail), stream));
         Ok((tail, Some(start)))
@@ -63,8 +62,6 @@ pub(super) struct Tail {
     journal: Journal,
     /// Where the stream began.
     start: Place,
-    /// How many changes it told.
-    number: AtomicU64,
     id: String,
 }
 
@@ -102,6 +99,12 @@ impl Tail {
         // Up to the place every change is looked at: of several at one time, the one that it names may lie below another prefix.
         let cursor = self.journal.cursor(prefix.filter(|_| told.is_none()), number);
         Some(Follower { tail: Arc::clone(self), prefix: prefix.cloned(), cursor, told })
+    }
+
+    /// Appends a change, whose number is the next one. Only the stream's reader does.
+    fn append(&self, change: Recorded) {
+        let number = self.journal.look(Ring::last) + 1;
+        self.journal.append([Recorded { number, ..change }]);
     }
 
     /// Whether nothing is gone here that came after a place.
@@ -178,8 +181,7 @@ async fn turn(inner: &Inner, tail: &Tail, stream: &mut Stream) -> Result<(), Err
     for _ in 0..TURN {
         let Some(event) = next(inner, stream).await? else { return Ok(()) };
         if let Some(change) = recorded(inner, &event)? {
-            let number = tail.number.fetch_add(1, Ordering::Relaxed) + 1;
-            tail.journal.append([Recorded { number, ..change }]);
+            tail.append(change);
         }
     }
     Ok(())
@@ -210,18 +212,16 @@ mod tests {
     }
 
     fn tail(history: usize) -> Arc<Tail> {
-        let (journal, number) = (Journal::new(0, history), AtomicU64::new(0));
-        Arc::new(Tail { journal, start: place(1, None), number, id: "id".to_owned() })
+        Arc::new(Tail { journal: Journal::new(0, history), start: place(1, None), id: "id".to_owned() })
     }
 
     /// Changes with their times; each is a document of its own, and its name its token.
     fn append(tail: &Tail, changes: &[(u64, &str)]) {
         for (time, key) in changes {
-            let number = tail.number.fetch_add(1, Ordering::Relaxed) + 1;
             let token = key.replace('/', "");
             let position = Some(place(*time, Some(&token)).position(&tail.id));
-            let change = Recorded::numbered(number, key.parse().unwrap(), Some(Body::from_json(*b"{}")));
-            tail.journal.append([Recorded { position, ..change }]);
+            let change = Recorded::numbered(0, key.parse().unwrap(), Some(Body::from_json(*b"{}")));
+            tail.append(Recorded { position, ..change });
         }
     }
 
