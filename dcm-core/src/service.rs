@@ -159,6 +159,7 @@ pub struct Dcm {
     looks: Arc<children::Looks>,
     project_uids: Arc<Memo<Uid>>,
     views: Arc<Memo<Arc<LogicalCloudView>>>,
+    shared: Arc<watch::SharedViews>,
 }
 
 /// Names a logical cloud.
@@ -217,6 +218,7 @@ impl Dcm {
             looks: Arc::default(),
             project_uids: Arc::default(),
             views: Arc::default(),
+            shared: Arc::default(),
         })
     }
 

@@ -339,7 +339,7 @@ async fn a_logical_cloud_is_told_as_its_list_shows_it() {
     f.dcm.create_quota(&id, quota_input("found-2", "5").into()).await.unwrap();
     let News::Put(view) = next(&mut watch).await.news else { panic!("no logical cloud") };
     let read = f.dcm.logical_cloud(&id).await.unwrap();
-    assert_eq!((view.generation, view.revision), (read.generation, read.revision.clone()));
+    assert_eq!((view.generation, view.revision.clone()), (read.generation, read.revision.clone()));
 }
 
 #[tokio::test]
@@ -358,7 +358,7 @@ async fn what_is_selected_is_told_and_what_leaves_the_selection_is_gone() {
     };
     let gold: LabelSelector = "tier=gold".parse().unwrap();
     let mut watch = f.dcm.watch_logical_clouds(&project, &gold, None).await.unwrap();
-    let told = async |watch: &mut Watch<LogicalCloudView>| match next(watch).await.news {
+    let told = async |watch: &mut Watch<Arc<LogicalCloudView>>| match next(watch).await.news {
         News::Put(view) => format!("put {}", view.cloud.metadata.name),
         News::Deleted(name) => format!("deleted {name}"),
         other => format!("{other:?}"),

@@ -9,6 +9,9 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "../src/allocator.rs"]
+mod allocator;
+
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
@@ -19,6 +22,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dcm_server::{Config, config::LogFormat, telemetry};
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -34,6 +38,9 @@ const CHANGES: usize = 100;
 const BURST: usize = 500;
 /// How many writes elsewhere are made.
 const WRITES: usize = 500;
+/// How many watches are being opened at any time: each reads the whole list, and a store that serves a thousand readers at
+/// once makes some wait for longer than a request may.
+const AT_ONCE: usize = 32;
 /// What a change is recognised by in an event.
 const MARK: &str = "\"description\":\"change-";
 
@@ -85,13 +92,11 @@ async fn run(server: &Server, store: &str, watches: usize) -> Result<()> {
     let unwatched = client.elsewhere().await?;
     let before = server.resident()?;
     let (sender, mut received) = mpsc::unbounded_channel();
-    let mut synced = tokio::task::JoinSet::new();
-    for _ in 0..watches {
-        synced.spawn(watch(server.address, sender.clone()));
+    let mut opened = stream::iter(0..watches).map(|_| watch(server.address, sender.clone())).buffer_unordered(AT_ONCE);
+    while let Some(watch) = opened.next().await {
+        watch?;
     }
-    while let Some(watch) = synced.join_next().await {
-        watch??;
-    }
+    drop(opened);
     let after = server.resident()?;
     let watched = client.elsewhere().await?;
     let (mut from_answer, mut from_sending) = (Vec::new(), Vec::new());

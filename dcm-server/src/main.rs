@@ -1,5 +1,7 @@
 //! The DCM server.
 
+mod allocator;
+
 use std::process::ExitCode;
 
 use dcm_server::Cli;

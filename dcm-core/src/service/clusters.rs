@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
     projects::still_has,
-    watch::{Parent, Start, Viewed},
+    watch::{Parent, Start, Told, Viewed},
 };
 use crate::{
     credential::SigningCa,
@@ -35,11 +35,16 @@ pub struct ClusterView {
     pub uses: Vec<ClusterUse>,
 }
 
-impl Viewed for ClusterView {
+impl Viewed for Arc<ClusterView> {
     type Record = Cluster;
 
-    async fn of(dcm: &Dcm, entry: Entry<Cluster>) -> Result<Self, Error> {
-        dcm.view(entry).await
+    async fn of(dcm: &Dcm, told: Told<Cluster>) -> Result<Self, Error> {
+        let Told { entry, bytes, since } = told;
+        let derive = || {
+            let (dcm, entry) = (dcm.clone(), entry.clone());
+            async move { dcm.measured_cluster(entry).await.map(|(view, read)| (view, bytes + read)) }
+        };
+        dcm.shared.view(&dcm.shared.clusters, (&entry.key, &entry.revision), since, derive).await
     }
 
     fn is_selected(cluster: &Cluster, selector: &LabelSelector) -> bool {
@@ -95,7 +100,7 @@ impl Dcm {
     ) -> Result<Listed<ClusterView>, Error> {
         let provider = self.provider(provider).await?;
         let prefix = keys::clusters(&provider.value.uid)?;
-        let found = self.select(prefix, page, |cluster| ClusterView::is_selected(cluster, selector)).await?;
+        let found = self.select(prefix, page, |cluster: &Cluster| selector.selects(&cluster.labels)).await?;
         found.views(|entry| self.measured_cluster(entry)).await
     }
 
@@ -109,7 +114,7 @@ impl Dcm {
         provider: &ProviderName,
         selector: &LabelSelector,
         from: Option<&WatchPosition>,
-    ) -> Result<Watch<ClusterView>, Error> {
+    ) -> Result<Watch<Arc<ClusterView>>, Error> {
         let start = Start::of(self.store(), from).await?;
         let provider = self.provider(provider).await?;
         let clusters = keys::clusters(&provider.value.uid)?;
@@ -281,12 +286,15 @@ impl Dcm {
 
     /// A view, and how many bytes were read for it.
     async fn measured_cluster(&self, entry: Entry<Cluster>) -> Result<(ClusterView, usize), Error> {
-        let health = self.health(&entry.value.uid).await?;
+        let health = self.store().get(&keys::cluster_health(&entry.value.uid)?).await?;
+        let of_health = health.as_ref().map_or(0, |document| document.body.as_bytes().len());
+        let health = health.map(Entry::read).transpose()?.map(|found| found.value);
         let prefix = keys::cluster_uses(&entry.value.uid)?;
         let found = self.store().scan(Scan::below(prefix, Page::LARGEST_LIMIT)).await?;
-        let read = found.iter().map(|document| document.body.as_bytes().len()).sum();
+        let of_uses: usize = found.iter().map(|document| document.body.as_bytes().len()).sum();
         let uses = found.into_iter().map(|document| Ok(Entry::read(document)?.value)).collect::<Result<_, Error>>()?;
-        Ok((ClusterView { cluster: entry.value, revision: entry.revision, health, uses }, read))
+        let view = ClusterView { cluster: entry.value, revision: entry.revision, health, uses };
+        Ok((view, of_health + of_uses))
     }
 
     /// Up to eleven of those who refer to a cluster. What a crash left of a logical cloud or reference that

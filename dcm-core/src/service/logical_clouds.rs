@@ -4,7 +4,7 @@ use super::{
     CloudId, Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
     children::refuse_deleting,
     freeze::fingerprint,
-    watch::{Parent, Start, Viewed},
+    watch::{Parent, Start, Told, Viewed},
 };
 use crate::{
     error::Error,
@@ -58,11 +58,16 @@ impl LogicalCloudView {
     }
 }
 
-impl Viewed for LogicalCloudView {
+impl Viewed for Arc<LogicalCloudView> {
     type Record = LogicalCloud;
 
-    async fn of(dcm: &Dcm, entry: Entry<LogicalCloud>) -> Result<Self, Error> {
-        dcm.cloud_view(entry).await
+    async fn of(dcm: &Dcm, told: Told<LogicalCloud>) -> Result<Self, Error> {
+        let Told { entry, bytes, since } = told;
+        let derive = || {
+            let (dcm, entry) = (dcm.clone(), entry.clone());
+            async move { dcm.measured_cloud(entry).await.map(|(view, read)| (view, bytes + read)) }
+        };
+        dcm.shared.view(&dcm.shared.clouds, (&entry.key, &entry.revision), since, derive).await
     }
 
     fn is_selected(cloud: &LogicalCloud, selector: &LabelSelector) -> bool {
@@ -152,7 +157,7 @@ impl Dcm {
     ) -> Result<Listed<LogicalCloudView>, Error> {
         let project = self.project(project).await?;
         let prefix = keys::logical_clouds(&project.value.uid)?;
-        let found = self.select(prefix, page, |cloud| LogicalCloudView::is_selected(cloud, selector)).await?;
+        let found = self.select(prefix, page, |cloud: &LogicalCloud| selector.selects(&cloud.spec.labels)).await?;
         found.views(|entry| self.measured_cloud(entry)).await
     }
 
@@ -166,7 +171,7 @@ impl Dcm {
         project: &ProjectName,
         selector: &LabelSelector,
         from: Option<&WatchPosition>,
-    ) -> Result<Watch<LogicalCloudView>, Error> {
+    ) -> Result<Watch<Arc<LogicalCloudView>>, Error> {
         let start = Start::of(self.store(), from).await?;
         let project = self.project(project).await?;
         let clouds = keys::logical_clouds(&project.value.uid)?;

@@ -1,12 +1,13 @@
 //! What was made of documents lately, so that a document that is read often is understood once.
 //!
 //! The store is asked each time, and says in which state a document is: what was made of that state is the same for ever,
-//! since a revision is never used twice for one key. Nothing here has to be forgotten when something is written.
+//! since a revision is never used twice for one key. Nothing here has to be forgotten when something is written; where a value was
+//! made of other documents too, whoever finds it has to see whether it will do.
 
 use std::{
     collections::HashMap,
     fmt, mem,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::store::{Document, Key, Revision};
@@ -23,30 +24,51 @@ struct Generations<V> {
     older: HashMap<Key, (Revision, V)>,
 }
 
-impl<V: Clone> Memo<V> {
+impl<V> Memo<V> {
     /// What was made of this state of the document.
-    pub(super) fn find(&self, document: &Document) -> Option<V> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((revision, value)) = all.younger.get(&document.key) {
-            return (*revision == document.revision).then(|| value.clone());
-        }
-        let (key, (revision, value)) = all.older.remove_entry(&document.key)?;
-        if revision != document.revision {
-            return None;
-        }
-        let found = value.clone();
-        all.put(key, revision, value);
-        Some(found)
+    pub(super) fn find(&self, document: &Document) -> Option<V>
+    where
+        V: Clone,
+    {
+        self.all().find(&document.key, &document.revision).cloned()
     }
 
     /// Keeps what was made of a document.
     pub(super) fn keep(&self, document: &Document, value: V) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.put(document.key.clone(), document.revision.clone(), value);
+        self.all().put(document.key.clone(), document.revision.clone(), value);
+    }
+
+    /// Uses what was made of this state of a document, where it is of use; otherwise keeps what is made now, and nobody else makes
+    /// it meanwhile.
+    pub(super) fn find_or_keep<R>(
+        &self,
+        (key, revision): (&Key, &Revision),
+        usable: impl FnOnce(&V) -> Option<R>,
+        make: impl FnOnce() -> (V, R),
+    ) -> R {
+        let mut all = self.all();
+        if let Some(found) = all.find(key, revision).and_then(usable) {
+            return found;
+        }
+        let (value, made) = make();
+        all.put(key.clone(), revision.clone(), value);
+        made
+    }
+
+    fn all(&self) -> MutexGuard<'_, Generations<V>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<V> Generations<V> {
+    fn find(&mut self, key: &Key, revision: &Revision) -> Option<&V> {
+        if !self.younger.contains_key(key) {
+            let (key, (known, value)) = self.older.remove_entry(key)?;
+            self.put(key, known, value);
+        }
+        self.younger.get(key).filter(|(known, _)| known == revision).map(|(_, value)| value)
+    }
+
     fn put(&mut self, key: Key, revision: Revision, value: V) {
         if self.younger.len() >= GENERATION && !self.younger.contains_key(&key) {
             self.older = mem::take(&mut self.younger);

@@ -5,19 +5,22 @@
 //! is. A store's watch promises no more ([`Store::watch`](crate::store::Store::watch)), and no less.
 
 mod derived;
+mod flight;
 mod list;
 mod parent;
 mod position;
+mod shared;
 
 use futures_core::stream::BoxStream;
 
 use crate::error::Error;
 
 pub(super) use derived::Derived;
-pub(super) use list::Viewed;
+pub(super) use list::{Told, Viewed};
 pub(super) use parent::Parent;
 pub(super) use position::Start;
 pub use position::WatchPosition;
+pub(super) use shared::SharedViews;
 
 /// One thing that a watch tells.
 #[derive(Clone, Debug, PartialEq)]

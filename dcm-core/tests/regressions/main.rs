@@ -9,3 +9,4 @@ mod records;
 mod references;
 mod reservations;
 mod support;
+mod watches;

@@ -10,6 +10,8 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "../../src/allocator.rs"]
+mod allocator;
 mod clusters;
 mod part;
 mod real;

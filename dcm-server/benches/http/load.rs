@@ -1,5 +1,9 @@
 //! What the HTTP benchmarks share: servers in processes of their own, and the load on them.
 
+// Of what DCM is compared with, too.
+#[path = "../../src/allocator.rs"]
+mod allocator;
+
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},

@@ -9,6 +9,8 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "../../src/allocator.rs"]
+mod allocator;
 mod copies;
 mod many;
 mod server;

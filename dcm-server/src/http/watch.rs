@@ -5,7 +5,7 @@ mod event;
 mod places;
 mod producer;
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -53,6 +53,20 @@ pub(super) trait Shown: Send + 'static {
     /// How long nothing is told after it, so that an answer that is dear to derive is not derived all the time.
     fn pause(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+impl<V: Shown + Sync> Shown for Arc<V> {
+    fn revision(&self) -> Option<&Revision> {
+        V::revision(self)
+    }
+
+    fn shown(&self) -> impl Serialize {
+        V::shown(self)
+    }
+
+    fn pause(&self) -> Duration {
+        V::pause(self)
     }
 }
 

@@ -9,6 +9,7 @@ use futures_util::{
 use super::{
     News, Parent, Watch, WatchEvent,
     position::{Present, Scope, Start},
+    shared::Moment,
 };
 use crate::{
     error::Error,
@@ -29,7 +30,7 @@ pub(in crate::service) trait Viewed: Send + Sized + 'static {
     type Record: Stored + Send;
 
     /// Derives it.
-    fn of(dcm: &Dcm, entry: Entry<Self::Record>) -> impl Future<Output = Result<Self, Error>> + Send;
+    fn of(dcm: &Dcm, told: Told<Self::Record>) -> impl Future<Output = Result<Self, Error>> + Send;
 
     /// Whether it is selected. What has no labels is, whatever the selector.
     fn is_selected(_: &Self::Record, _: &LabelSelector) -> bool {
@@ -37,12 +38,21 @@ pub(in crate::service) trait Viewed: Send + Sized + 'static {
     }
 }
 
+/// A record that a watch tells of.
+pub(in crate::service) struct Told<T> {
+    pub(in crate::service) entry: Entry<T>,
+    /// How large its document is.
+    pub(in crate::service) bytes: usize,
+    /// What is derived for it must not have begun earlier.
+    pub(in crate::service) since: Moment,
+}
+
 /// Most lists show the record as it is.
 impl<T: Stored + Send + 'static> Viewed for Entry<T> {
     type Record = T;
 
-    async fn of(_: &Dcm, entry: Self) -> Result<Self, Error> {
-        Ok(entry)
+    async fn of(_: &Dcm, told: Told<T>) -> Result<Self, Error> {
+        Ok(told.entry)
     }
 }
 
@@ -81,8 +91,18 @@ impl Dcm {
             Some(parent) => Some((parent.touches(self.store(), &start.at).await?, parent)),
             None => None,
         };
-        let (dcm, selector, at, view) = (self.clone(), selector.clone(), start.at, PhantomData);
-        let watch = ListWatch { dcm, prefix, selector, scope, at, changes, parent, stage, view };
+        let watch = ListWatch {
+            dcm: self.clone(),
+            prefix,
+            selector: selector.clone(),
+            scope,
+            since: self.shared.moment(),
+            at: start.at,
+            changes,
+            parent,
+            stage,
+            view: PhantomData,
+        };
         Ok(stream::unfold(watch, ListWatch::next).boxed())
     }
 }
@@ -92,6 +112,8 @@ struct ListWatch<V> {
     prefix: Key,
     selector: LabelSelector,
     scope: Scope,
+    /// When the watch began, or to read the page that it tells of.
+    since: Moment,
     /// Everything up to here was told.
     at: Position,
     changes: Changes,
@@ -170,6 +192,8 @@ impl<V: Viewed> ListWatch<V> {
         }
         let after = listing.listed.as_deref().map(|name| self.prefix.child(name)).transpose()?;
         let scan = Scan::below(self.prefix.clone(), PAGE).bytes(PAGE_BYTES).after(after);
+        // No event follows for what lies beside the records: it must not be older than they are.
+        self.since = self.dcm.shared.moment();
         let page = self.dcm.store().scan(scan.clone()).await?;
         listing.last = !scan.is_full(&page);
         listing.page = page.into();
@@ -212,11 +236,12 @@ impl<V: Viewed> ListWatch<V> {
 
     /// Tells of a record as it is, if it is selected.
     async fn put(&mut self, document: Document) -> Result<Option<WatchEvent<V>>, Error> {
+        let bytes = document.body.as_bytes().len();
         let entry = Entry::<V::Record>::read(document)?;
         if !V::is_selected(&entry.value, &self.selector) {
             return Ok(None);
         }
-        let view = V::of(&self.dcm, entry).await?;
+        let view = V::of(&self.dcm, Told { entry, bytes, since: self.since }).await?;
         Ok(Some(self.event(News::Put(view))))
     }
 
