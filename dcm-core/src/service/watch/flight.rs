@@ -114,12 +114,14 @@ impl<T: Clone + Send + 'static> Future for Waiter<T> {
 impl<T> Drop for Waiter<T> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.flight.waiting.lock().wakers.remove(&number);
+            self.flight.waiting.remove(number);
         }
     }
 }
 
 /// Those who are to be woken. What wakes the work holds this and not the work, which would hold itself otherwise.
+///
+/// No waker is woken or dropped under the lock: with some executors a task goes with its last waker, and a waiter with the task.
 #[derive(Default)]
 struct Waiting {
     known: Mutex<Known>,
@@ -140,12 +142,18 @@ impl Waiting {
             known.last += 1;
             known.last
         });
-        known.wakers.insert(number, waker.clone());
+        let before = known.wakers.insert(number, waker.clone());
+        drop(known);
+        drop(before);
+    }
+
+    fn remove(&self, number: u64) {
+        let waker = self.lock().wakers.remove(&number);
+        drop(waker);
     }
 
     /// Wakes all: any of them may be one that is not polled any more.
     fn wake_all(&self) {
-        // Not under the lock: a waker may drop a waiter.
         let wakers = std::mem::take(&mut self.lock().wakers);
         wakers.into_values().for_each(Waker::wake);
     }
