@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
     projects::still_has,
-    watch::{Parent, Start, Told, Viewed},
+    watch::{Derivable, Parent, SharedViews, Start, Views},
 };
 use crate::{
     credential::SigningCa,
@@ -35,16 +35,15 @@ pub struct ClusterView {
     pub uses: Vec<ClusterUse>,
 }
 
-impl Viewed for Arc<ClusterView> {
+impl Derivable for ClusterView {
     type Record = Cluster;
 
-    async fn of(dcm: &Dcm, told: Told<Cluster>) -> Result<Self, Error> {
-        let Told { entry, bytes, since } = told;
-        let derive = || {
-            let (dcm, entry) = (dcm.clone(), entry.clone());
-            async move { dcm.measured_cluster(entry).await.map(|(view, read)| (view, bytes + read)) }
-        };
-        dcm.shared.view(&dcm.shared.clusters, (&entry.key, &entry.revision), since, derive).await
+    fn views(shared: &SharedViews) -> &Views<Self> {
+        &shared.clusters
+    }
+
+    async fn derive(dcm: Dcm, entry: Entry<Cluster>) -> Result<(Self, usize), Error> {
+        dcm.measured_cluster(entry).await
     }
 
     fn is_selected(cluster: &Cluster, selector: &LabelSelector) -> bool {
@@ -100,7 +99,7 @@ impl Dcm {
     ) -> Result<Listed<ClusterView>, Error> {
         let provider = self.provider(provider).await?;
         let prefix = keys::clusters(&provider.value.uid)?;
-        let found = self.select(prefix, page, |cluster: &Cluster| selector.selects(&cluster.labels)).await?;
+        let found = self.select(prefix, page, |cluster| ClusterView::is_selected(cluster, selector)).await?;
         found.views(|entry| self.measured_cluster(entry)).await
     }
 

@@ -4,7 +4,7 @@ use super::{
     CloudId, Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
     children::refuse_deleting,
     freeze::fingerprint,
-    watch::{Parent, Start, Told, Viewed},
+    watch::{Derivable, Parent, SharedViews, Start, Views},
 };
 use crate::{
     error::Error,
@@ -58,16 +58,15 @@ impl LogicalCloudView {
     }
 }
 
-impl Viewed for Arc<LogicalCloudView> {
+impl Derivable for LogicalCloudView {
     type Record = LogicalCloud;
 
-    async fn of(dcm: &Dcm, told: Told<LogicalCloud>) -> Result<Self, Error> {
-        let Told { entry, bytes, since } = told;
-        let derive = || {
-            let (dcm, entry) = (dcm.clone(), entry.clone());
-            async move { dcm.measured_cloud(entry).await.map(|(view, read)| (view, bytes + read)) }
-        };
-        dcm.shared.view(&dcm.shared.clouds, (&entry.key, &entry.revision), since, derive).await
+    fn views(shared: &SharedViews) -> &Views<Self> {
+        &shared.clouds
+    }
+
+    async fn derive(dcm: Dcm, entry: Entry<LogicalCloud>) -> Result<(Self, usize), Error> {
+        dcm.measured_cloud(entry).await
     }
 
     fn is_selected(cloud: &LogicalCloud, selector: &LabelSelector) -> bool {
@@ -157,7 +156,7 @@ impl Dcm {
     ) -> Result<Listed<LogicalCloudView>, Error> {
         let project = self.project(project).await?;
         let prefix = keys::logical_clouds(&project.value.uid)?;
-        let found = self.select(prefix, page, |cloud: &LogicalCloud| selector.selects(&cloud.spec.labels)).await?;
+        let found = self.select(prefix, page, |cloud| LogicalCloudView::is_selected(cloud, selector)).await?;
         found.views(|entry| self.measured_cloud(entry)).await
     }
 

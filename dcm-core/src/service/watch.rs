@@ -16,11 +16,10 @@ use futures_core::stream::BoxStream;
 use crate::error::Error;
 
 pub(super) use derived::Derived;
-pub(super) use list::{Told, Viewed};
 pub(super) use parent::Parent;
 pub(super) use position::Start;
 pub use position::WatchPosition;
-pub(super) use shared::SharedViews;
+pub(super) use shared::{Derivable, SharedViews, Views};
 
 /// One thing that a watch tells.
 #[derive(Clone, Debug, PartialEq)]

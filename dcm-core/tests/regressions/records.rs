@@ -107,8 +107,7 @@ async fn a_server_url_holds_no_credentials() {
 #[tokio::test]
 async fn work_grows_with_what_is_asked_for() {
     const N: usize = 300;
-    let store = Arc::new(CountingStore::default());
-    let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
+    let (f, store) = counting().await;
     f.register(&["shared"]).await.unwrap();
     let id = f.create_cloud("lc-1", "ns-1", &[]).await.unwrap();
     let names: Vec<String> = (0..N).map(|i| format!("c-{i:04}")).collect();

@@ -248,6 +248,12 @@ pub(crate) fn reference(name: &str) -> ReferenceName {
     ReferenceName::new(name).unwrap()
 }
 
+/// On a store that counts the documents that are read.
+pub(crate) async fn counting() -> (Fixture, Arc<CountingStore>) {
+    let store = Arc::new(CountingStore::default());
+    (Fixture::new(Arc::clone(&store) as _).await.unwrap(), store)
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct CountingStore(pub(crate) MemoryStore, pub(crate) std::sync::atomic::AtomicUsize);
 

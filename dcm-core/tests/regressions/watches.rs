@@ -1,19 +1,24 @@
-use std::sync::Arc;
-
 use crate::support::*;
 use dcm_core::{
     model::{ClusterLabelInput, LabelSelector},
-    service::{News, WatchPosition},
+    service::{News, Watch, WatchPosition},
 };
-use dcm_test_utils::builders::{Fixture, provider, quota_input, reference_input};
+use dcm_test_utils::builders::{provider, quota_input, reference_input};
 use futures_util::{FutureExt as _, StreamExt as _};
+
+/// The record that is told next.
+async fn put<V>(watch: &mut Watch<V>) -> V {
+    match watch.next().await.unwrap().unwrap().news {
+        News::Put(view) => view,
+        _ => panic!("no record"),
+    }
+}
 
 /// Each watch reads for itself what lies beside a record that it tells of: a hundred watches, a hundred times as much.
 #[tokio::test]
 async fn many_watches_of_a_list_read_what_lies_beside_a_change_once() {
     const WATCHES: usize = 100;
-    let store = Arc::new(CountingStore::default());
-    let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
+    let (f, store) = counting().await;
     f.register(&["c1"]).await.unwrap();
     let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
     let everything = LabelSelector::everything();
@@ -23,11 +28,11 @@ async fn many_watches_of_a_list_read_what_lies_beside_a_change_once() {
         clusters.push(f.dcm.watch_clusters(&provider("default"), &everything, None).await.unwrap());
     }
     for watch in &mut clouds {
-        assert!(matches!(watch.next().await.unwrap().unwrap().news, News::Put(_)));
+        put(watch).await;
         assert!(matches!(watch.next().await.unwrap().unwrap().news, News::Synced));
     }
     for watch in &mut clusters {
-        assert!(matches!(watch.next().await.unwrap().unwrap().news, News::Put(_)));
+        put(watch).await;
         assert!(matches!(watch.next().await.unwrap().unwrap().news, News::Synced));
     }
     f.dcm.create_quota(&id, quota_input("found-2", "5").into()).await.unwrap();
@@ -37,7 +42,7 @@ async fn many_watches_of_a_list_read_what_lies_beside_a_change_once() {
     let read = f.dcm.logical_cloud(&id).await.unwrap();
     store.take();
     for watch in &mut clouds {
-        let News::Put(view) = watch.next().await.unwrap().unwrap().news else { panic!("no logical cloud") };
+        let view = put(watch).await;
         assert_eq!(
             (&view.revision, &view.references, view.generation),
             (&read.revision, &read.references, read.generation)
@@ -45,7 +50,7 @@ async fn many_watches_of_a_list_read_what_lies_beside_a_change_once() {
     }
     let of_clouds = store.take();
     for watch in &mut clusters {
-        let News::Put(view) = watch.next().await.unwrap().unwrap().news else { panic!("no cluster") };
+        let view = put(watch).await;
         assert_eq!((view.cluster.labels.len(), view.uses.len()), (1, 1));
     }
     let of_clusters = store.take();
@@ -60,8 +65,7 @@ async fn a_watch_that_begins_later_reads_what_lies_beside_a_record_anew() {
     let everything = LabelSelector::everything();
     let references = async |from: Option<&WatchPosition>| {
         let mut watch = f.dcm.watch_logical_clouds(&id.project, &everything, from).await.unwrap();
-        let first = watch.next().await.unwrap().unwrap();
-        let News::Put(view) = first.news else { panic!("no logical cloud") };
+        let view = put(&mut watch).await;
         let synced = watch.next().now_or_never();
         (view.references.clone(), synced.map(|event| event.unwrap().unwrap().position), watch)
     };

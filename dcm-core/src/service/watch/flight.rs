@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{
@@ -87,12 +86,6 @@ impl<T: Clone + Send + 'static> Flight<T> {
 
     fn work(&self) -> MutexGuard<'_, Work<T>> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> fmt::Debug for Flight<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flight").finish_non_exhaustive()
     }
 }
 

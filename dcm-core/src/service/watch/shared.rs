@@ -2,7 +2,6 @@
 //! thousand watches of one list are not a thousand reads for each change.
 
 use std::{
-    fmt,
     future::{Ready, ready},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
@@ -12,11 +11,15 @@ use std::{
 
 use futures_util::future::Either;
 
-use super::flight::{Flight, Waiter};
+use super::{
+    flight::{Flight, Waiter},
+    list::{Told, Viewed},
+};
 use crate::{
     error::Error,
-    service::{ClusterView, LogicalCloudView, memo::Memo},
-    store::{Key, Revision},
+    model::LabelSelector,
+    service::{ClusterView, Dcm, LogicalCloudView, memo::Memo},
+    store::{Entry, Key, Revision, Stored},
 };
 
 /// Of how many bytes a view was made that is kept for those who come to it later, a thousand of each kind at most. A larger one is
@@ -28,14 +31,49 @@ const SMALL: usize = 8 * 1024;
 pub(in crate::service) struct Moment(u64);
 
 /// The views that watches derived lately, or derive now.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(in crate::service) struct SharedViews {
     next: AtomicU64,
     pub(in crate::service) clouds: Views<LogicalCloudView>,
     pub(in crate::service) clusters: Views<ClusterView>,
 }
 
-type Views<V> = Memo<Derivation<V>>;
+pub(in crate::service) type Views<V> = Memo<Derivation<V>>;
+
+/// What a list shows of a record, where that takes reads of its own.
+pub(in crate::service) trait Derivable: Send + Sync + Sized + 'static {
+    /// The record.
+    type Record: Stored + Clone + Send + Sync + 'static;
+
+    /// Where those of its kind are.
+    fn views(shared: &SharedViews) -> &Views<Self>;
+
+    /// Derives it, and answers also how many bytes it read for that.
+    fn derive(
+        dcm: Dcm,
+        entry: Entry<Self::Record>,
+    ) -> impl Future<Output = Result<(Self, usize), Error>> + Send + 'static;
+
+    /// Whether it is selected.
+    fn is_selected(record: &Self::Record, selector: &LabelSelector) -> bool;
+}
+
+impl<V: Derivable> Viewed for Arc<V> {
+    type Record = V::Record;
+
+    async fn of(dcm: &Dcm, told: Told<V::Record>) -> Result<Self, Error> {
+        let Told { entry, bytes, since } = told;
+        let derive = || {
+            let derive = V::derive(dcm.clone(), entry.clone());
+            async move { derive.await.map(|(view, read)| (view, bytes + read)) }
+        };
+        dcm.shared.view(V::views(&dcm.shared), (&entry.key, &entry.revision), since, derive).await
+    }
+
+    fn is_selected(record: &V::Record, selector: &LabelSelector) -> bool {
+        V::is_selected(record, selector)
+    }
+}
 
 impl SharedViews {
     /// Now: what is derived from here on began later.
@@ -45,7 +83,7 @@ impl SharedViews {
 
     /// The view of a state of a record: one whose derivation began since then, or what `derive` makes, which answers also from
     /// how many bytes. An older one may lack what the watch's client knows from elsewhere.
-    pub(in crate::service) async fn view<V, F>(
+    async fn view<V, F>(
         &self,
         views: &Views<V>,
         state: (&Key, &Revision),
@@ -58,22 +96,17 @@ impl SharedViews {
     {
         let known = |known: &Derivation<V>| (known.begun > since).then(|| known.view()).flatten();
         let view = views.find_or_keep(state, known, || Derivation::begin(self.moment(), derive()));
-        match view.await {
-            Some(Ok(view)) => Ok(view),
-            Some(Err(failed)) => match failed.take() {
-                Some(error) => Err(error),
-                // The error was another watch's. Each tries by itself: one after the other, all would wait for as long as all take
-                // together to fail.
-                None => Ok(Arc::new(derive().await?.0)),
-            },
+        let error = match view.await {
+            Some(Ok(view)) => return Ok(view),
+            Some(Err(failed)) => failed.take(),
+            None => None,
+        };
+        match error {
+            Some(error) => Err(error),
+            // Another watch was told, or it panicked. Each tries by itself: one after the other, all would wait for as long as all
+            // take together to fail.
             None => Ok(Arc::new(derive().await?.0)),
         }
-    }
-}
-
-impl fmt::Debug for SharedViews {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedViews").finish_non_exhaustive()
     }
 }
 
