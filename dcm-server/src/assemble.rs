@@ -1,24 +1,22 @@
 //! Puts a server together: the only list of concrete types.
 
+mod error;
 mod system;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dcm_core::{
     clock::Clock as _,
     credential::CredentialMaker,
     error::Error,
     secret,
-    service::{Dcm, Ports},
+    service::{Dcm, NoWake, Ports, Wake},
     store::Store,
     sync::Synchronizer,
 };
 use dcm_mesh::credential::UserCredentials;
 use dcm_sim::Simulation;
-use dcm_store::{
-    OpenError,
-    encryption::{AeadSealer, Keyring, KeyringError},
-};
+use dcm_store::encryption::{AeadSealer, Keyring, KeyringError};
 use dcm_sync::{
     kube::{KubeOptions, KubeSynchronizer},
     layer::Timeouts,
@@ -26,13 +24,15 @@ use dcm_sync::{
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{Config, SynchronizerKind},
-    http::{Edge, Limits, Server, Shared, Trust},
+    config::{Config, Role, SynchronizerKind},
+    http::{Edge, Limits, Server, Shared, Surface, Trust},
     metrics::Metrics,
+    readiness::Readiness,
     reencryption::Reencryption,
     simulated::SimulatedSynchronizer,
     worker::{Worker, WorkerHandle, WorkerSettings},
 };
+pub use error::StartError;
 use system::OffWorkers;
 pub(crate) use system::{OsEntropy, SystemClock};
 
@@ -48,62 +48,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct Running {
     dcm: Dcm,
     http: Server,
-    worker: WorkerHandle,
+    worker: Option<WorkerHandle>,
     reencryption: Reencryption,
     simulation: Option<Simulation>,
-}
-
-/// Why a server did not start, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The address can be reached by others, and nobody would be asked who he is.
-    #[error(
-        "--http {0} can be reached from beyond this machine, and this release asks nobody who he is: listen on 127.0.0.1, \
-         or give --insecure-listen-without-authentication if the network keeps strangers away"
-    )]
-    BeyondLoopback(SocketAddr),
-    /// The address cannot be had.
-    #[error(
-        "--http {address} cannot be listened on: another program may have the port, or the machine not the address"
-    )]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's own error.
-        source: io::Error,
-    },
-    /// The store cannot be opened.
-    #[error("--store cannot be opened")]
-    Store(#[from] OpenError),
-    /// Several servers may use the store, so no file beside one of them is the obvious place of the key.
-    #[error(
-        "--encryption-key-file is required with MongoDB: name a file outside of the database, the same key for every server that \
-         uses it; it is made where it is missing, or by: \
-         (umask 077; echo \"dcm-key-v1:$(head -c 32 /dev/urandom | base64)\" > FILE)"
-    )]
-    NoKey,
-    /// There is no encryption key.
-    #[error("--encryption-key-file cannot be used")]
-    Key(#[from] KeyringError),
-    /// The encryption key does not work.
-    #[error("the encryption of secrets cannot be set up")]
-    Encryption(#[from] secret::Error),
-    /// The data was written with another encryption key.
-    #[error(
-        "--encryption-key-file is not the key that the data was written with; give that one: without it users' keys and \
-         registered kubeconfigs cannot be read"
-    )]
-    WrongKey(#[source] secret::Error),
-    /// A line of the key file went too early.
-    #[error("--encryption-key-file lacks keys that the data may still need")]
-    KeysMissing(#[source] secret::Error),
-    /// The store holds half of an import.
-    #[error("--store cannot be used")]
-    Unfinished(#[source] dcm_core::transfer::Error),
-    /// The store does not serve.
-    #[error("the first records cannot be read or written")]
-    Records(#[from] Error),
 }
 
 /// Starts a server. Must be called in a tokio runtime, after a crypto provider was installed.
@@ -111,6 +58,7 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]; nothing is left running then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    check(&config)?;
     let store = async |config: &Config| Ok(dcm_store::open(config.storage.store.clone()).await?);
     assemble(store, config).await
 }
@@ -122,14 +70,24 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 /// # Errors
 /// [`StartError`]; nothing is left running then.
 pub async fn start_on(store: Arc<dyn Store>, config: Config) -> Result<Running, StartError> {
+    check_on_any_store(&config)?;
     assemble(async move |_: &Config| Ok(store), config).await
 }
 
 /// What a configuration alone shows to stand against a start.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
+    if config.role.shares_store() && !config.storage.store.is_shared() {
+        return Err(StartError::StoreOfOneProcess(config.role));
+    }
+    check_on_any_store(config)
+}
+
+/// The same, whatever the store is.
+fn check_on_any_store(config: &Config) -> Result<(), StartError> {
     if !config.http.ip().is_loopback() && !config.insecure_listen_without_authentication {
         return Err(StartError::BeyondLoopback(config.http));
     }
+    check_synchronizer(config)?;
     #[cfg(feature = "mongodb")]
     if matches!(config.storage.store, dcm_store::Config::MongoDb(_)) && config.storage.encryption_key_file.is_none() {
         return Err(StartError::NoKey);
@@ -137,21 +95,43 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Not every role goes with everything that can carry work to clusters.
+fn check_synchronizer(config: &Config) -> Result<(), StartError> {
+    let fix = match (config.role, &config.synchronizer) {
+        (Role::Dcm, SynchronizerKind::Simulated) => "simulated clusters live in one process, so give --role all",
+        (Role::All, SynchronizerKind::Remote(_)) => {
+            "it works on clusters itself; leave --synchronizer out, or give --role dcm"
+        }
+        (Role::Synchronizer | Role::Ca, SynchronizerKind::Remote(_)) => {
+            "only --role dcm leaves the work on clusters to another process; leave --synchronizer out"
+        }
+        _ => return Ok(()),
+    };
+    let synchronizer = config.synchronizer.to_string();
+    Err(StartError::Synchronizer { role: config.role, synchronizer, fix })
+}
+
 /// The store is opened once there is an address to serve it from.
 async fn assemble(
     open: impl AsyncFnOnce(&Config) -> Result<Arc<dyn Store>, StartError>,
     config: Config,
 ) -> Result<Running, StartError> {
-    check(&config)?;
     let failed = |source| StartError::Listen { address: config.http, source };
     let listener = TcpListener::bind(config.http).await.map_err(failed)?;
-    let (wake, worker) = Worker::new(worker_settings(&config));
+    let (wake, worker) = match config.role.works().then(|| Worker::new(worker_settings(&config))) {
+        Some((wake, worker)) => (wake, Some(worker)),
+        None => (Arc::new(NoWake) as Arc<dyn Wake>, None),
+    };
     let (synchronizer, simulation) = synchronizer(&config);
+    let watched = match &worker {
+        Some(worker) => worker.watch(synchronizer),
+        None => synchronizer,
+    };
     let ports = Ports {
         store: open(&config).await?,
         sealer: Arc::new(AeadSealer::new(keyring(&config)?)?),
         credentials: Arc::new(OffWorkers(UserCredentials)) as Arc<dyn CredentialMaker>,
-        synchronizer: worker.watch(synchronizer),
+        synchronizer: watched,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         wake,
@@ -163,12 +143,16 @@ async fn assemble(
         Error::Unfinished(error) => StartError::Unfinished(error),
         other => StartError::Records(other),
     })?;
-    dcm.ensure_default_provider().await?;
-    let metrics = Metrics::new(worker.metrics(), SystemClock.now());
-    let shared = Shared::new(dcm.clone(), limits(&config), metrics);
-    let edge = Edge::new(shared, Trust::new(&config.allowed_host), process);
+    let surface = if config.role.serves_clients() { Surface::Clients } else { Surface::Probes };
+    if surface == Surface::Clients {
+        dcm.ensure_default_provider().await?;
+    }
+    let worker_metrics = worker.as_ref().map(|worker| worker.metrics().clone()).unwrap_or_default();
+    let metrics = Metrics::new(&worker_metrics, SystemClock.now());
+    let shared = Shared::new(dcm.clone(), limits(&config), metrics, Readiness::default());
+    let edge = Edge::new(shared, surface, Trust::new(&config.allowed_host), process);
     let http = Server::start(listener, edge).map_err(failed)?;
-    let worker = worker.start(dcm.clone());
+    let worker = worker.map(|worker| worker.start(dcm.clone()));
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
     Ok(Running { dcm, http, worker, reencryption, simulation })
 }
@@ -197,7 +181,9 @@ impl Running {
     pub async fn stop(self) {
         self.http.stop().await;
         self.reencryption.stop().await;
-        self.worker.stop().await;
+        if let Some(worker) = self.worker {
+            worker.stop().await;
+        }
         if let Some(simulation) = self.simulation {
             simulation.shutdown().await;
         }
@@ -214,7 +200,8 @@ fn synchronizer(config: &Config) -> (Arc<dyn Synchronizer>, Option<Simulation>) 
     let kube = Arc::new(KubeSynchronizer::new(KubeOptions { clients, ..KubeOptions::default() }));
     let kube: Arc<dyn Synchronizer> = Arc::new(Timeouts::new(kube, ATTEMPT).answers_within(ANSWER));
     match config.synchronizer {
-        SynchronizerKind::Kube => (kube, None),
+        // What a client waits for goes from here to clusters; only what was ordered is left to others.
+        SynchronizerKind::Kube | SynchronizerKind::Remote(_) => (kube, None),
         SynchronizerKind::Simulated => {
             let simulation = Simulation::default();
             (Arc::new(SimulatedSynchronizer::new(kube, simulation.clone())), Some(simulation))
@@ -247,5 +234,41 @@ pub(crate) fn limits(config: &Config) -> Limits {
         request_timeout: limits.request_timeout,
         write_timeout: limits.write_timeout,
         stop_timeout: limits.stop_timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(options: &[&str]) -> String {
+        let config = Config::from_options(options.iter().copied()).unwrap();
+        check(&config).map_or_else(|error| error.to_string(), |()| "none".to_owned())
+    }
+
+    #[test]
+    fn a_role_that_shares_its_store_is_refused_one_of_a_single_process() {
+        for role in ["--role=dcm", "--role=synchronizer"] {
+            for store in ["--store=sled:x", "--store=memory:"] {
+                let fault = fault(&[role, store]);
+                assert!(fault.contains("belongs to one process") && fault.contains("mongodb://"), "{fault}");
+            }
+        }
+        assert_eq!(fault(&["--role=ca", "--store=sled:x"]), "none");
+    }
+
+    #[test]
+    fn only_the_main_role_leaves_its_work_to_another_process() {
+        let remote = "--synchronizer=https://s:9078";
+        assert!(fault(&["--store=memory:", remote]).contains("--role dcm"));
+        #[cfg(feature = "mongodb")]
+        {
+            let shared = ["--store=mongodb://h/d", "--encryption-key-file=k"];
+            let with = |more: [&'static str; 2]| fault(&[shared, more].concat());
+            assert_eq!(with(["--role=dcm", remote]), "none");
+            assert!(with(["--role=synchronizer", remote]).contains("leave --synchronizer out"));
+            assert!(with(["--role=dcm", "--synchronizer=simulated"]).contains("--role all"));
+            assert_eq!(with(["--role=synchronizer", "--synchronizer=simulated"]), "none");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod file;
 mod limits;
 mod option;
+mod role;
 mod shown;
 mod sources;
 mod values;
@@ -17,12 +18,18 @@ use dcm_core::{
 };
 
 pub use limits::LimitOptions;
+pub use role::{PeerAddress, Role, SynchronizerKind};
 pub(crate) use shown::shown;
 pub(crate) use sources::{Given, prepare, read, unknown_variables};
 
 /// How a server serves.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// What this process does: all, or one of the parts that work together on one MongoDB: dcm (serves clients), synchronizer (works
+    /// on clusters) and ca (keys, with a store of its own).
+    #[arg(long, env = "DCM_ROLE", value_enum, default_value_t)]
+    pub role: Role,
+
     /// Where to listen for HTTP; port 0 takes any free one.
     #[arg(long, env = "DCM_HTTP", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9077", value_parser = values::address)]
     pub http: SocketAddr,
@@ -31,8 +38,9 @@ pub struct Config {
     #[command(flatten)]
     pub storage: StoreOptions,
 
-    /// What carries work to clusters: kube (their API servers), or simulated (clusters inside of this process).
-    #[arg(long, env = "DCM_SYNCHRONIZER", value_enum, default_value_t)]
+    /// What carries work to clusters: kube (their API servers), simulated (clusters inside of this process), or with --role dcm where
+    /// a synchronizer serves gRPC, such as https://dcm-synchronizer:9078; a controller called rsync is the same.
+    #[arg(long, env = "DCM_SYNCHRONIZER", value_name = "SYNCHRONIZER", default_value = "kube", value_parser = values::synchronizer)]
     pub synchronizer: SynchronizerKind,
 
     /// What is logged: error, warn, info, debug or trace, or directives such as info,dcm_server=debug.
@@ -156,16 +164,6 @@ pub struct WorkOptions {
     /// How many clusters are worked on side by side.
     #[arg(long, env = "DCM_CLUSTER_CONCURRENCY", value_name = "NUMBER", default_value = "64", value_parser = values::count)]
     pub cluster_concurrency: usize,
-}
-
-/// What carries work to clusters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SynchronizerKind {
-    /// The clusters' API servers.
-    #[default]
-    Kube,
-    /// Simulated clusters inside of this process.
-    Simulated,
 }
 
 /// What is done about drift.
@@ -357,7 +355,9 @@ mod tests {
         for (option, value, allowed) in [
             ("--http", "here", "127.0.0.1:9077"),
             ("--store", "redis://x", "sled:<path>"),
+            ("--role", "boss", "synchronizer"),
             ("--synchronizer", "magic", "simulated"),
+            ("--synchronizer", "https://x", "9078"),
             ("--log-format", "xml", "json"),
             ("--allow-namespace", "Kube", "DNS-1123"),
             ("--projects", "maybe", "registered"),

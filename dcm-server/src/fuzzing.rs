@@ -8,8 +8,9 @@ use http_body_util::BodyExt as _;
 use crate::{
     Config,
     assemble::{SystemClock, limits},
-    http::{self as edge, Shared, Trust},
+    http::{self as edge, Shared, Surface, Trust},
     metrics::Metrics,
+    readiness::Readiness,
 };
 
 /// The REST edge without a socket.
@@ -21,7 +22,12 @@ impl Edge {
     #[must_use]
     pub fn new(dcm: Dcm, config: &Config) -> Self {
         let metrics = Metrics::new(&Default::default(), SystemClock.now());
-        Self(edge::Edge::new(Shared::new(dcm, limits(config), metrics), Trust::default(), 0))
+        Self(edge::Edge::new(
+            Shared::new(dcm, limits(config), metrics, Readiness::default()),
+            Surface::Clients,
+            Trust::default(),
+            0,
+        ))
     }
 
     /// Answers a request as a server does. Of a body that goes on for ever there is what is there at once.

@@ -51,10 +51,11 @@ use dcm_core::service::Dcm;
 
 pub(crate) use edge::Edge;
 pub(crate) use metrics::HttpMetrics;
+pub(crate) use router::Surface;
 pub(crate) use server::Server;
 pub(crate) use trust::Trust;
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, readiness::Readiness};
 use problem::Problem;
 use watch::Watches;
 
@@ -74,14 +75,15 @@ pub(crate) struct Shared {
     answers: room::Room,
     watches: Watches,
     pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
 }
 
 impl Shared {
-    pub(crate) fn new(dcm: Dcm, limits: Limits, metrics: Metrics) -> Self {
+    pub(crate) fn new(dcm: Dcm, limits: Limits, metrics: Metrics, readiness: Readiness) -> Self {
         let room = room::Room::new(limits.bodies_in_memory);
         let answers = room::Room::new(limits.answers_in_memory);
         let watches = Watches::at_most(limits.watches);
-        Self { dcm, limits, room, answers, watches, metrics }
+        Self { dcm, limits, room, answers, watches, metrics, readiness }
     }
 }
 

@@ -52,6 +52,16 @@ impl Config {
         }
         self
     }
+
+    /// Whether several processes can have the store open at once.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        match self {
+            Self::Memory | Self::Sled(_) => false,
+            #[cfg(feature = "mongodb")]
+            Self::MongoDb(_) => true,
+        }
+    }
 }
 
 /// A text that names no store.

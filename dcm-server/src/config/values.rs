@@ -10,6 +10,8 @@ use clap::{
 use dcm_core::name::Namespace;
 use tracing_subscriber::EnvFilter;
 
+use super::SynchronizerKind;
+
 /// What stands in the place of a secret.
 pub(super) const HIDDEN: &str = "<hidden>";
 
@@ -73,6 +75,10 @@ fn may_be_secret(option: &str) -> bool {
 pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:9077 or [::1]:9077")
+}
+
+pub(super) fn synchronizer(text: &str) -> Result<SynchronizerKind, &'static str> {
+    text.parse()
 }
 
 pub(super) fn host(text: &str) -> Result<String, &'static str> {

@@ -18,7 +18,7 @@ use super::{
     query,
     reply::{Made, Told},
     request_id::{RequestId, RequestIds, X_REQUEST_ID},
-    router::router,
+    router::{Surface, router},
     routes::{Route, Routes},
     trust::Trust,
     waiting, watch,
@@ -49,9 +49,9 @@ impl Drop for Running {
 
 impl Edge {
     /// `process` tells this process's request ids from others'.
-    pub(crate) fn new(shared: Shared, trust: Trust, process: u32) -> Self {
+    pub(crate) fn new(shared: Shared, surface: Surface, trust: Trust, process: u32) -> Self {
         let (app, ids) = (Arc::new(shared), RequestIds::new(process));
-        Self { app, routes: router(), trust, ids, writes: TaskTracker::new() }
+        Self { app, routes: router(surface), trust, ids, writes: TaskTracker::new() }
     }
 
     pub(super) fn metrics(&self) -> &HttpMetrics {
@@ -300,7 +300,7 @@ mod tests {
         super::routes::{Methods, get},
         *,
     };
-    use crate::{http::Limits, metrics::Metrics, worker::WorkerMetrics};
+    use crate::{http::Limits, metrics::Metrics, readiness::Readiness, worker::WorkerMetrics};
 
     /// An edge that leads to other handlers than the usual ones.
     async fn edge(methods: Methods) -> Edge {
@@ -322,8 +322,11 @@ mod tests {
             stop_timeout: second,
         };
         let metrics = Metrics::new(&WorkerMetrics::default(), Timestamp::UNIX_EPOCH);
-        let shared = Shared::new(Fixture::new(store).await.unwrap().dcm, limits, metrics);
-        Edge { routes: Routes::default().route("/x", methods), ..Edge::new(shared, Trust::default(), 0) }
+        let shared = Shared::new(Fixture::new(store).await.unwrap().dcm, limits, metrics, Readiness::default());
+        Edge {
+            routes: Routes::default().route("/x", methods),
+            ..Edge::new(shared, Surface::Clients, Trust::default(), 0)
+        }
     }
 
     fn request(method: Method, path: &str) -> Request {

@@ -8,11 +8,17 @@ use super::{
     api::{Api, Operation},
     reply::Reply,
 };
+use crate::readiness::Awaited;
 
 /// Whether the server is well.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 struct Health {
     status: &'static str,
+    /// Other parts of DCM that are away. Requests are served all the same; what needs them waits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    waiting_for: Vec<Awaited>,
 }
 
 pub(super) fn routes(api: Api) -> Api {
@@ -21,18 +27,22 @@ pub(super) fn routes(api: Api) -> Api {
     };
     let lives =
         probe("getHealth", "Says that the process serves requests.", "For a liveness probe: it asks nobody else.");
-    let can_serve =
-        probe("getReadiness", "Says that what is needed to serve requests is there.", "503 where the store is away.");
+    let can_serve = probe(
+        "getReadiness",
+        "Says that what is needed to serve requests is there.",
+        "503 where the store is away. What else is waited for is listed.",
+    );
     api.path("/healthz", |path| path.get(alive, lives)).path("/readyz", |path| path.get(ready, can_serve))
 }
 
 /// The process serves requests.
 pub(super) async fn alive() -> Answer {
-    Ok(Reply::ok(&Health { status: "alive" }).into_response())
+    Ok(Reply::ok(&Health { status: "alive", waiting_for: Vec::new() }).into_response())
 }
 
 /// What is needed to serve requests is there.
 pub(super) async fn ready(State(app): State<App>) -> Answer {
     app.dcm.ready().await?;
-    Ok(Reply::ok(&Health { status: "ready" }).into_response())
+    let waiting_for = app.readiness.waiting();
+    Ok(Reply::ok(&Health { status: "ready", waiting_for }).into_response())
 }

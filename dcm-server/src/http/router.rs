@@ -6,9 +6,22 @@ use super::{
     references, routes::Routes,
 };
 
+/// How much of the API a process serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surface {
+    /// All of it.
+    Clients,
+    /// What tells how the process is.
+    Probes,
+}
+
 /// All routes. Paths come without a trailing slash.
-pub(super) fn router() -> Routes {
-    let (routes, description) = api().into_parts();
+pub(super) fn router(surface: Surface) -> Routes {
+    let api = match surface {
+        Surface::Clients => api(),
+        Surface::Probes => metrics::routes(health::routes(Api::new())),
+    };
+    let (routes, description) = api.into_parts();
     docs::routes(routes, &description)
 }
 

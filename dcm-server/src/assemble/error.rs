@@ -1,0 +1,77 @@
+//! Why a server does not start.
+
+use std::{io, net::SocketAddr};
+
+use dcm_core::{error::Error, secret};
+use dcm_store::{OpenError, encryption::KeyringError};
+
+use crate::config::Role;
+
+/// Why a server did not start, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address can be reached by others, and nobody would be asked who he is.
+    #[error(
+        "--http {0} can be reached from beyond this machine, and this release asks nobody who he is: listen on 127.0.0.1, \
+         or give --insecure-listen-without-authentication if the network keeps strangers away"
+    )]
+    BeyondLoopback(SocketAddr),
+    /// A role that shares its store with others was given one that belongs to one process.
+    #[error(
+        "--role {0} shares its store with processes in other roles, and this one belongs to one process: give \
+         --store mongodb://HOST/DATABASE, or --role all"
+    )]
+    StoreOfOneProcess(Role),
+    /// The role does not go with what carries work to clusters.
+    #[error("--role {role} cannot be had with --synchronizer {synchronizer}: {fix}")]
+    Synchronizer {
+        /// The role.
+        role: Role,
+        /// What was to carry work to clusters.
+        synchronizer: String,
+        /// What to give instead.
+        fix: &'static str,
+    },
+    /// The address cannot be had.
+    #[error(
+        "--http {address} cannot be listened on: another program may have the port, or the machine not the address"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("--store cannot be opened")]
+    Store(#[from] OpenError),
+    /// Several servers may use the store, so no file beside one of them is the obvious place of the key.
+    #[error(
+        "--encryption-key-file is required with MongoDB: name a file outside of the database, the same key for every server that \
+         uses it; it is made where it is missing, or by: \
+         (umask 077; echo \"dcm-key-v1:$(head -c 32 /dev/urandom | base64)\" > FILE)"
+    )]
+    NoKey,
+    /// There is no encryption key.
+    #[error("--encryption-key-file cannot be used")]
+    Key(#[from] KeyringError),
+    /// The encryption key does not work.
+    #[error("the encryption of secrets cannot be set up")]
+    Encryption(#[from] secret::Error),
+    /// The data was written with another encryption key.
+    #[error(
+        "--encryption-key-file is not the key that the data was written with; give that one: without it users' keys and \
+         registered kubeconfigs cannot be read"
+    )]
+    WrongKey(#[source] secret::Error),
+    /// A line of the key file went too early.
+    #[error("--encryption-key-file lacks keys that the data may still need")]
+    KeysMissing(#[source] secret::Error),
+    /// The store holds half of an import.
+    #[error("--store cannot be used")]
+    Unfinished(#[source] dcm_core::transfer::Error),
+    /// The store does not serve.
+    #[error("the first records cannot be read or written")]
+    Records(#[from] Error),
+}
