@@ -19,6 +19,7 @@ pub mod config;
 pub mod fuzzing;
 mod http;
 mod metrics;
+mod peers;
 mod readiness;
 mod reencryption;
 pub mod shutdown;

@@ -9,6 +9,7 @@
 //! Nothing here has to survive: every order is found again in the store.
 
 mod absences;
+mod bell;
 mod driver;
 mod metrics;
 mod renewals;
@@ -33,6 +34,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use absences::{Absences, AskedOnce, ClusterId};
+pub(crate) use bell::Bell;
 use driver::Driver;
 pub(crate) use metrics::WorkerMetrics;
 
@@ -146,26 +148,6 @@ impl WorkerHandle {
     }
 }
 
-/// Remembers which orders were told of, until the dispatcher asks.
-#[derive(Debug, Default)]
-struct Bell {
-    rung_for: Mutex<BTreeSet<Key>>,
-    notify: Notify,
-}
-
-impl Wake for Bell {
-    fn wake(&self, order: &Key) {
-        self.rung_for.lock().unwrap_or_else(PoisonError::into_inner).insert(order.clone());
-        self.notify.notify_one();
-    }
-}
-
-impl Bell {
-    fn take(&self) -> BTreeSet<Key> {
-        std::mem::take(&mut *self.rung_for.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// Where an attempt takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
@@ -244,7 +226,7 @@ impl Dispatcher {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                () = self.bell.notify.notified() => {
+                () = self.bell.rung() => {
                     for order in self.bell.take() {
                         self.ring(order);
                     }

@@ -148,6 +148,16 @@ impl Dcm {
         Err(Error::changed(WHAT, &id.name, false))
     }
 
+    /// The logical cloud that a waiting order is for; `None` where either is gone.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn ordered_cloud(&self, order: &Key) -> Result<Option<LogicalCloud>, Error> {
+        let Some(waiting) = self.store().load::<Order>(order).await? else { return Ok(None) };
+        let cloud = self.store().load::<LogicalCloud>(&waiting.value.cloud).await?;
+        Ok(cloud.map(|cloud| cloud.value).filter(|cloud| cloud.uid.as_str() == order.last()))
+    }
+
     /// Has an applied logical cloud's clusters looked at again, for drift.
     ///
     /// # Errors
