@@ -1,5 +1,6 @@
 //! Puts a server together: the only list of concrete types.
 
+mod crew;
 mod error;
 mod system;
 
@@ -10,7 +11,7 @@ use dcm_core::{
     credential::CredentialMaker,
     error::Error,
     secret,
-    service::{Dcm, NoWake, Ports, Wake},
+    service::{Dcm, Ports},
     store::Store,
     sync::Synchronizer,
 };
@@ -24,14 +25,16 @@ use dcm_sync::{
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{Config, Role, SynchronizerKind},
-    http::{Edge, Limits, Server, Shared, Surface, Trust},
+    config::{Config, Role, SynchronizerKind, TlsOptions},
+    http::{Edge, Limits, Shared, Surface, Trust},
     metrics::Metrics,
     readiness::Readiness,
     reencryption::Reencryption,
+    serving::Server,
     simulated::SimulatedSynchronizer,
-    worker::{Worker, WorkerHandle, WorkerSettings},
+    tls::{Looks, PeerTls, ServerTls},
 };
+use crew::{Crew, CrewSeed};
 pub use error::StartError;
 use system::OffWorkers;
 pub(crate) use system::{OsEntropy, SystemClock};
@@ -48,7 +51,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct Running {
     dcm: Dcm,
     http: Server,
-    worker: Option<WorkerHandle>,
+    /// Looks for changed certificates.
+    looks: Option<Looks>,
+    crew: Crew,
     reencryption: Reencryption,
     simulation: Option<Simulation>,
 }
@@ -84,7 +89,9 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
 
 /// The same, whatever the store is.
 fn check_on_any_store(config: &Config) -> Result<(), StartError> {
-    if !config.http.ip().is_loopback() && !config.insecure_listen_without_authentication {
+    check_tls(&config.tls)?;
+    let is_asked = config.tls.authenticates() || config.insecure_listen_without_authentication;
+    if !config.http.ip().is_loopback() && !is_asked {
         return Err(StartError::BeyondLoopback(config.http));
     }
     check_synchronizer(config)?;
@@ -111,27 +118,34 @@ fn check_synchronizer(config: &Config) -> Result<(), StartError> {
     Err(StartError::Synchronizer { role: config.role, synchronizer, fix })
 }
 
+/// Whether the options of TLS belong together.
+const fn check_tls(tls: &TlsOptions) -> Result<(), StartError> {
+    match (&tls.tls_cert, &tls.tls_key, &tls.client_ca) {
+        (Some(_), None, _) => Err(StartError::NoTlsKey),
+        (None, Some(_), _) => Err(StartError::NoTlsCert),
+        (None, None, Some(_)) => Err(StartError::ClientCaWithoutTls),
+        (_, _, None) if !tls.allowed_identity.is_empty() => Err(StartError::IdentitiesWithoutClientCa),
+        _ => Ok(()),
+    }
+}
+
 /// The store is opened once there is an address to serve it from.
 async fn assemble(
     open: impl AsyncFnOnce(&Config) -> Result<Arc<dyn Store>, StartError>,
     config: Config,
 ) -> Result<Running, StartError> {
+    let tls = &config.tls;
+    let server_tls = tls.own().map(|(cert, key)| ServerTls::open(cert, key, tls.client_ca.as_deref())).transpose()?;
     let failed = |source| StartError::Listen { address: config.http, source };
     let listener = TcpListener::bind(config.http).await.map_err(failed)?;
-    let (wake, worker) = match config.role.works().then(|| Worker::new(worker_settings(&config))) {
-        Some((wake, worker)) => (wake, Some(worker)),
-        None => (Arc::new(NoWake) as Arc<dyn Wake>, None),
-    };
+    let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.own())).transpose()?;
+    let (wake, crew) = CrewSeed::of(&config, peer);
     let (synchronizer, simulation) = synchronizer(&config);
-    let watched = match &worker {
-        Some(worker) => worker.watch(synchronizer),
-        None => synchronizer,
-    };
     let ports = Ports {
         store: open(&config).await?,
         sealer: Arc::new(AeadSealer::new(keyring(&config)?)?),
         credentials: Arc::new(OffWorkers(UserCredentials)) as Arc<dyn CredentialMaker>,
-        synchronizer: watched,
+        synchronizer: crew.watch(synchronizer),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         wake,
@@ -147,14 +161,16 @@ async fn assemble(
     if surface == Surface::Clients {
         dcm.ensure_default_provider().await?;
     }
-    let worker_metrics = worker.as_ref().map(|worker| worker.metrics().clone()).unwrap_or_default();
-    let metrics = Metrics::new(&worker_metrics, SystemClock.now());
-    let shared = Shared::new(dcm.clone(), limits(&config), metrics, Readiness::default());
-    let edge = Edge::new(shared, surface, Trust::new(&config.allowed_host), process);
-    let http = Server::start(listener, edge).map_err(failed)?;
-    let worker = worker.map(|worker| worker.start(dcm.clone()));
+    let readiness = Readiness::default();
+    let metrics = Metrics::new(&crew.metrics(), server_tls.as_ref().map(ServerTls::metrics), SystemClock.now());
+    let shared = Shared::new(dcm.clone(), limits(&config), metrics, readiness.clone());
+    let trust = Trust::new(&config.allowed_host).with_tls(server_tls.clone(), &tls.allowed_identity);
+    let looks = server_tls.as_ref().map(ServerTls::reload);
+    let edge = Edge::new(shared, surface, trust, process);
+    let http = Server::start(listener, edge, server_tls).map_err(failed)?;
+    let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
-    Ok(Running { dcm, http, worker, reencryption, simulation })
+    Ok(Running { dcm, http, looks, crew, reencryption, simulation })
 }
 
 impl Running {
@@ -162,6 +178,19 @@ impl Running {
     #[must_use]
     pub const fn http_addr(&self) -> SocketAddr {
         self.http.address()
+    }
+
+    /// Whether HTTP is served over TLS.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.looks.is_some()
+    }
+
+    /// Takes changed certificates, keys and CAs now, instead of within seconds.
+    pub async fn reload_tls(&self) {
+        if let Some(looks) = &self.looks {
+            looks.now().await;
+        }
     }
 
     /// The DCM that is served.
@@ -180,10 +209,11 @@ impl Running {
     /// store. What was ordered and is not done goes on at the next start.
     pub async fn stop(self) {
         self.http.stop().await;
-        self.reencryption.stop().await;
-        if let Some(worker) = self.worker {
-            worker.stop().await;
+        if let Some(looks) = self.looks {
+            looks.stop().await;
         }
+        self.reencryption.stop().await;
+        self.crew.stop().await;
         if let Some(simulation) = self.simulation {
             simulation.shutdown().await;
         }
@@ -206,15 +236,6 @@ fn synchronizer(config: &Config) -> (Arc<dyn Synchronizer>, Option<Simulation>) 
             let simulation = Simulation::default();
             (Arc::new(SimulatedSynchronizer::new(kube, simulation.clone())), Some(simulation))
         }
-    }
-}
-
-fn worker_settings(config: &Config) -> WorkerSettings {
-    WorkerSettings {
-        concurrency: config.work.cluster_concurrency,
-        resync_period: Some(config.work.resync_period).filter(|period| !period.is_zero()),
-        // Simulated clusters have forgotten everything.
-        resync_at_start: config.synchronizer == SynchronizerKind::Simulated,
     }
 }
 

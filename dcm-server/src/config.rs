@@ -6,6 +6,7 @@ mod option;
 mod role;
 mod shown;
 mod sources;
+mod tls;
 mod values;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
@@ -21,6 +22,7 @@ pub use limits::LimitOptions;
 pub use role::{PeerAddress, Role, SynchronizerKind};
 pub(crate) use shown::shown;
 pub(crate) use sources::{Given, prepare, read, unknown_variables};
+pub use tls::TlsOptions;
 
 /// How a server serves.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,10 @@ pub struct Config {
     /// Listen beyond loopback although whoever reaches the port can do everything.
     #[arg(long, env = "DCM_INSECURE_LISTEN_WITHOUT_AUTHENTICATION", value_parser = values::boolean)]
     pub insecure_listen_without_authentication: bool,
+
+    /// With whom connections are secure.
+    #[command(flatten)]
+    pub tls: TlsOptions,
 
     /// What tenants may do.
     #[command(flatten)]
@@ -367,6 +373,7 @@ mod tests {
             ("--resync-period", "-1s", "10m"),
             ("--cluster-concurrency", "0", "1"),
             ("--allowed-host", "a b", "host name"),
+            ("--allowed-identity", "a\tb", "control"),
             ("--log", "a=b=c", "directives"),
             ("--max-body-size", "1MB", "512KiB"),
             ("--max-body-size", "1GiB", "16MiB"),

@@ -39,7 +39,6 @@ mod request_id;
 mod room;
 mod router;
 mod routes;
-mod server;
 mod trust;
 mod waiting;
 mod watch;
@@ -52,7 +51,6 @@ use dcm_core::service::Dcm;
 pub(crate) use edge::Edge;
 pub(crate) use metrics::HttpMetrics;
 pub(crate) use router::Surface;
-pub(crate) use server::Server;
 pub(crate) use trust::Trust;
 
 use crate::{metrics::Metrics, readiness::Readiness};

@@ -22,10 +22,12 @@ mod metrics;
 mod peers;
 mod readiness;
 mod reencryption;
+mod serving;
 pub mod shutdown;
 pub mod simulated;
 mod status;
 pub mod telemetry;
+pub mod tls;
 pub mod worker;
 
 pub use assemble::{Running, StartError, start, start_on};

@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{http::HttpMetrics, worker::WorkerMetrics};
+use crate::{http::HttpMetrics, tls::TlsMetrics, worker::WorkerMetrics};
 
 /// What a server counts.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// `started` is when this server was.
-    pub(crate) fn new(worker: &WorkerMetrics, started: Timestamp) -> Self {
+    pub(crate) fn new(worker: &WorkerMetrics, tls: Option<&TlsMetrics>, started: Timestamp) -> Self {
         let mut registry = Registry::default();
         let http = HttpMetrics::default();
         {
@@ -31,6 +31,9 @@ impl Metrics {
             registry.register("build", "The release that runs, as a label", Info::new(version));
             http.register(registry.sub_registry_with_prefix("http"));
             worker.register(registry.sub_registry_with_prefix("worker"));
+            if let Some(tls) = tls {
+                tls.register(registry.sub_registry_with_prefix("tls"));
+            }
         }
         registry.register_collector(Box::new(Process { started }));
         Self { registry: Arc::new(registry), http }

@@ -15,11 +15,7 @@ mod metrics;
 mod renewals;
 mod resync;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use dcm_core::{
     service::{Dcm, Wake},

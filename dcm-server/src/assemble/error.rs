@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use dcm_core::{error::Error, secret};
 use dcm_store::{OpenError, encryption::KeyringError};
 
-use crate::config::Role;
+use crate::{config::Role, tls::FileError};
 
 /// Why a server did not start, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -13,10 +13,35 @@ use crate::config::Role;
 pub enum StartError {
     /// The address can be reached by others, and nobody would be asked who he is.
     #[error(
-        "--http {0} can be reached from beyond this machine, and this release asks nobody who he is: listen on 127.0.0.1, \
-         or give --insecure-listen-without-authentication if the network keeps strangers away"
+        "--http {0} can be reached from beyond this machine, and nobody is asked who he is: listen on 127.0.0.1, have clients show \
+         certificates with --tls-cert, --tls-key and --client-ca, or give --insecure-listen-without-authentication if the network \
+         keeps strangers away"
     )]
     BeyondLoopback(SocketAddr),
+    /// A certificate without its key.
+    #[error(
+        "--tls-cert is given without --tls-key: give the file with its private key too, or neither, to serve without TLS"
+    )]
+    NoTlsKey,
+    /// A key without its certificate.
+    #[error(
+        "--tls-key is given without --tls-cert: give the file with its certificate too, or neither, to serve without TLS"
+    )]
+    NoTlsCert,
+    /// Certificates can only be asked for over TLS.
+    #[error(
+        "--client-ca is given without --tls-cert and --tls-key: clients show certificates over TLS only, so give all three"
+    )]
+    ClientCaWithoutTls,
+    /// Nobody has a name.
+    #[error(
+        "--allowed-identity is given without --client-ca: without the CA of their certificates nobody knows who clients are, so \
+         name its file too"
+    )]
+    IdentitiesWithoutClientCa,
+    /// A certificate, key or CA cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] FileError),
     /// A role that shares its store with others was given one that belongs to one process.
     #[error(
         "--role {0} shares its store with processes in other roles, and this one belongs to one process: give \

@@ -1,6 +1,7 @@
 use std::pin::pin;
 
 use anyhow::Context as _;
+use tokio::signal::unix::Signal;
 
 use crate::{Config, shutdown};
 
@@ -11,6 +12,8 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         // Who sees that it serves may stop it at once.
         let mut requested = pin!(shutdown::requested()?);
+        // Without TLS there is nothing to read again, and SIGHUP ends the process as it always does.
+        let mut hangups = config.tls.own().map(|_| shutdown::hangups()).transpose()?;
         let server = tokio::select! {
             biased;
             signal = &mut requested => {
@@ -19,10 +22,25 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
             }
             server = crate::start(config) => server?,
         };
-        tracing::info!(address = %server.http_addr(), "serving HTTP");
-        let signal = requested.await;
+        tracing::info!(address = %server.http_addr(), tls = server.is_secure(), "serving HTTP");
+        let signal = loop {
+            tokio::select! {
+                signal = &mut requested => break signal,
+                Some(()) = next(&mut hangups) => {
+                    tracing::info!("SIGHUP: taking certificates, keys and CAs that have changed");
+                    server.reload_tls().await;
+                }
+            }
+        };
         tracing::info!(signal, "stopping");
         server.stop().await;
         Ok(())
     })
+}
+
+async fn next(hangups: &mut Option<Signal>) -> Option<()> {
+    match hangups {
+        Some(hangups) => hangups.recv().await,
+        None => std::future::pending().await,
+    }
 }

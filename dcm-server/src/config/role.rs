@@ -25,11 +25,6 @@ impl Role {
         matches!(self, Self::All | Self::Dcm)
     }
 
-    /// Whether it works on clusters.
-    pub(crate) const fn works(self) -> bool {
-        matches!(self, Self::All | Self::Synchronizer)
-    }
-
     /// Whether its store is used by other processes, too.
     pub(crate) const fn shares_store(self) -> bool {
         matches!(self, Self::Dcm | Self::Synchronizer)

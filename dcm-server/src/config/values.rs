@@ -88,6 +88,13 @@ pub(super) fn host(text: &str) -> Result<String, &'static str> {
     if sane && plain { Ok(text.to_owned()) } else { Err("must be a host name or an IP address without a port") }
 }
 
+/// A name that a certificate may have.
+pub(super) fn identity(text: &str) -> Result<String, &'static str> {
+    let sane = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
+    let known = sane.then(|| text.to_owned());
+    known.ok_or("must be a URI, a host name or a common name, without blanks around it or control characters")
+}
+
 pub(super) fn namespace(text: &str) -> Result<String, String> {
     Namespace::new(text).map(String::from).map_err(|error| error.to_string())
 }

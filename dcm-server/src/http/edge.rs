@@ -23,10 +23,17 @@ use super::{
     trust::Trust,
     waiting, watch,
 };
-use crate::status::Kind;
+use crate::{
+    serving::{self, ConnectionMetrics, Http2},
+    status::Kind,
+    tls::Protocols,
+};
+
+/// Bodies are read as they come, and few clients ask for much at once.
+const HTTP2: Http2 = Http2 { streams: 128, stream_window: 64 * 1024, connection_window: 256 * 1024, sent: 64 * 1024 };
 
 /// Longer URIs are refused.
-pub(super) const LONGEST_URI: usize = 8 * 1024;
+const LONGEST_URI: usize = 8 * 1024;
 
 /// Serves requests.
 #[derive(Debug)]
@@ -54,24 +61,12 @@ impl Edge {
         Self { app, routes: router(surface), trust, ids, writes: TaskTracker::new() }
     }
 
-    pub(super) fn metrics(&self) -> &HttpMetrics {
+    fn metrics(&self) -> &HttpMetrics {
         &self.app.metrics.http
     }
 
-    pub(super) fn limits(&self) -> &super::Limits {
+    fn limits(&self) -> &super::Limits {
         &self.app.limits
-    }
-
-    /// Ends all watches: they would go on for ever.
-    pub(super) fn stop_watches(&self) {
-        self.app.watches.stop();
-    }
-
-    /// Waits until every watch, and every write that was begun has ended, also those whose client went away.
-    pub(super) async fn finish(&self) {
-        self.app.watches.ended().await;
-        self.writes.close();
-        self.writes.wait().await;
     }
 
     /// Serves one request. Whatever happens, there is an answer.
@@ -208,6 +203,48 @@ impl Edge {
     }
 }
 
+impl serving::Edge for Edge {
+    const NAME: &'static str = "HTTP";
+    const BOTH_WAYS: bool = false;
+    const PROTOCOLS: Protocols = Protocols::Http;
+
+    fn limits(&self) -> serving::Limits {
+        let limits = &self.app.limits;
+        serving::Limits {
+            connections: limits.connections,
+            // What is a little too large is read, so that it gets an answer of ours.
+            head_size: limits.header_size.saturating_mul(2).saturating_add(LONGEST_URI),
+            header_timeout: limits.header_timeout,
+            write_timeout: limits.write_timeout,
+            stop_timeout: limits.stop_timeout,
+            http2: HTTP2,
+        }
+    }
+
+    fn metrics(&self) -> &ConnectionMetrics {
+        &self.metrics().connections
+    }
+
+    async fn serve(&self, request: Request) -> Response {
+        self.serve(request).await
+    }
+
+    fn is_watch(response: &Response) -> bool {
+        watch::is_one(response)
+    }
+
+    fn stop_watches(&self) {
+        self.app.watches.stop();
+    }
+
+    /// Every watch ends, and every write that was begun, also those whose client went away.
+    async fn finish(&self) {
+        self.app.watches.ended().await;
+        self.writes.close();
+        self.writes.wait().await;
+    }
+}
+
 fn reads(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
@@ -300,7 +337,7 @@ mod tests {
         super::routes::{Methods, get},
         *,
     };
-    use crate::{http::Limits, metrics::Metrics, readiness::Readiness, worker::WorkerMetrics};
+    use crate::{http::Limits, metrics::Metrics, readiness::Readiness, serving::Edge as _, worker::WorkerMetrics};
 
     /// An edge that leads to other handlers than the usual ones.
     async fn edge(methods: Methods) -> Edge {
@@ -321,7 +358,7 @@ mod tests {
             write_timeout: second,
             stop_timeout: second,
         };
-        let metrics = Metrics::new(&WorkerMetrics::default(), Timestamp::UNIX_EPOCH);
+        let metrics = Metrics::new(&WorkerMetrics::default(), None, Timestamp::UNIX_EPOCH);
         let shared = Shared::new(Fixture::new(store).await.unwrap().dcm, limits, metrics, Readiness::default());
         Edge {
             routes: Routes::default().route("/x", methods),

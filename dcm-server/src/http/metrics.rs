@@ -20,6 +20,7 @@ use super::{
     problem::Problem,
     routes::Route,
 };
+use crate::serving::ConnectionMetrics;
 
 /// Bounds in seconds: what is read takes well below a millisecond, what is written a few, what asks a cluster up to some
 /// seconds.
@@ -39,10 +40,8 @@ pub(crate) struct HttpMetrics {
     pub(super) in_flight: Gauge,
     received: Counter,
     sent: Counter,
-    open: Gauge,
-    accepted: Counter,
-    /// Connections that could not be accepted.
-    pub(super) refused: Counter,
+    /// The listener's connections.
+    pub(super) connections: ConnectionMetrics,
 }
 
 /// What was asked, with names of ours only: nobody can make more of them by asking for other things.
@@ -59,15 +58,6 @@ struct Answered {
     status: u16,
 }
 
-/// Stands for an open connection.
-pub(super) struct Open(Gauge);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 impl Default for HttpMetrics {
     fn default() -> Self {
         Self {
@@ -77,9 +67,7 @@ impl Default for HttpMetrics {
             in_flight: Gauge::default(),
             received: Counter::default(),
             sent: Counter::default(),
-            open: Gauge::default(),
-            accepted: Counter::default(),
-            refused: Counter::default(),
+            connections: ConnectionMetrics::default(),
         }
     }
 }
@@ -102,20 +90,7 @@ impl HttpMetrics {
         registry.register_with_unit("request_body", help, Unit::Bytes, self.received.clone());
         let help = "Bytes of answers' bodies, as they are sent; without streams";
         registry.register_with_unit("response_body", help, Unit::Bytes, self.sent.clone());
-        registry.register("connections_open", "Connections that are open", self.open.clone());
-        registry.register("connections_accepted", "Connections that were accepted", self.accepted.clone());
-        registry.register(
-            "connections_refused",
-            "Connections that could not be accepted: out of file descriptors, or given up by the client",
-            self.refused.clone(),
-        );
-    }
-
-    /// Counts a connection that was accepted, as open until what is returned is dropped.
-    pub(super) fn opened(&self) -> Open {
-        self.accepted.inc();
-        self.open.inc();
-        Open(self.open.clone())
+        self.connections.register(registry);
     }
 
     /// Counts a body that was read.

@@ -1,4 +1,4 @@
-//! Whom a server without authentication listens to.
+//! Whom a server listens to.
 //!
 //! A page that a browser shows can send requests to a server on the same machine. What such a request says
 //! of itself gives it away: a `Host` that was pointed at the loopback address (DNS rebinding), the `Origin`
@@ -10,22 +10,35 @@ use axum::extract::Request;
 use http::{HeaderMap, Uri, Version, header};
 
 use super::problem::Problem;
-use crate::status::Kind;
+use crate::{
+    status::Kind,
+    tls::{PeerIdentity, ServerTls},
+};
 
-/// The hosts that this server goes by, besides the loopback ones.
+/// The hosts that this server goes by, besides the loopback ones, and the clients that it serves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     allowed_hosts: Vec<String>,
+    tls: Option<ServerTls>,
+    /// Empty where whoever has a certificate is served.
+    allowed_identities: Vec<String>,
 }
 
 impl Trust {
     pub(crate) fn new(allowed_hosts: &[String]) -> Self {
-        Self { allowed_hosts: allowed_hosts.to_vec() }
+        Self { allowed_hosts: allowed_hosts.to_vec(), ..Self::default() }
+    }
+
+    /// The names of the certificate that is served are names of this server too: a browser that was led here by another name
+    /// (DNS rebinding) has refused the certificate.
+    pub(crate) fn with_tls(self, tls: Option<ServerTls>, allowed_identities: &[String]) -> Self {
+        Self { tls, allowed_identities: allowed_identities.to_vec(), ..self }
     }
 
     /// Refuses what does not come from here.
     pub(super) fn check(&self, request: &Request) -> Result<(), Problem> {
         let headers = request.headers();
+        self.check_identity(request.extensions().get())?;
         self.check_host(headers, request.uri(), request.version())?;
         let host = request.uri().authority().map(http::uri::Authority::as_str);
         let host = host.or(one(headers, header::HOST, "Host")?);
@@ -41,6 +54,14 @@ impl Trust {
         Ok(())
     }
 
+    fn check_identity(&self, identity: Option<&PeerIdentity>) -> Result<(), Problem> {
+        if self.allowed_identities.is_empty() || identity.is_some_and(|who| who.is_one_of(&self.allowed_identities)) {
+            return Ok(());
+        }
+        let who = identity.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+        Err(foreign(&format!("the client certificate shows {who}, whom --allowed-identity does not name")))
+    }
+
     fn check_host(&self, headers: &HeaderMap, uri: &Uri, version: Version) -> Result<(), Problem> {
         let host = one(headers, header::HOST, "Host")?;
         let authority = uri.authority().map(http::uri::Authority::as_str);
@@ -51,7 +72,7 @@ impl Trust {
             return Ok(());
         }
         Err(foreign(
-            "the header field Host names a host that this server does not go by; use localhost, or start it with --allowed-host",
+            "the header field Host names a host that this server does not go by; use localhost, a name of its TLS certificate, or start it with --allowed-host",
         ))
     }
 
@@ -60,6 +81,8 @@ impl Trust {
     /// serves pages there.
     fn is_own_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let (rest, usual) = match (origin.strip_prefix("http://"), origin.strip_prefix("https://")) {
+            // What was loaded without TLS is not from here.
+            (Some(_), _) if self.tls.is_some() => return false,
             (Some(rest), _) => (rest, "80"),
             (_, Some(rest)) => (rest, "443"),
             _ => return false,
@@ -72,7 +95,9 @@ impl Trust {
     }
 
     fn is_own_host(&self, text: &str) -> bool {
-        host_and_port(text).is_some_and(|(host, _)| is_loopback(host) || self.is_allowed(host))
+        let is_in_certificate = |host: &str| self.tls.as_ref().is_some_and(|tls| tls.goes_by(host));
+        host_and_port(text)
+            .is_some_and(|(host, _)| is_loopback(host) || self.is_allowed(host) || is_in_certificate(host))
     }
 
     fn is_allowed(&self, host: &str) -> bool {

@@ -19,7 +19,7 @@ use tonic::{Code, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::Place;
-use crate::{config::PeerAddress, readiness::Readiness, telemetry::chain, worker::Bell};
+use crate::{config::PeerAddress, readiness::Readiness, telemetry::chain, tls::PeerTls, worker::Bell};
 
 /// How it is called where it is waited for.
 const PART: &str = "synchronizer";
@@ -44,6 +44,7 @@ pub(crate) struct Hints;
 #[derive(Debug)]
 pub(crate) struct HintsSeed {
     place: Place,
+    tls: Option<PeerTls>,
     bell: Arc<Bell>,
 }
 
@@ -56,9 +57,9 @@ pub(crate) struct HintsHandle {
 
 impl Hints {
     /// Makes it in two halves: what is told of orders, which DCM needs, and the rest, which needs DCM.
-    pub(crate) fn at(place: Place) -> (Arc<dyn Wake>, HintsSeed) {
+    pub(crate) fn at(place: Place, tls: Option<PeerTls>) -> (Arc<dyn Wake>, HintsSeed) {
         let bell = Arc::<Bell>::default();
-        (Arc::clone(&bell) as Arc<dyn Wake>, HintsSeed { place, bell })
+        (Arc::clone(&bell) as Arc<dyn Wake>, HintsSeed { place, tls, bell })
     }
 }
 
@@ -68,7 +69,7 @@ impl HintsSeed {
         let stop = CancellationToken::new();
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let link = Link { place: self.place, dcm, readiness, open: None };
+            let link = Link { place: self.place, tls: self.tls, dcm, readiness, open: None };
             tokio::select! {
                 () = link.run(&self.bell) => {}
                 () = until_stopped.cancelled() => {}
@@ -91,6 +92,7 @@ impl HintsHandle {
 /// The way to the synchronizer.
 struct Link {
     place: Place,
+    tls: Option<PeerTls>,
     dcm: Dcm,
     readiness: Readiness,
     open: Option<(PeerAddress, Channel)>,
@@ -131,12 +133,13 @@ impl Link {
         {
             return Some(channel.clone());
         }
-        let endpoint = Channel::builder(address.uri().clone())
-            .connect_timeout(WITHIN)
-            .timeout(WITHIN)
-            .http2_keep_alive_interval(LOOK_EVERY)
-            .keep_alive_timeout(WITHIN);
-        let channel = endpoint.connect_lazy();
+        let channel = match channel(&address, self.tls.as_ref()) {
+            Ok(channel) => channel,
+            Err(reason) => {
+                self.readiness.waits_for(PART, reason);
+                return None;
+            }
+        };
         self.open = Some((address, channel.clone()));
         Some(channel)
     }
@@ -183,6 +186,26 @@ impl Link {
             Err(status) => {
                 tracing::info!(%order, code = ?status.code(), reason = status.message(), "the synchronizer took no hint");
             }
+        }
+    }
+}
+
+/// A channel that connects when it is used, and again where the connection was lost.
+fn channel(address: &PeerAddress, tls: Option<&PeerTls>) -> Result<Channel, String> {
+    // Whether it is secure is for the connector to see to: a scheme that says so has tonic look for TLS of its own.
+    let mut parts = address.uri().clone().into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTP);
+    let uri = http::Uri::from_parts(parts).map_err(|error| error.to_string())?;
+    let endpoint = Channel::builder(uri)
+        .connect_timeout(WITHIN)
+        .timeout(WITHIN)
+        .http2_keep_alive_interval(LOOK_EVERY)
+        .keep_alive_timeout(WITHIN);
+    match (address.is_https(), tls) {
+        (false, _) => Ok(endpoint.connect_lazy()),
+        (true, Some(tls)) => Ok(endpoint.connect_with_connector_lazy(tls.connector())),
+        (true, None) => {
+            Err(format!("{address} is to be reached over TLS, and --peer-ca says nothing of whom to trust"))
         }
     }
 }

@@ -12,7 +12,6 @@ use std::{
 use http::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::Instant,
 };
 
@@ -198,13 +197,13 @@ impl Drop for Request {
 
 /// A stream that notes when an answer goes out.
 #[derive(Debug)]
-pub(super) struct Noted {
-    stream: TcpStream,
+pub(super) struct Noted<S> {
+    stream: S,
     activity: Activity,
 }
 
-impl Noted {
-    pub(super) const fn new(stream: TcpStream, activity: Activity) -> Self {
+impl<S> Noted<S> {
+    pub(super) const fn new(stream: S, activity: Activity) -> Self {
         Self { stream, activity }
     }
 
@@ -216,13 +215,13 @@ impl Noted {
     }
 }
 
-impl AsyncRead for Noted {
+impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Noted {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.written(written)

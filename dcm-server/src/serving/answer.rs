@@ -14,7 +14,6 @@ use http::Response;
 use hyper::body::{Frame, SizeHint};
 
 use super::activity::{Activity, Taken};
-use crate::http::watch;
 
 /// Smaller answers are handed over whole: what a connection holds of them is little.
 const SMALL: u64 = 16 * 1024;
@@ -31,11 +30,15 @@ struct Answer {
 }
 
 /// Watches over an answer that is not small.
-pub(super) fn watched(response: Response<Body>, activity: &Activity) -> Response<Body> {
+pub(super) fn watched(
+    response: Response<Body>,
+    is_watch: fn(&Response<Body>) -> bool,
+    activity: &Activity,
+) -> Response<Body> {
     if response.body().size_hint().exact().is_some_and(|size| size <= SMALL) {
         return response;
     }
-    let taken = activity.answer(watch::is_one(&response));
+    let taken = activity.answer(is_watch(&response));
     response.map(|body| Body::new(Answer { body, rest: Bytes::new(), taken }))
 }
 

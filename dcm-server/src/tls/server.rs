@@ -1,0 +1,187 @@
+//! The server's side: its certificate, and whom it lets in.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use dcm_core::{clock::Clock as _, secret::Secret};
+use rustls::{
+    ServerConfig,
+    pki_types::CertificateDer,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    sign::SingleCertAndKey,
+};
+use tokio::time::Instant;
+
+use super::{
+    FileError, TlsMetrics,
+    facts::Served,
+    files::{Fault, Named, Pair},
+    provider,
+    reload::{Look, Looks, Reloaded, Source},
+};
+use crate::assemble::SystemClock;
+
+/// A certificate is near its end when so much of its time is left, or a fifth of its whole time where that is less. (Whoever renews
+/// certificates does it at two thirds.)
+const NEAR: Duration = Duration::from_secs(14 * 86_400);
+
+/// How often that is told.
+const AGAIN: Duration = Duration::from_secs(86_400);
+
+/// What an edge speaks below TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocols {
+    /// HTTP/2 and HTTP/1.1.
+    Http,
+    /// HTTP/2 alone.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the gRPC edge's"))]
+    Http2,
+}
+
+/// The server's side of TLS, for all listeners.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerTls {
+    files: Arc<Reloaded<ServerFiles>>,
+    metrics: TlsMetrics,
+}
+
+impl ServerTls {
+    /// Reads the files. With a client CA, whoever has no certificate of it is turned away.
+    pub(crate) fn open(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, FileError> {
+        let metrics = TlsMetrics::default();
+        let source = ServerFiles {
+            pair: Pair::new(cert, key),
+            client_ca: client_ca.map(|path| Named::new("--client-ca", path)),
+            metrics: metrics.clone(),
+            told: Mutex::new(None),
+        };
+        let files = Arc::new(Reloaded::open(source, metrics.clone())?);
+        Ok(Self { files, metrics })
+    }
+
+    pub(crate) const fn metrics(&self) -> &TlsMetrics {
+        &self.metrics
+    }
+
+    /// What a new connection is made with.
+    pub(super) fn config(&self, protocols: Protocols) -> Arc<ServerConfig> {
+        let made = self.files.get();
+        Arc::clone(match protocols {
+            Protocols::Http => &made.http,
+            Protocols::Http2 => &made.http2,
+        })
+    }
+
+    /// Whether the certificate says that a host is this server.
+    pub(crate) fn goes_by(&self, host: &str) -> bool {
+        self.files.get().served.goes_by(host)
+    }
+
+    /// Takes changed files from now on. Must be called in a tokio runtime.
+    pub(crate) fn reload(&self) -> Looks {
+        let files: Arc<dyn Look> = self.files.clone();
+        Looks::start(vec![files])
+    }
+}
+
+#[derive(Debug)]
+struct ServerFiles {
+    pair: Pair,
+    client_ca: Option<Named>,
+    metrics: TlsMetrics,
+    /// When it was told last that the certificate runs out.
+    told: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    http: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
+    served: Served,
+}
+
+impl ServerFiles {
+    fn served(&self, chain: &[CertificateDer<'_>]) -> Result<Served, FileError> {
+        let bad = |_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
+        Served::of(chain).map_err(|error| self.pair.cert.wrong(Fault::BadCertificate { number: 1, why: bad(error) }))
+    }
+}
+
+impl Source for ServerFiles {
+    type Made = Made;
+
+    const NAME: &'static str = "the server's TLS";
+
+    fn read(&self) -> Result<Vec<Secret>, FileError> {
+        [Some(&self.pair.cert), Some(&self.pair.key), self.client_ca.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(Named::read)
+            .collect()
+    }
+
+    fn make(&self, files: &[Secret]) -> Result<Made, FileError> {
+        let mut files = files.iter();
+        let none = Secret::new("");
+        let mut next = || files.next().unwrap_or(&none);
+        let certified = self.pair.certified(next(), next())?;
+        let served = self.served(&certified.cert)?;
+        let refused = |why| self.pair.cert.wrong(Fault::Refused(why));
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(refused)?;
+        let builder = match &self.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(ca) => {
+                let roots = Arc::new(ca.roots(next())?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+                builder.with_client_cert_verifier(verifier.map_err(|why| ca.wrong(Fault::NoTrust(why)))?)
+            }
+        };
+        let mut http = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        if self.client_ca.is_some() {
+            // Who resumes a session shows no certificate: it may have run out since, or its CA be trusted no more.
+            http.session_storage = Arc::new(NoServerSessionStorage {});
+            http.send_tls13_tickets = 0;
+        }
+        let mut http2 = http.clone();
+        http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        http2.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Made { http: Arc::new(http), http2: Arc::new(http2), served })
+    }
+
+    fn tell(&self, made: &Made, is_new: bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (from, to) = made.served.valid;
+        if is_new {
+            *told = None;
+            self.metrics.serves_until(to);
+            if let Some(expires) = made.served.expires() {
+                tracing::info!(certificate = %self.pair.cert.path.display(), %expires, "TLS with this certificate");
+            }
+            if self.pair.key.is_open_to_others() {
+                let file = self.pair.key.path.display();
+                tracing::warn!("--tls-key {file} may be read by everybody on this machine: chmod o-rwx {file}");
+            }
+        }
+        let now = SystemClock.now().as_second();
+        let near = NEAR.as_secs().min(to.saturating_sub(from).unsigned_abs() / 5);
+        if to.saturating_sub(now) > near.cast_signed() && from <= now || told.is_some_and(|told| told.elapsed() < AGAIN)
+        {
+            return;
+        }
+        *told = Some(Instant::now());
+        let certificate = self.pair.cert.path.display();
+        if to <= now {
+            tracing::error!(%certificate, "the certificate has run out, and clients refuse it: renew --tls-cert and --tls-key");
+        } else if from > now {
+            tracing::warn!(%certificate, "the certificate is not valid yet, and clients refuse it: is the clock right?");
+        } else {
+            let hours = to.saturating_sub(now) / 3600;
+            tracing::warn!(%certificate, hours, "the certificate runs out soon: renew --tls-cert and --tls-key");
+        }
+    }
+}
