@@ -22,6 +22,8 @@
 //! | `renewal/<time>/<cloud uid>/<reference>` | [`Renewal`] |
 //! | `reservation/<cluster identity>/<namespace>` | [`Reservation`] |
 //! | `order/<cloud uid>` | [`Order`] |
+//! | `certificate-authority/<cloud uid>` | [`CertificateAuthority`] |
+//! | `intermediate-ca/<cloud uid>/<cluster identity>/<generation>` | [`IntermediateCa`] |
 //! | `import/this` | [`Unfinished`], while there is an import |
 //!
 //! Children are keyed by their parent's uid, never by its name: what an unlucky race leaves behind belongs
@@ -46,15 +48,18 @@
 //! [`Renewal`]: crate::model::Renewal
 //! [`Reservation`]: crate::model::Reservation
 //! [`Order`]: crate::model::Order
+//! [`CertificateAuthority`]: crate::model::CertificateAuthority
+//! [`IntermediateCa`]: crate::model::IntermediateCa
 //! [`Unfinished`]: crate::transfer::Unfinished
 
 use jiff::Timestamp;
 
 use crate::{
+    ca::Generation,
     model::Uid,
     name::{
-        ClusterName, ControllerName, KvPairName, LogicalCloudName, Namespace, ProjectName, ProviderName, QuotaName,
-        ReferenceName,
+        ClusterIdentity, ClusterName, ControllerName, KvPairName, LogicalCloudName, Namespace, ProjectName,
+        ProviderName, QuotaName, ReferenceName,
     },
     store::{InvalidKey, Key},
 };
@@ -167,6 +172,20 @@ keys! {
     orders() = ["order"];
     /// The waiting order of a logical cloud.
     order(cloud: &Uid) = ["order", cloud];
+    /// A logical cloud's certificate authority.
+    certificate_authority(cloud: &Uid) = ["certificate-authority", cloud];
+    /// All intermediate CAs of a logical cloud.
+    intermediate_cas_all(cloud: &Uid) = ["intermediate-ca", cloud];
+    /// All intermediate CAs of a logical cloud for a cluster, in the order of their generations.
+    intermediate_cas(cloud: &Uid, cluster: &ClusterIdentity) = ["intermediate-ca", cloud, cluster];
+    /// An intermediate CA; `generation` is [`generation_number`].
+    intermediate_ca(cloud: &Uid, cluster: &ClusterIdentity, generation: &str) = ["intermediate-ca", cloud, cluster, generation];
+}
+
+/// A generation as a segment of a key: lower ones come first.
+#[must_use]
+pub fn generation_number(generation: Generation) -> String {
+    format!("{:010}", generation.get())
 }
 
 /// A time as a segment of a key: earlier ones come first. Seconds since 1970; times before that count as 1970.

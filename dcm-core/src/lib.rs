@@ -1,5 +1,6 @@
 //! The logical cloud of DCM: model, rules, plans, ports and use cases, free of any runtime.
 
+pub mod ca;
 pub mod clock;
 pub mod credential;
 pub mod error;

@@ -7,6 +7,7 @@
 //! [`Faults`]: crate::fault::Faults
 
 mod applied;
+mod certificate_authority;
 mod cluster;
 mod cluster_label;
 mod cluster_reference;
@@ -28,6 +29,7 @@ mod status;
 mod user_permission;
 
 pub use applied::{Applied, AppliedReference, ReferencePage};
+pub use certificate_authority::{CaRoot, CertificateAuthority, IntermediateCa};
 pub use cluster::{CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, Connectivity};
 pub use cluster_label::{ClusterLabel, ClusterLabelInput};
 pub use cluster_reference::{ClusterReference, ClusterReferenceInput};
@@ -59,11 +61,29 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Uid(Arc<str>);
 
+/// A text that is no [`Uid`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a UUID in lower-case digits, like 5f9a6b1e-3f0c-4c57-9d5b-0d8a3f6c2e11")]
+pub struct InvalidUid;
+
 impl Uid {
     /// Makes a version 4 UUID of sixteen random bytes.
     #[must_use]
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string().into())
+    }
+
+    /// Reads an id that came from outside.
+    ///
+    /// # Errors
+    /// [`InvalidUid`] where it is no UUID in its usual form: lower-case digits and four hyphens.
+    pub fn parse(text: &str) -> Result<Self, InvalidUid> {
+        let uuid = uuid::Uuid::try_parse(text).map_err(|_| InvalidUid)?;
+        if uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()) == text {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidUid)
+        }
     }
 
     /// Takes an id back out of a document's key.

@@ -102,6 +102,10 @@ names! {
     ControllerName: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// A Kubernetes namespace: a DNS label of RFC 1123.
     Namespace: is_dns_label, "must be a DNS-1123 label: 1 to 63 characters, lower-case letters, digits or '-', beginning and ending with a letter or digit";
+    /// A SPIFFE trust domain: what the names of a logical cloud's workloads begin with.
+    TrustDomain: is_dns_subdomain, "must be a DNS name in lower case, at most 253 characters";
+    /// What a cluster is known by, however often it is registered: the uid of its `kube-system` namespace.
+    ClusterIdentity: is_record_name, "must be 1 to 128 characters, letters, digits, '-', '_' or '.', beginning and ending with a letter or digit";
     /// The name of a logical cloud's user. It has no colon, so it cannot look like one of Kubernetes' own users.
     UserName: is_user_name, "must be 1 to 63 characters, letters, digits, '-', '_', '.' or '@', beginning with a letter or digit and ending with one; no colon, so no 'system:' user";
 }

@@ -1,6 +1,7 @@
 //! The use cases: everything that DCM can be asked to do, on ports only.
 
 mod access;
+mod ca;
 mod children;
 mod cluster_kv_pairs;
 mod cluster_labels;
@@ -36,6 +37,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 pub use access::Revocation;
+pub use ca::{BuiltInCa, CaPorts, CaSettings};
 pub use clusters::ClusterView;
 pub use drive::{Attempt, CloudWork, Conclusion, Task, Work};
 pub use kubeconfigs::IssuedKubeconfig;
@@ -83,6 +85,21 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Who is told that an order waits.
     pub wake: Arc<dyn Wake>,
+}
+
+impl Ports {
+    fn base(&self) -> Base<'_> {
+        Base { store: &*self.store, sealer: &*self.sealer, clock: &*self.clock, entropy: &*self.entropy }
+    }
+}
+
+/// What everybody stands on who keeps sealed documents in a store.
+#[derive(Clone, Copy)]
+struct Base<'a> {
+    store: &'a dyn Store,
+    sealer: &'a dyn Sealer,
+    clock: &'a dyn Clock,
+    entropy: &'a dyn Entropy,
 }
 
 /// Told whenever an order for a logical cloud is in the store.
@@ -210,7 +227,7 @@ impl Dcm {
     /// # Errors
     /// [`Error::Store`]; [`Error::Secret`] where an encryption key is missing that stored documents may need.
     pub async fn open(ports: Ports, settings: Settings) -> Result<Self, Error> {
-        let installation = installation::read_or_make(&ports).await?;
+        let installation = installation::read_or_make(&ports.base()).await?;
         Ok(Self {
             ports,
             settings: Arc::new(settings),
@@ -248,6 +265,10 @@ impl Dcm {
     pub fn time_until(&self, at: Timestamp) -> Duration {
         let until = Duration::try_from(at.duration_since(self.now())).unwrap_or(Duration::ZERO);
         until.min(self.settings.longest_retry)
+    }
+
+    fn base(&self) -> Base<'_> {
+        self.ports.base()
     }
 
     fn store(&self) -> &dyn Store {

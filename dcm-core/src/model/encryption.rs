@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Cluster, Credential, Installation};
+use super::{CertificateAuthority, Cluster, Credential, Installation};
 use crate::{
     secret::{Sealed, Sealer},
     store::{Body, Document, Key, Stored},
@@ -202,6 +202,11 @@ impl HoldsSecrets for Credential {
     const SEALED: &'static [&'static str] = &["/key", "/token", "/kubeconfig"];
 }
 
+impl HoldsSecrets for CertificateAuthority {
+    const ROOT: &'static str = "certificate-authority";
+    const SEALED: &'static [&'static str] = &["/root/key", "/next/key", "/previous/key"];
+}
+
 /// A kind of stored document that holds secrets, and where in it they are.
 #[derive(Clone, Copy, Debug)]
 pub struct SecretKind {
@@ -228,8 +233,12 @@ impl SecretKind {
     /// All of them, in the order in which a pass goes through them.
     #[must_use]
     pub const fn all() -> &'static [Self] {
-        const ALL: &[SecretKind] =
-            &[SecretKind::of::<Installation>(), SecretKind::of::<Cluster>(), SecretKind::of::<Credential>()];
+        const ALL: &[SecretKind] = &[
+            SecretKind::of::<Installation>(),
+            SecretKind::of::<Cluster>(),
+            SecretKind::of::<Credential>(),
+            SecretKind::of::<CertificateAuthority>(),
+        ];
         ALL
     }
 

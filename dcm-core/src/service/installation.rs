@@ -1,4 +1,4 @@
-use super::{Ports, reencryption};
+use super::{Base, reencryption};
 use crate::{
     error::Error,
     keys,
@@ -13,7 +13,7 @@ use crate::{
 /// # Errors
 /// [`Error::Secret`] where an encryption key is missing that the data may have been written with: better now than
 /// at the first secret. [`Error::Unfinished`] where an import was not finished.
-pub(super) async fn read_or_make(ports: &Ports) -> Result<Uid, Error> {
+pub(super) async fn read_or_make(ports: &Base<'_>) -> Result<Uid, Error> {
     let key = keys::installation("this")?;
     complete(ports).await?;
     loop {
@@ -39,8 +39,8 @@ pub(super) async fn read_or_make(ports: &Ports) -> Result<Uid, Error> {
     }
 }
 
-async fn complete(ports: &Ports) -> Result<(), Error> {
-    transfer::refuse_unfinished(&*ports.store).await.map_err(|error| match error {
+async fn complete(ports: &Base<'_>) -> Result<(), Error> {
+    transfer::refuse_unfinished(ports.store).await.map_err(|error| match error {
         transfer::Error::Store(error) => Error::Store(error),
         other => Error::Unfinished(other),
     })

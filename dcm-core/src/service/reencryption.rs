@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Dcm, Ports};
+use super::{Base, BuiltInCa, Dcm};
 use crate::{
     error::Error,
     keys,
@@ -74,9 +74,9 @@ pub enum Step {
 ///
 /// # Errors
 /// [`Error::Secret`] where a key is missing that stored documents may need.
-pub(super) async fn admit(ports: &Ports, installation: Option<&Installation>) -> Result<(), Error> {
+pub(super) async fn admit(ports: &Base<'_>, installation: Option<&Installation>) -> Result<(), Error> {
     let key = keys::encryption("this")?;
-    let (sealer, now) = (&*ports.sealer, ports.clock.now());
+    let (sealer, now) = (ports.sealer, ports.clock.now());
     loop {
         let found = ports.store.load::<Encryption>(&key).await?;
         let old = found.as_ref().map(|entry| &entry.value);
@@ -187,14 +187,39 @@ fn next(record: &Encryption, sealer: &dyn Sealer, now: Timestamp) -> Next {
     }
 }
 
-impl Dcm {
-    /// Which encryption keys there are, which of them stored documents may need, and how far a pass is.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn encryption(&self) -> Result<EncryptionView, Error> {
-        let found = self.store().load::<Encryption>(&keys::encryption("this")?).await?;
-        let sealer = &self.ports.sealer;
+/// Who seals documents of a store also encrypts them anew.
+macro_rules! reencrypt {
+    ($($who:ty),*) => {$(
+        impl $who {
+            /// Which encryption keys there are, which of them stored documents may need, and how far a pass is.
+            ///
+            /// # Errors
+            /// [`Error::Store`].
+            pub async fn encryption(&self) -> Result<EncryptionView, Error> {
+                self.base().encryption().await
+            }
+
+            /// Does the next step of encrypting all documents with the current key: looks at so many documents at most.
+            ///
+            /// # Guarantees
+            /// After a crash at any point the next step goes on with the same documents. A document that cannot be
+            /// read is counted and listed, keeps the keys before in use, and stops nothing.
+            ///
+            /// # Errors
+            /// [`Error::Store`]; the next step tries again.
+            pub async fn reencrypt(&self, limit: usize) -> Result<Step, Error> {
+                self.base().reencrypt(limit).await
+            }
+        }
+    )*};
+}
+
+reencrypt!(Dcm, BuiltInCa);
+
+impl Base<'_> {
+    async fn encryption(&self) -> Result<EncryptionView, Error> {
+        let found = self.store.load::<Encryption>(&keys::encryption("this")?).await?;
+        let sealer = self.sealer;
         let configured: Vec<String> = sealer.key_ids().into_iter().map(str::to_owned).collect();
         let (in_use, pass) = match found {
             Some(Entry { value, .. }) => (value.in_use.into_iter().collect(), value.pass),
@@ -204,22 +229,14 @@ impl Dcm {
         Ok(EncryptionView { current: sealer.current_key().to_owned(), configured, in_use, pass })
     }
 
-    /// Does the next step of encrypting all documents with the current key: looks at so many documents at most.
-    ///
-    /// # Guarantees
-    /// After a crash at any point the next step goes on with the same documents. A document that cannot be
-    /// read is counted and listed, keeps the keys before in use, and stops nothing.
-    ///
-    /// # Errors
-    /// [`Error::Store`]; the next step tries again.
-    pub async fn reencrypt(&self, limit: usize) -> Result<Step, Error> {
+    async fn reencrypt(&self, limit: usize) -> Result<Step, Error> {
         let key = keys::encryption("this")?;
-        let Some(Entry { revision, value: mut record, .. }) = self.store().load::<Encryption>(&key).await? else {
+        let Some(Entry { revision, value: mut record, .. }) = self.store.load::<Encryption>(&key).await? else {
             // Somebody has deleted it.
-            super::installation::read_or_make(&self.ports).await?;
+            super::installation::read_or_make(self).await?;
             return Ok(Step::Idle);
         };
-        let step = match next(&record, &*self.ports.sealer, self.now()) {
+        let step = match next(&record, self.sealer, self.clock.now()) {
             Next::Nothing => return Ok(Step::Idle),
             Next::Missing(ids) => return Ok(Step::Missing(ids)),
             Next::LeaveTo(target) => return Ok(Step::Elsewhere(target)),
@@ -240,7 +257,7 @@ impl Dcm {
                     record.pass = None;
                     return self.record(&key, &record, &revision, Step::Idle).await;
                 }
-                pass.touched_at = self.now();
+                pass.touched_at = self.clock.now();
                 let finished = pass.phase == PassPhase::Finished;
                 if finished && pass.failed == 0 {
                     pass.settled = record.in_use.len() == 1 && pass.reencrypted == 0;
@@ -261,7 +278,7 @@ impl Dcm {
         revision: &store::Revision,
         step: Step,
     ) -> Result<Step, Error> {
-        match self.store().replace(key, record, revision).await {
+        match self.store.replace(key, record, revision).await {
             Ok(_) => Ok(step),
             // Another process has written; the next step sees what.
             Err(store::Error::Conflict { .. }) => Ok(match step {
@@ -283,7 +300,7 @@ impl Dcm {
         let prefix = Key::new([kind.root])?;
         let after = pass.position.take().filter(|position| position.is_below(&prefix));
         let scan = Scan::below(prefix, limit).bytes(Scan::PAGE_BYTES).after(after);
-        let page = self.store().scan(scan.clone()).await?;
+        let page = self.store.scan(scan.clone()).await?;
         let full = scan.is_full(&page);
         pass.position = page.last().map(|last| last.key.clone());
         for document in page {
@@ -309,7 +326,7 @@ impl Dcm {
         unread: &mut BTreeSet<String>,
     ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
-            let body = match kind.reseal(&document, &*self.ports.sealer) {
+            let body = match kind.reseal(&document, self.sealer) {
                 Ok(Some(body)) => body,
                 Ok(None) => return Ok(()),
                 Err(reason) => {
@@ -319,7 +336,7 @@ impl Dcm {
                 }
             };
             let Document { key, revision, .. } = document;
-            match self.store().put(&key, body, Precondition::AtRevision(revision)).await {
+            match self.store.put(&key, body, Precondition::AtRevision(revision)).await {
                 Ok(_) => {
                     pass.reencrypted += 1;
                     pass.clean = false;
@@ -333,7 +350,7 @@ impl Dcm {
                 Err(error) => return Err(error.into()),
             }
             // Somebody else has written it; with the current key, if that is this process.
-            let Some(now) = self.store().get(&key).await? else { return Ok(()) };
+            let Some(now) = self.store.get(&key).await? else { return Ok(()) };
             document = now;
         }
         pass.clean = false;

@@ -17,8 +17,13 @@ const LAST: &str = "\u{10ffff}";
 impl Dcm {
     /// Removes everything that is keyed by a logical cloud that is gone.
     pub(super) async fn sweep(&self, cloud: &Uid) -> Result<(), Error> {
-        let collections =
-            [keys::desired(cloud)?, keys::kv_pairs(cloud)?, keys::statuses(cloud)?, keys::applied_all(cloud)?];
+        let collections = [
+            keys::desired(cloud)?,
+            keys::kv_pairs(cloud)?,
+            keys::statuses(cloud)?,
+            keys::applied_all(cloud)?,
+            keys::intermediate_cas_all(cloud)?,
+        ];
         for reference in self.store().list_all(&keys::references(cloud)?).await? {
             self.sweep_use(cloud, &reference.value).await?;
         }
@@ -36,6 +41,7 @@ impl Dcm {
             }
         }
         self.remove_below(keys::credentials(cloud)?).await?;
+        self.store().remove(&keys::certificate_authority(cloud)?).await?;
         for prefix in collections {
             self.remove_below(prefix).await?;
         }
