@@ -1,9 +1,9 @@
 //! The users' keys, the requests for their certificates, and certificates signed with a cluster's own CA.
 
 mod authority;
-mod certificate;
-mod key;
-mod pem;
+pub(crate) mod certificate;
+pub(crate) mod key;
+pub(crate) mod pem;
 mod request;
 
 use std::time::Duration;

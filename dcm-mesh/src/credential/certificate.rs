@@ -40,7 +40,7 @@ pub(super) fn parse<'a>(what: &'static str, der: &'a CertificateDer<'_>) -> Resu
 }
 
 /// Whether a certificate's public key is a private key's.
-pub(super) fn belongs(certificate: &X509Certificate<'_>, key: &KeyPair) -> bool {
+pub(crate) fn belongs(certificate: &X509Certificate<'_>, key: &KeyPair) -> bool {
     certificate.public_key().subject_public_key.data.as_ref() == key.public_key_raw()
 }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{crypto, malformed, pem};
 
 /// A key pair whose private half is wiped on drop.
-pub(super) type Key = Zeroizing<KeyPair>;
+pub(crate) type Key = Zeroizing<KeyPair>;
 
 pub(super) fn generate(algorithm: KeyAlgorithm) -> Result<Key, Error> {
     let key = match algorithm {
@@ -35,7 +35,7 @@ fn ed25519() -> Result<KeyPair, Error> {
 }
 
 /// Reads a private key: PKCS #8, SEC 1 or PKCS #1, not encrypted.
-pub(super) fn read(what: &'static str, key_pem: &Secret) -> Result<Key, Error> {
+pub(crate) fn read(what: &'static str, key_pem: &Secret) -> Result<Key, Error> {
     let der = pem::read_private_key(what, key_pem)?;
     let key = KeyPair::try_from(&*der)
         .map_err(|_| malformed(what, "it is not an ECDSA, Ed25519 or RSA (2048 bits or more) key"))?;

@@ -17,7 +17,7 @@ pub(super) fn read_certificates(what: &'static str, pem: &str) -> Result<Vec<Cer
 }
 
 /// All certificates of a text that holds nothing else: such a text is shown, and a key may not be in it.
-pub(super) fn read_only_certificates(what: &'static str, pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub(crate) fn read_only_certificates(what: &'static str, pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
     if pem.split("-----BEGIN ").skip(1).any(|block| !block.starts_with("CERTIFICATE-----")) {
@@ -39,7 +39,7 @@ pub(super) fn read_only_certificates(what: &'static str, pem: &str) -> Result<Ve
     if inside { Err(malformed(what, "its PEM is damaged")) } else { Ok(all) }
 }
 
-pub(super) fn read_request(what: &'static str, pem: &str) -> Result<CertificateSigningRequestDer<'static>, Error> {
+pub(crate) fn read_request(what: &'static str, pem: &str) -> Result<CertificateSigningRequestDer<'static>, Error> {
     let mut all = CertificateSigningRequestDer::pem_slice_iter(pem.as_bytes());
     match (all.next(), all.next()) {
         (Some(Ok(request)), None) => Ok(request),
@@ -61,7 +61,7 @@ pub(super) fn read_private_key(what: &'static str, pem: &Secret) -> Result<Zeroi
 }
 
 /// The private key in PEM, without a copy that is not wiped.
-pub(super) fn private_key(key: &KeyPair) -> Secret {
+pub(crate) fn private_key(key: &KeyPair) -> Secret {
     const LINE: usize = 48; // 64 characters of base64, as RFC 7468 has it.
     let der = key.serialized_der();
     let mut text = String::with_capacity(der.len() * 3 / 2 + 80);
