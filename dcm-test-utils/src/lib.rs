@@ -3,6 +3,8 @@
 pub mod address;
 pub mod broken;
 pub mod builders;
+#[cfg(feature = "ca")]
+pub mod ca;
 pub mod clusters;
 pub mod cutter;
 pub mod environment;
