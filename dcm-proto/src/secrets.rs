@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use crate::{
-    ca_v1::IssueIntermediateResponse,
-    v1::{ClusterSpec, GetKubeconfigResponse},
-};
+use crate::v1::{ClusterSpec, GetKubeconfigResponse};
 
 /// Stands for a secret.
 struct Hidden;
@@ -35,22 +32,6 @@ impl fmt::Debug for ClusterSpec {
     }
 }
 
-impl fmt::Debug for IssueIntermediateResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssueIntermediateResponse")
-            .field("chain_pem", &self.chain_pem)
-            .field("root_pem", &self.root_pem)
-            .field("bundle_pem", &self.bundle_pem)
-            .field("private_key_pem", &self.private_key_pem.as_ref().map(|_| Hidden))
-            .field("serial", &self.serial)
-            .field("not_before", &self.not_before)
-            .field("not_after", &self.not_after)
-            .field("renew_at", &self.renew_at)
-            .field("bundle_generation", &self.bundle_generation)
-            .finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -66,9 +47,8 @@ mod tests {
     fn secrets_are_not_shown() {
         let kubeconfig = GetKubeconfigResponse { kubeconfig: SECRET.to_owned(), ..Default::default() };
         let secret = Some(SECRET.to_owned());
-        let cluster = ClusterSpec { kubeconfig: secret.clone(), ca_key: secret.clone(), ..Default::default() };
-        let issued = IssueIntermediateResponse { private_key_pem: secret, ..Default::default() };
-        let shown = format!("{kubeconfig:?}{cluster:?}{issued:?}");
+        let cluster = ClusterSpec { kubeconfig: secret.clone(), ca_key: secret, ..Default::default() };
+        let shown = format!("{kubeconfig:?}{cluster:?}");
         assert!(!shown.contains(SECRET) && shown.contains('…'), "{shown}");
     }
 
@@ -89,12 +69,7 @@ mod tests {
             }
         }
         with_secrets.sort();
-        let hidden = [
-            "ClusterSpec.ca_key",
-            "ClusterSpec.kubeconfig",
-            "GetKubeconfigResponse.kubeconfig",
-            "IssueIntermediateResponse.private_key_pem",
-        ];
+        let hidden = ["ClusterSpec.ca_key", "ClusterSpec.kubeconfig", "GetKubeconfigResponse.kubeconfig"];
         assert_eq!(with_secrets, hidden);
     }
 

@@ -11,19 +11,9 @@ pub struct Cloud {
     /// Its name; part of the subject.
     #[prost(string, tag = "3")]
     pub name: ::prost::alloc::string::String,
-    /// Its trust domain: the intermediate CAs name it as their only URI.
+    /// Its trust domain: the intermediate CAs name it as their only URI. It stays the same for the cloud's life.
     #[prost(string, tag = "4")]
     pub trust_domain: ::prost::alloc::string::String,
-}
-/// Names a cluster.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Cluster {
-    /// Its provider.
-    #[prost(string, tag = "1")]
-    pub provider: ::prost::alloc::string::String,
-    /// Its name there.
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
 }
 /// Says for whom an intermediate CA is signed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -31,46 +21,32 @@ pub struct IssueIntermediateRequest {
     /// The logical cloud.
     #[prost(message, optional, tag = "1")]
     pub cloud: ::core::option::Option<Cloud>,
-    /// The cluster.
-    #[prost(message, optional, tag = "2")]
-    pub cluster: ::core::option::Option<Cluster>,
-    /// Which one of this cluster: each renewal has the next number. From 1.
-    #[prost(uint64, tag = "3")]
-    pub generation: u64,
-    /// Whose key it is.
-    #[prost(oneof = "issue_intermediate_request::Key", tags = "4, 5")]
-    pub key: ::core::option::Option<issue_intermediate_request::Key>,
-}
-/// Nested message and enum types in `IssueIntermediateRequest`.
-pub mod issue_intermediate_request {
-    /// Whose key it is.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Key {
-        /// The key stays where it is: a certificate request (PKCS #10, PEM). Of what it asks for only the key counts.
-        #[prost(string, tag = "4")]
-        CsrPem(::prost::alloc::string::String),
-        /// A key of this kind is made, and handed out.
-        #[prost(enumeration = "super::KeyType", tag = "5")]
-        KeyType(i32),
-    }
+    /// The cluster's identity: the uid of its kube-system namespace, however often it is registered.
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Which one of this cluster: each new key has a higher number. From 1.
+    #[prost(uint32, tag = "3")]
+    pub generation: u32,
+    /// A certificate request (PKCS #10, PEM), signed with the key that it is for. Of what it asks for only the key counts.
+    #[prost(string, tag = "4")]
+    pub csr_pem: ::prost::alloc::string::String,
 }
 /// A signed intermediate CA.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-#[prost(skip_debug)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IssueIntermediateResponse {
-    /// The chain (PEM): the intermediate first, the root last.
-    #[prost(string, tag = "1")]
-    pub chain_pem: ::prost::alloc::string::String,
-    /// The root (PEM) that it was signed by.
-    #[prost(string, tag = "2")]
-    pub root_pem: ::prost::alloc::string::String,
-    /// What workloads are to trust (PEM): the root; while it is replaced, the old one and the new one.
+    /// Which one of its cluster.
+    #[prost(uint32, tag = "1")]
+    pub generation: u32,
+    /// The generation of the root that signed it.
+    #[prost(uint32, tag = "2")]
+    pub root_generation: u32,
+    /// Its certificate (PEM).
     #[prost(string, tag = "3")]
-    pub bundle_pem: ::prost::alloc::string::String,
-    /// Its private key (PKCS #8, PEM), where it was made here. A secret.
-    #[prost(string, optional, tag = "4")]
-    pub private_key_pem: ::core::option::Option<::prost::alloc::string::String>,
-    /// Its serial number, in hexadecimal.
+    pub certificate_pem: ::prost::alloc::string::String,
+    /// The chain (PEM): the intermediate first, the root last.
+    #[prost(string, tag = "4")]
+    pub chain_pem: ::prost::alloc::string::String,
+    /// Its serial number, in lower-case hexadecimal digits, two for each byte.
     #[prost(string, tag = "5")]
     pub serial: ::prost::alloc::string::String,
     /// From when it is valid.
@@ -79,201 +55,135 @@ pub struct IssueIntermediateResponse {
     /// Until when it is valid.
     #[prost(message, optional, tag = "7")]
     pub not_after: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it is to be renewed.
+    /// What workloads are to trust at present.
     #[prost(message, optional, tag = "8")]
-    pub renew_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// The state of the bundle, which clusters acknowledge.
-    #[prost(uint64, tag = "9")]
-    pub bundle_generation: u64,
+    pub bundle: ::core::option::Option<Bundle>,
+}
+/// What workloads of a cloud are to trust.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Bundle {
+    /// The logical cloud's uid.
+    #[prost(string, tag = "1")]
+    pub cloud_uid: ::prost::alloc::string::String,
+    /// The generation of the root that signs new intermediate CAs.
+    #[prost(uint32, tag = "2")]
+    pub issuing_generation: u32,
+    /// The roots, in the order of their generations: one; while it is replaced, the old one and the new one.
+    #[prost(message, repeated, tag = "3")]
+    pub anchors: ::prost::alloc::vec::Vec<Anchor>,
+}
+/// A root that is to be trusted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Anchor {
+    /// Which root of its cloud; from 1.
+    #[prost(uint32, tag = "1")]
+    pub generation: u32,
+    /// Its certificate (PEM).
+    #[prost(string, tag = "2")]
+    pub certificate_pem: ::prost::alloc::string::String,
+    /// From when it is valid.
+    #[prost(message, optional, tag = "3")]
+    pub not_before: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when it is valid.
+    #[prost(message, optional, tag = "4")]
+    pub not_after: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Names a logical cloud.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetBundleRequest {
-    /// The logical cloud.
-    #[prost(message, optional, tag = "1")]
-    pub cloud: ::core::option::Option<Cloud>,
+    /// Its uid.
+    #[prost(string, tag = "1")]
+    pub cloud_uid: ::prost::alloc::string::String,
 }
 /// What workloads of a cloud are to trust.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetBundleResponse {
-    /// The roots (PEM): one; while it is replaced, the old one and the new one.
-    #[prost(string, tag = "1")]
-    pub bundle_pem: ::prost::alloc::string::String,
-    /// The revocation lists (PEM) of the root and of all intermediate CAs of the cloud.
-    #[prost(string, tag = "2")]
-    pub crl_pem: ::prost::alloc::string::String,
-    /// The state of the bundle, which clusters acknowledge. Grows with each change.
-    #[prost(uint64, tag = "3")]
-    pub bundle_generation: u64,
-    /// When the revocation lists are to be fetched again at the latest.
-    #[prost(message, optional, tag = "4")]
-    pub crl_next_update: ::core::option::Option<::prost_types::Timestamp>,
-    /// How far a rotation is; absent where none is under way.
-    #[prost(message, optional, tag = "5")]
-    pub rotation: ::core::option::Option<Rotation>,
+    /// The roots.
+    #[prost(message, optional, tag = "1")]
+    pub bundle: ::core::option::Option<Bundle>,
 }
-/// How far a rotation is.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Rotation {
-    /// What is under way.
-    #[prost(enumeration = "RotationPhase", tag = "1")]
-    pub phase: i32,
-    /// The clusters that hold it up: they have not acknowledged what is under way.
-    #[prost(message, repeated, tag = "2")]
-    pub awaited: ::prost::alloc::vec::Vec<Cluster>,
-    /// When it was begun.
-    #[prost(message, optional, tag = "3")]
-    pub begun_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Until when the last certificate below the old root is valid; absent before new ones are issued below the new root.
-    #[prost(message, optional, tag = "4")]
-    pub old_valid_until: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// What a cluster holds.
+/// Says which step is to be taken.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Acknowledgement {
-    /// The cluster.
-    #[prost(message, optional, tag = "1")]
-    pub cluster: ::core::option::Option<Cluster>,
-    /// The state of the bundle that it trusts.
-    #[prost(uint64, tag = "2")]
-    pub bundle_generation: u64,
-    /// The generation of the intermediate CA that it issues with.
-    #[prost(uint64, tag = "3")]
-    pub intermediate_generation: u64,
-}
-/// Says how far clusters are.
-#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RotateRequest {
-    /// The logical cloud.
-    #[prost(message, optional, tag = "1")]
-    pub cloud: ::core::option::Option<Cloud>,
-    /// The rotation: a number of the caller's. One that is under way, or done, under this number is carried on, and none begun.
-    #[prost(string, tag = "2")]
-    pub rotation_id: ::prost::alloc::string::String,
-    /// All clusters of the cloud: none of those that are missing is waited for.
-    #[prost(message, repeated, tag = "3")]
-    pub clusters: ::prost::alloc::vec::Vec<Cluster>,
-    /// What clusters hold by now.
-    #[prost(message, repeated, tag = "4")]
-    pub acknowledgements: ::prost::alloc::vec::Vec<Acknowledgement>,
+    /// The logical cloud's uid.
+    #[prost(string, tag = "1")]
+    pub cloud_uid: ::prost::alloc::string::String,
+    /// The step.
+    #[prost(enumeration = "RotationStep", tag = "2")]
+    pub step: i32,
+    /// The root that it is about.
+    #[prost(uint32, tag = "3")]
+    pub generation: u32,
 }
-/// How far the rotation is.
+/// The step is taken.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RotateResponse {
-    /// How far it is; absent where it is done.
+    /// What workloads are to trust from here on.
     #[prost(message, optional, tag = "1")]
-    pub rotation: ::core::option::Option<Rotation>,
-    /// The state of the bundle that clusters are to trust now.
-    #[prost(uint64, tag = "2")]
-    pub bundle_generation: u64,
+    pub bundle: ::core::option::Option<Bundle>,
 }
 /// Names an intermediate CA.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeRequest {
-    /// The logical cloud.
-    #[prost(message, optional, tag = "1")]
-    pub cloud: ::core::option::Option<Cloud>,
-    /// The cluster.
-    #[prost(message, optional, tag = "2")]
-    pub cluster: ::core::option::Option<Cluster>,
-    /// Which one of this cluster; 0 for all of them up to now.
-    #[prost(uint64, tag = "3")]
-    pub generation: u64,
-    /// Why, for the audit log.
-    #[prost(string, tag = "4")]
-    pub reason: ::prost::alloc::string::String,
+    /// The logical cloud's uid.
+    #[prost(string, tag = "1")]
+    pub cloud_uid: ::prost::alloc::string::String,
+    /// The cluster's identity.
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Which one of this cluster.
+    #[prost(uint32, tag = "3")]
+    pub generation: u32,
 }
 /// It is revoked.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeResponse {
-    /// The revocation lists (PEM) of the root and of all intermediate CAs of the cloud.
-    #[prost(string, tag = "1")]
-    pub crl_pem: ::prost::alloc::string::String,
-    /// When they are to be fetched again at the latest.
-    #[prost(message, optional, tag = "2")]
-    pub crl_next_update: ::core::option::Option<::prost_types::Timestamp>,
-    /// The serial numbers that were revoked, in hexadecimal.
-    #[prost(string, repeated, tag = "3")]
-    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// A kind of key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum KeyType {
-    /// ECDSA on P-256, where nothing is said.
-    Unspecified = 0,
-    /// ECDSA on P-256.
-    EcdsaP256 = 1,
-    /// ECDSA on P-384.
-    EcdsaP384 = 2,
-    /// RSA with 2048 bits.
-    Rsa2048 = 3,
-    /// RSA with 4096 bits.
-    Rsa4096 = 4,
-}
-impl KeyType {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "KEY_TYPE_UNSPECIFIED",
-            Self::EcdsaP256 => "KEY_TYPE_ECDSA_P256",
-            Self::EcdsaP384 => "KEY_TYPE_ECDSA_P384",
-            Self::Rsa2048 => "KEY_TYPE_RSA_2048",
-            Self::Rsa4096 => "KEY_TYPE_RSA_4096",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "KEY_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
-            "KEY_TYPE_ECDSA_P256" => Some(Self::EcdsaP256),
-            "KEY_TYPE_ECDSA_P384" => Some(Self::EcdsaP384),
-            "KEY_TYPE_RSA_2048" => Some(Self::Rsa2048),
-            "KEY_TYPE_RSA_4096" => Some(Self::Rsa4096),
-            _ => None,
-        }
-    }
+    /// Which one of its cluster.
+    #[prost(uint32, tag = "1")]
+    pub generation: u32,
+    /// Its serial number, in hexadecimal.
+    #[prost(string, tag = "2")]
+    pub serial: ::prost::alloc::string::String,
+    /// When it was revoked.
+    #[prost(message, optional, tag = "3")]
+    pub revoked_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when workloads may still trust it, where nothing tells them of it.
+    #[prost(message, optional, tag = "4")]
+    pub trusted_until: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// A step of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum RotationPhase {
-    /// A step that only a newer release knows.
+pub enum RotationStep {
+    /// None: refused.
     Unspecified = 0,
-    /// Clusters are to trust the old root and the new one.
-    TrustBoth = 1,
-    /// Clusters are to have intermediate CAs below the new root.
-    SwitchIssuing = 2,
-    /// What was issued below the old root is to run out.
-    RunOut = 3,
-    /// Clusters are to trust the new root alone.
-    Retire = 4,
+    /// A root of this generation, the one after the latest, is made and trusted. It signs nothing yet.
+    Introduce = 1,
+    /// The root of this generation, which was introduced, signs from here on.
+    Switch = 2,
+    /// The root of this generation, which does not sign (or not yet), is trusted no longer.
+    Retire = 3,
 }
-impl RotationPhase {
+impl RotationStep {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Unspecified => "ROTATION_PHASE_UNSPECIFIED",
-            Self::TrustBoth => "ROTATION_PHASE_TRUST_BOTH",
-            Self::SwitchIssuing => "ROTATION_PHASE_SWITCH_ISSUING",
-            Self::RunOut => "ROTATION_PHASE_RUN_OUT",
-            Self::Retire => "ROTATION_PHASE_RETIRE",
+            Self::Unspecified => "ROTATION_STEP_UNSPECIFIED",
+            Self::Introduce => "ROTATION_STEP_INTRODUCE",
+            Self::Switch => "ROTATION_STEP_SWITCH",
+            Self::Retire => "ROTATION_STEP_RETIRE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "ROTATION_PHASE_UNSPECIFIED" => Some(Self::Unspecified),
-            "ROTATION_PHASE_TRUST_BOTH" => Some(Self::TrustBoth),
-            "ROTATION_PHASE_SWITCH_ISSUING" => Some(Self::SwitchIssuing),
-            "ROTATION_PHASE_RUN_OUT" => Some(Self::RunOut),
-            "ROTATION_PHASE_RETIRE" => Some(Self::Retire),
+            "ROTATION_STEP_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROTATION_STEP_INTRODUCE" => Some(Self::Introduce),
+            "ROTATION_STEP_SWITCH" => Some(Self::Switch),
+            "ROTATION_STEP_RETIRE" => Some(Self::Retire),
             _ => None,
         }
     }
@@ -290,9 +200,22 @@ pub mod ca_key_distribution_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// Keeps the root of each logical cloud, and signs an intermediate CA for each of its clusters. Served by the ca role only, over
-    /// mutual TLS.
+    /// mutual TLS. The private key of an intermediate stays where it was made: it is never sent here, and never handed out.
     ///
     /// Every call may be repeated: a repeat has the answer of the first, and changes nothing.
+    ///
+    /// A failed call says in a google.rpc.ErrorInfo of the domain "dcm.ca.v1" what it means:
+    ///
+    ///   INVALID_ARGUMENT                      each bad field is in a google.rpc.BadRequest
+    ///   NOT_FOUND            UNKNOWN_CLOUD    nothing was issued for this cloud yet: ask for an intermediate first
+    ///   NOT_FOUND            NOT_ISSUED       there is no such intermediate
+    ///   ALREADY_EXISTS       OTHER_KEY        this generation was issued for another key: ask with that one, or for a later generation
+    ///   FAILED_PRECONDITION  REVOKED          this generation was revoked: ask for a later one, with a new key
+    ///   FAILED_PRECONDITION  ROOT_RETIRED     the root that signed it is trusted no longer: likewise
+    ///   FAILED_PRECONDITION  OUT_OF_ORDER     it is not this step's turn; the message says what stands against it
+    ///   UNIMPLEMENTED        UNSUPPORTED      this CA cannot do that; "instead" of the metadata says what to do
+    ///   PERMISSION_DENIED                     the caller is not one of those who may ask
+    ///   UNAVAILABLE, DEADLINE_EXCEEDED        ask again; a google.rpc.RetryInfo says when
     #[derive(Debug, Clone)]
     pub struct CaKeyDistributionClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -363,7 +286,7 @@ pub mod ca_key_distribution_client {
             self
         }
         /// Signs the intermediate CA of one cluster. Makes the cloud's root where it is not there yet. Issued once for each cloud, cluster
-        /// and generation: a repeat gives the same certificate back, and one for another key is ALREADY_EXISTS.
+        /// and generation: a repeat with the same key gives the same certificate back, and one with another key is ALREADY_EXISTS.
         pub async fn issue_intermediate(
             &mut self,
             request: impl tonic::IntoRequest<super::IssueIntermediateRequest>,
@@ -390,7 +313,7 @@ pub mod ca_key_distribution_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Hands out what workloads of a cloud are to trust, and what was revoked.
+        /// Hands out what workloads of a cloud are to trust.
         pub async fn get_bundle(
             &mut self,
             request: impl tonic::IntoRequest<super::GetBundleRequest>,
@@ -415,8 +338,7 @@ pub mod ca_key_distribution_client {
                 .insert(GrpcMethod::new("dcm.ca.v1.CaKeyDistribution", "GetBundle"));
             self.inner.unary(req, path, codec).await
         }
-        /// Replaces a cloud's root step by step, each of which waits until every cluster has acknowledged the one before. Begins a rotation,
-        /// or carries the one on that is under way.
+        /// Takes a step of the rotation of a cloud's root. Whether every cluster is ready for it is the caller's to know.
         pub async fn rotate(
             &mut self,
             request: impl tonic::IntoRequest<super::RotateRequest>,
@@ -438,7 +360,7 @@ pub mod ca_key_distribution_client {
                 .insert(GrpcMethod::new("dcm.ca.v1.CaKeyDistribution", "Rotate"));
             self.inner.unary(req, path, codec).await
         }
-        /// Revokes the intermediate CA of a cluster, and renews the revocation lists.
+        /// Revokes the intermediate CA of a cluster: it is not given out again, nor is its key certified again for that cluster.
         pub async fn revoke(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeRequest>,
@@ -476,7 +398,7 @@ pub mod ca_key_distribution_server {
     #[async_trait]
     pub trait CaKeyDistribution: std::marker::Send + std::marker::Sync + 'static {
         /// Signs the intermediate CA of one cluster. Makes the cloud's root where it is not there yet. Issued once for each cloud, cluster
-        /// and generation: a repeat gives the same certificate back, and one for another key is ALREADY_EXISTS.
+        /// and generation: a repeat with the same key gives the same certificate back, and one with another key is ALREADY_EXISTS.
         async fn issue_intermediate(
             &self,
             request: tonic::Request<super::IssueIntermediateRequest>,
@@ -484,7 +406,7 @@ pub mod ca_key_distribution_server {
             tonic::Response<super::IssueIntermediateResponse>,
             tonic::Status,
         >;
-        /// Hands out what workloads of a cloud are to trust, and what was revoked.
+        /// Hands out what workloads of a cloud are to trust.
         async fn get_bundle(
             &self,
             request: tonic::Request<super::GetBundleRequest>,
@@ -492,22 +414,34 @@ pub mod ca_key_distribution_server {
             tonic::Response<super::GetBundleResponse>,
             tonic::Status,
         >;
-        /// Replaces a cloud's root step by step, each of which waits until every cluster has acknowledged the one before. Begins a rotation,
-        /// or carries the one on that is under way.
+        /// Takes a step of the rotation of a cloud's root. Whether every cluster is ready for it is the caller's to know.
         async fn rotate(
             &self,
             request: tonic::Request<super::RotateRequest>,
         ) -> std::result::Result<tonic::Response<super::RotateResponse>, tonic::Status>;
-        /// Revokes the intermediate CA of a cluster, and renews the revocation lists.
+        /// Revokes the intermediate CA of a cluster: it is not given out again, nor is its key certified again for that cluster.
         async fn revoke(
             &self,
             request: tonic::Request<super::RevokeRequest>,
         ) -> std::result::Result<tonic::Response<super::RevokeResponse>, tonic::Status>;
     }
     /// Keeps the root of each logical cloud, and signs an intermediate CA for each of its clusters. Served by the ca role only, over
-    /// mutual TLS.
+    /// mutual TLS. The private key of an intermediate stays where it was made: it is never sent here, and never handed out.
     ///
     /// Every call may be repeated: a repeat has the answer of the first, and changes nothing.
+    ///
+    /// A failed call says in a google.rpc.ErrorInfo of the domain "dcm.ca.v1" what it means:
+    ///
+    ///   INVALID_ARGUMENT                      each bad field is in a google.rpc.BadRequest
+    ///   NOT_FOUND            UNKNOWN_CLOUD    nothing was issued for this cloud yet: ask for an intermediate first
+    ///   NOT_FOUND            NOT_ISSUED       there is no such intermediate
+    ///   ALREADY_EXISTS       OTHER_KEY        this generation was issued for another key: ask with that one, or for a later generation
+    ///   FAILED_PRECONDITION  REVOKED          this generation was revoked: ask for a later one, with a new key
+    ///   FAILED_PRECONDITION  ROOT_RETIRED     the root that signed it is trusted no longer: likewise
+    ///   FAILED_PRECONDITION  OUT_OF_ORDER     it is not this step's turn; the message says what stands against it
+    ///   UNIMPLEMENTED        UNSUPPORTED      this CA cannot do that; "instead" of the metadata says what to do
+    ///   PERMISSION_DENIED                     the caller is not one of those who may ask
+    ///   UNAVAILABLE, DEADLINE_EXCEEDED        ask again; a google.rpc.RetryInfo says when
     #[derive(Debug)]
     pub struct CaKeyDistributionServer<T> {
         inner: Arc<T>,
