@@ -6,13 +6,14 @@
 use std::{collections::BTreeMap, fmt::Debug, path::Path};
 
 use dcm_core::{
+    ca::Generation,
     lifecycle::{Action, ActionKind, AppliedPointer, Lifecycle, Phase},
     model::{
-        AdoptionPolicy, Applied, AppliedReference, Cluster, ClusterHealth, ClusterProvider, ClusterReference,
-        ClusterStatus, ClusterUse, Connectivity, Controller, Credential, DeletePolicy, Drift, Encryption, Goal,
-        Installation, KvPair, Level, LogicalCloud, LogicalCloudSpec, MeshMode, Metadata, Order, Pass, PassPhase,
-        PermissionScope, Project, Proof, Quota, ReferencePage, Renewal, Reservation, SecretKind, Uid, Unreadable, User,
-        UserPermission, UserType,
+        AdoptionPolicy, Applied, AppliedReference, CaRoot, CertificateAuthority, Cluster, ClusterHealth,
+        ClusterProvider, ClusterReference, ClusterStatus, ClusterUse, Connectivity, Controller, Credential,
+        DeletePolicy, Drift, Encryption, Goal, Installation, IntermediateCa, KvPair, Level, LogicalCloud,
+        LogicalCloudSpec, MeshMode, Metadata, Order, Pass, PassPhase, PermissionScope, Project, Proof, Quota,
+        ReferencePage, Renewal, Reservation, SecretKind, Uid, Unreadable, User, UserPermission, UserType,
     },
     secret::Sealed,
     store::{Body, Key, Stored},
@@ -351,6 +352,52 @@ fn cluster_status_keeps_its_shape() {
         },
         ".drift",
     );
+}
+
+fn root(generation: u32) -> CaRoot {
+    CaRoot {
+        generation: Generation::new(generation).unwrap(),
+        certificate: "-----BEGIN CERTIFICATE-----".to_owned(),
+        key: sealed(),
+        not_before: time(),
+        not_after: time(),
+    }
+}
+
+#[test]
+fn certificate_authority_keeps_its_shape() {
+    let authority = |root: CaRoot| CertificateAuthority {
+        cloud: uid(3),
+        project: name("walmart"),
+        name: name("lc-1"),
+        trust_domain: name("lc-1.walmart.example"),
+        latest: root.generation,
+        root,
+        next: None,
+        previous: None,
+    };
+    holds(&authority(root(1)));
+    holds_as(&CertificateAuthority { next: Some(root(2)), latest: root(2).generation, ..authority(root(1)) }, ".next");
+    holds_as(&CertificateAuthority { previous: Some(root(1)), ..authority(root(2)) }, ".previous");
+}
+
+#[test]
+fn intermediate_ca_keeps_its_shape() {
+    let issued = IntermediateCa {
+        cloud: uid(3),
+        cluster: name("7c0f"),
+        generation: Generation::new(2).unwrap(),
+        root_generation: Generation::FIRST,
+        key_digest: "00ff".to_owned(),
+        certificate: "-----BEGIN CERTIFICATE-----".to_owned(),
+        serial: "4a00ff".to_owned(),
+        not_before: time(),
+        not_after: time(),
+        issued_at: time(),
+        revoked_at: None,
+    };
+    holds(&issued);
+    holds_as(&IntermediateCa { revoked_at: Some(time()), ..issued }, ".revoked");
 }
 
 #[test]
