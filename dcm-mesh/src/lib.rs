@@ -5,3 +5,5 @@
 
 pub mod ca;
 pub mod credential;
+#[cfg(feature = "grpc")]
+pub mod grpc;

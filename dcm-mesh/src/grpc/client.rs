@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dcm_core::{
+    ca::{Bundle, CaProvider, Error, Generation, Intermediate, IntermediateRequest, Revoked, Rotation},
+    model::Uid,
+    name::ClusterIdentity,
+};
+use dcm_proto::ca_v1::{GetBundleRequest, ca_key_distribution_client::CaKeyDistributionClient};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::{Request, Response, Status, transport::Channel};
+use tonic_types::StatusExt as _;
+
+use super::{message, status};
+
+/// How long a CA in another process is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long one attempt may take; the CA is told, and stops working on it then.
+    pub attempt: Duration,
+    /// How long all attempts of a call may take, the pauses between them included.
+    pub call: Duration,
+    /// The first pause after an attempt that is worth repeating; it doubles from there. Longer where the CA says so.
+    pub first_retry: Duration,
+    /// The longest pause between two attempts, where the CA does not ask for a longer one.
+    pub longest_retry: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempt: Duration::from_secs(5),
+            call: Duration::from_secs(20),
+            first_retry: Duration::from_millis(100),
+            longest_retry: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A CA in another process, over gRPC.
+///
+/// # Guarantees
+/// Each attempt has a deadline of its own, which goes along with it. What is worth repeating is repeated, with growing pauses, until
+/// the time for the call is up; since every call may be repeated, that is safe. What the CA refuses is not repeated.
+///
+/// # Caveats
+/// It needs tokio. Who the CA is, and who asks, is the channel's to prove (mutual TLS).
+#[derive(Clone, Debug)]
+pub struct GrpcCa {
+    client: CaKeyDistributionClient<Channel>,
+    patience: Patience,
+}
+
+impl GrpcCa {
+    /// So long may an answer be: a chain and two roots are a tenth of it.
+    const LARGEST_ANSWER: usize = 256 * 1024;
+
+    /// Asks the CA at the other end of a channel. A lazy channel will do: the CA may come later.
+    #[must_use]
+    pub fn new(channel: Channel, patience: Patience) -> Self {
+        let client = CaKeyDistributionClient::new(channel).max_decoding_message_size(Self::LARGEST_ANSWER);
+        Self { client, patience }
+    }
+
+    /// Tries, and tries again where that is worth it.
+    async fn call<M: Clone, A>(
+        &self,
+        message: M,
+        attempt: impl AsyncFn(CaKeyDistributionClient<Channel>, Request<M>) -> Result<Response<A>, Status>,
+    ) -> Result<A, Error> {
+        let end = Instant::now() + self.patience.call;
+        let mut pause = self.patience.first_retry;
+        loop {
+            let left = end.saturating_duration_since(Instant::now()).min(self.patience.attempt);
+            let mut request = Request::new(message.clone());
+            request.set_timeout(left);
+            let (error, told) = match timeout(left, attempt(self.client.clone(), request)).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) => {
+                    let told = status.get_details_retry_info().and_then(|info| info.retry_delay);
+                    (status::read(status), told)
+                }
+                Err(_) => (Error::Timeout { retry_after: Error::RETRY_AFTER }, None),
+            };
+            if error.retry_after().is_none() {
+                return Err(error);
+            }
+            // Not all at once: those who were refused together would come again together.
+            let wait = pause.mul_f64(0.5 + fastrand::f64() / 2.0).max(told.unwrap_or_default());
+            if Instant::now() + wait >= end {
+                return Err(error);
+            }
+            sleep(wait).await;
+            pause = (pause * 2).min(self.patience.longest_retry);
+        }
+    }
+}
+
+#[async_trait]
+impl CaProvider for GrpcCa {
+    async fn issue_intermediate(&self, request: &IntermediateRequest) -> Result<Intermediate, Error> {
+        let message = message::issue(request);
+        let answer = self.call(message, async |mut ca, request| ca.issue_intermediate(request).await).await?;
+        Ok(message::read_issued(answer)?)
+    }
+
+    async fn bundle(&self, cloud: &Uid) -> Result<Bundle, Error> {
+        let message = GetBundleRequest { cloud_uid: cloud.to_string() };
+        let answer = self.call(message, async |mut ca, request| ca.get_bundle(request).await).await?;
+        Ok(message::read_bundle(answer.bundle)?)
+    }
+
+    async fn rotate(&self, cloud: &Uid, step: Rotation) -> Result<Bundle, Error> {
+        let message = message::rotate(cloud, step);
+        let answer = self.call(message, async |mut ca, request| ca.rotate(request).await).await?;
+        Ok(message::read_bundle(answer.bundle)?)
+    }
+
+    async fn revoke(&self, cloud: &Uid, cluster: &ClusterIdentity, generation: Generation) -> Result<Revoked, Error> {
+        let message = message::revoke(cloud, cluster, generation);
+        let answer = self.call(message, async |mut ca, request| ca.revoke(request).await).await?;
+        Ok(message::read_revoked(answer)?)
+    }
+}
