@@ -68,6 +68,12 @@ fn positive(mut bytes: [u8; 16]) -> SerialNumber {
     SerialNumber::from_slice(&bytes)
 }
 
+/// X.509 has no years before 0 and after 9999, and rcgen panics at them.
 fn at(time: jiff::Timestamp) -> Result<OffsetDateTime, SignerError> {
-    OffsetDateTime::from_unix_timestamp(time.as_second()).map_err(|error| SignerError::Crypto(Box::new(error)))
+    let time = OffsetDateTime::from_unix_timestamp(time.as_second());
+    let time = time.map_err(|error| SignerError::Crypto(Box::new(error)))?;
+    if !(1..=9999).contains(&time.year()) {
+        return Err(SignerError::Crypto("a certificate's time is one that X.509 does not have".into()));
+    }
+    Ok(time)
 }

@@ -8,6 +8,7 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 use x509_parser::{
+    asn1_rs::Tag,
     certification_request::X509CertificationRequest,
     oid_registry::{
         OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
@@ -92,7 +93,8 @@ fn check_strength(spki: &ParsedKey<'_>) -> Result<(), SignerError> {
         };
     }
     if *kind == OID_KEY_TYPE_EC_PUBLIC_KEY {
-        let curve = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+        let parameters = spki.algorithm.parameters.as_ref().filter(|parameters| parameters.tag() == Tag::Oid);
+        let curve = parameters.and_then(|parameters| parameters.as_oid().ok());
         return match curve {
             Some(curve) if curve == OID_EC_P256 || curve == OID_NIST_EC_P384 => Ok(()),
             Some(curve) if curve == OID_NIST_EC_P521 => {

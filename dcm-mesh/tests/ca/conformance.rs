@@ -8,7 +8,7 @@ use dcm_core::{
 use dcm_mesh::ca::Signer;
 use dcm_test_utils::ports::{CountingEntropy, ManualClock, TransparentSealer};
 
-async fn open_on(store: &Arc<dyn Store>) -> Arc<dyn CaProvider> {
+pub(crate) async fn open_on(store: &Arc<dyn Store>) -> Arc<dyn CaProvider> {
     let ports = CaPorts {
         store: Arc::clone(store),
         sealer: Arc::new(TransparentSealer),

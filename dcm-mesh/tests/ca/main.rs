@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // Helpers of tests; clippy.toml knows the tests themselves only.
 
 mod conformance;
+mod judged;
 mod keeping;
+mod profile;
+
+#[path = "../credential/openssl.rs"]
+mod openssl;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // Helpers of tests; clippy.toml knows the tests themselves only.
 
+mod openssl;
 mod support;
 
 use std::{sync::Arc, time::Duration};
@@ -12,8 +13,9 @@ use dcm_core::{
 };
 use dcm_mesh::credential::UserCredentials;
 use jiff::{SignedDuration, Timestamp};
+use openssl::openssl;
 use rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject as _};
-use support::{Ca, NOW, openssl, subject, timestamp};
+use support::{Ca, NOW, subject, timestamp};
 use x509_parser::{
     certification_request::X509CertificationRequest,
     prelude::{FromDer as _, X509Certificate},
@@ -236,7 +238,7 @@ fn a_request_signed_by_another_key_is_refused() {
     };
     let (from, to) = (place(&other), place(&forged));
     forged[to].copy_from_slice(&other[from]);
-    let refused = sign(&ca, &support::pem("CERTIFICATE REQUEST", &forged), QUARTER).unwrap_err();
+    let refused = sign(&ca, &openssl::pem("CERTIFICATE REQUEST", &forged), QUARTER).unwrap_err();
     assert!(matches!(refused, Error::Malformed { .. }), "{refused}");
     assert!(refused.to_string().contains("signature"), "{refused}");
 }
@@ -252,7 +254,7 @@ fn a_ca_with_a_question_mark_in_its_subject_is_malformed() {
         odd[at..at + to.len()].copy_from_slice(to);
     }
     assert_ne!(odd, der(&ca.certificate).to_vec());
-    let odd = support::pem("CERTIFICATE", &odd);
+    let odd = openssl::pem("CERTIFICATE", &odd);
     let signing = SigningCa { certificate_pem: &odd, key_pem: &ca.key };
     let refused = UserCredentials.check_ca(&signing).unwrap_err();
     assert!(refused.to_string().contains("its subject"), "{refused}");
@@ -275,7 +277,7 @@ fn a_ca_certificate_is_taken_with_nothing_beside_it() {
         format!("{}{certificate}", hidden(key)),
         format!("{certificate}{}", key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")),
         format!("{certificate}{}", key.split("-----END").next().unwrap()),
-        format!("{certificate}{}", support::pem("OPENSSH PRIVATE KEY", b"s3cret")),
+        format!("{certificate}{}", openssl::pem("OPENSSH PRIVATE KEY", b"s3cret")),
         format!("{certificate}{}", certificate.replace("CERTIFICATE", "X509 CRL")),
         format!("Certificate:\n    Data:\n        Version: 3 (0x2)\n{certificate}"),
         format!("{certificate}password: s3cret"),
@@ -357,8 +359,8 @@ fn a_chain_after_the_certificate_is_fine_and_damage_in_it_is_not() {
     assert!(UserCredentials.inspect(&chain, &made.key_pem).is_ok());
     let mut longer = der(&pem).to_vec();
     longer.push(0);
-    let longer = support::pem("CERTIFICATE", &longer);
-    for damaged in [longer, format!("{pem}{}", support::pem("CERTIFICATE", b"junk"))] {
+    let longer = openssl::pem("CERTIFICATE", &longer);
+    for damaged in [longer, format!("{pem}{}", openssl::pem("CERTIFICATE", b"junk"))] {
         let refused = UserCredentials.inspect(&damaged, &made.key_pem).unwrap_err();
         assert!(matches!(refused, Error::Malformed { .. }), "{refused}");
     }

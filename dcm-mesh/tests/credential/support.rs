@@ -1,5 +1,3 @@
-use std::{fs, process::Command};
-
 use dcm_core::{
     credential::{SigningCa, Subject},
     secret::Secret,
@@ -67,40 +65,4 @@ pub(crate) fn validity(pem: &str) -> (Timestamp, Timestamp) {
     let (_, certificate) = X509Certificate::from_der(&der).unwrap();
     let validity = certificate.validity();
     (timestamp(validity.not_before.timestamp()), timestamp(validity.not_after.timestamp()))
-}
-
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    let base64 = data_encoding::BASE64.encode(der);
-    format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")
-}
-
-/// The OpenSSL program, working in a folder of its own.
-pub(crate) struct OpenSsl(tempfile::TempDir);
-
-pub(crate) fn openssl() -> Option<OpenSsl> {
-    let there = Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success());
-    if !there {
-        #[allow(clippy::disallowed_methods)] // A switch of the tests, not of the program.
-        let required = std::env::var("DCM_TEST_REQUIRE_REAL").is_ok_and(|value| value == "1");
-        assert!(!required, "no openssl on PATH, and DCM_TEST_REQUIRE_REAL=1");
-        println!("SKIPPED (no openssl on PATH): install the package openssl");
-        return None;
-    }
-    Some(OpenSsl(tempfile::tempdir().unwrap()))
-}
-
-impl OpenSsl {
-    pub(crate) fn run(&self, arguments: &[&str]) -> String {
-        let output = Command::new("openssl").args(arguments).current_dir(self.0.path()).output().unwrap();
-        assert!(output.status.success(), "openssl {arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    pub(crate) fn write(&self, file: &str, text: &str) {
-        fs::write(self.0.path().join(file), text).unwrap();
-    }
-
-    pub(crate) fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.0.path().join(file)).unwrap()
-    }
 }
