@@ -6,6 +6,7 @@
 //! crash, and every step can be repeated.
 
 mod attempt;
+mod carry_out;
 mod credential;
 mod cut_off;
 mod removal;
