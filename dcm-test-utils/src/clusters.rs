@@ -7,13 +7,14 @@ use std::{
 
 use async_trait::async_trait;
 use dcm_core::{
-    model::Uid,
+    model::{DeletePolicy, Uid},
     secret::Secret,
     sync::{
         CertificateRequest, Change, ChangeKind, ClusterAccess, Comparison, CutOff, Desired, Difference, Endpoint,
-        Facts, Failure, Grant, InventoryItem, IssuedToken, ObjectId, Part, PartState, Reason, Removal, Report,
+        Facts, Failure, Grant, InventoryItem, IssuedToken, ObjectId, Owner, Part, PartState, Reason, Removal, Report,
         Synchronizer, TokenRequest,
     },
+    tenancy::marks,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -90,7 +91,19 @@ impl FakeCluster {
         }
     }
 
+    /// Why a store that is older than the cluster is not followed.
+    fn is_ahead_of(&self, owner: &Owner, force: bool) -> Option<Failure> {
+        let carried = |manifest: &Value| manifest["metadata"]["annotations"][marks::GENERATION].as_str()?.parse().ok();
+        let ours = self.objects.values().filter(|(cloud, ..)| *cloud == owner.cloud);
+        let carried: Option<u64> = ours.filter_map(|(.., manifest)| carried(manifest)).max();
+        let ahead = !force && carried.is_some_and(|carried| carried > owner.generation);
+        ahead.then(|| Failure::new(Reason::StoreOlderThanCluster, "the store is older than the cluster"))
+    }
+
     fn apply(&mut self, desired: &Desired) -> Report {
+        if let Some(failure) = self.is_ahead_of(&desired.owner, desired.force) {
+            return Report { inventory: desired.inventory.clone(), failure: Some(failure), ..Report::default() };
+        }
         let cloud = &desired.owner.cloud;
         let mut report = Report { changes: self.changes(desired), ..Report::default() };
         self.objects.retain(|id, (owner, ..)| owner != cloud || desired.objects.iter().any(|object| object.id == *id));
@@ -137,6 +150,22 @@ impl FakeCluster {
         let unwanted = self.objects.iter().filter(|(id, held)| held.0 == desired.owner.cloud && !wanted(id));
         changes.extend(unwanted.map(|(id, _)| change(id, ChangeKind::Delete)));
         changes
+    }
+
+    fn remove(&mut self, removal: &Removal) -> Report {
+        if let Some(failure) = self.is_ahead_of(&removal.owner, removal.force) {
+            return Report { inventory: removal.inventory.clone(), failure: Some(failure), ..Report::default() };
+        }
+        let nobody = Uid::from_random([0; 16]);
+        self.objects.retain(|id, (owner, ..)| {
+            let goes = *owner == removal.owner.cloud;
+            if goes && removal.delete == DeletePolicy::Keep && id.kind == "Namespace" {
+                *owner = nobody.clone();
+                return true;
+            }
+            !goes
+        });
+        Report { parts: Part::ALL.map(|part| (part, PartState::Deleted)).into(), ..Report::default() }
     }
 
     fn cut_off(&mut self, cut: &CutOff) -> Vec<Grant> {
@@ -215,14 +244,8 @@ impl Synchronizer for FakeClusters {
     }
 
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {
-        let removed = self.called(access, |cluster| {
-            cluster.objects.retain(|_, (owner, ..)| *owner != removal.owner.cloud);
-        });
-        match removed {
-            Ok(()) => Report { parts: Part::ALL.map(|part| (part, PartState::Deleted)).into(), ..Report::default() },
-            Err(failure) => {
-                Report { inventory: removal.inventory.clone(), failure: Some(failure), ..Report::default() }
-            }
-        }
+        let failed =
+            |failure| Report { inventory: removal.inventory.clone(), failure: Some(failure), ..Report::default() };
+        self.called(access, |cluster| cluster.remove(removal)).unwrap_or_else(failed)
     }
 }

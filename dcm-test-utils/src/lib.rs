@@ -15,4 +15,5 @@ pub mod patience;
 pub mod ports;
 pub mod rights;
 pub mod store;
+pub mod synchronizer;
 pub mod trace;
