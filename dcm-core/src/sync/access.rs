@@ -21,7 +21,8 @@ pub struct ClusterAccess {
 /// What a reachable cluster says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The uid of its `kube-system` namespace: the same cluster whatever name it is registered under.
+    /// The uid of its `kube-system` namespace: the same cluster whatever name it is registered under. Up to 128
+    /// letters, digits, `-`, `_` and `.`; it becomes part of a key.
     pub identity: String,
     /// Its Kubernetes version, as `/version` gives it (`v1.34.1`).
     pub version: String,

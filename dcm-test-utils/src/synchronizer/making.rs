@@ -16,6 +16,8 @@ pub(super) const DROPPED_AFTER: [u64; 6] = [0, 1, 2, 5, 10, 20];
 /// Its identity is what a registration under another name is found out by.
 pub async fn a_cluster_says_who_it_is_and_goes_on_saying_it(bed: Bed) {
     let facts = bed.synchronizer.probe(&bed.access).await.expect("a cluster that answers");
+    let sane = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    assert!(facts.identity.len() <= 128 && facts.identity.chars().all(sane), "{facts:?}: it becomes part of a key");
     assert!(!facts.identity.is_empty() && !facts.version.is_empty() && !facts.endpoint.server.is_empty(), "{facts:?}");
     Tenant::new().made(&bed).await;
     let again = bed.synchronizer.probe(&bed.access).await.expect("a cluster that answers");
