@@ -1,4 +1,4 @@
-//! The logical cloud of DCM: model, rules, plans, ports and use cases, free of any runtime.
+#![doc = include_str!("../README.md")]
 
 pub mod ca;
 pub mod clock;

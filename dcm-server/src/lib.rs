@@ -1,15 +1,4 @@
-//! The DCM server: REST over HTTP, configuration, assembly and the worker.
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! dcm_server::install_crypto_provider();
-//! let config = dcm_server::Config::from_options(["--store", "memory:", "--http", "127.0.0.1:0"])?;
-//! let server = dcm_server::start(config).await?;
-//! println!("http://{}/v2/projects", server.http_addr());
-//! server.stop().await;
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod assemble;
 pub mod cli;

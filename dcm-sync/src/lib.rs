@@ -1,6 +1,4 @@
-//! Carries logical clouds to Kubernetes clusters.
-//!
-//! [`kube`] talks to the clusters' API servers; the [`layer`]s are synchronizers around a synchronizer.
+#![doc = include_str!("../README.md")]
 
 pub mod kube;
 pub mod layer;

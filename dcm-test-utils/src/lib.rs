@@ -1,4 +1,4 @@
-//! Fakes, builders and conformance suites for tests of DCM and of what embeds it.
+#![doc = include_str!("../README.md")]
 
 pub mod address;
 pub mod broken;
