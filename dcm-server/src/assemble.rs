@@ -89,12 +89,15 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
 
 /// The same, whatever the store is.
 fn check_on_any_store(config: &Config) -> Result<(), StartError> {
+    check_synchronizer(config)?;
     check_tls(&config.tls)?;
     let is_asked = config.tls.authenticates() || config.insecure_listen_without_authentication;
-    if !config.http.ip().is_loopback() && !is_asked {
+    if config.role.serves_clients() && !config.http.ip().is_loopback() && !is_asked {
         return Err(StartError::BeyondLoopback(config.http));
     }
-    check_synchronizer(config)?;
+    if config.role.serves_roles() && (!config.tls.authenticates() || config.tls.allowed_identity.is_empty()) {
+        return Err(StartError::NoMutualTls(config.role));
+    }
     #[cfg(feature = "mongodb")]
     if matches!(config.storage.store, dcm_store::Config::MongoDb(_)) && config.storage.encryption_key_file.is_none() {
         return Err(StartError::NoKey);
@@ -112,6 +115,9 @@ fn check_synchronizer(config: &Config) -> Result<(), StartError> {
         (Role::Synchronizer | Role::Ca, SynchronizerKind::Remote(_)) => {
             "only --role dcm leaves the work on clusters to another process; leave --synchronizer out"
         }
+        (Role::Dcm, SynchronizerKind::Remote(address)) if address.is_https() && config.tls.peer_ca.is_none() => {
+            return Err(StartError::NoPeerCa(address.clone()));
+        }
         _ => return Ok(()),
     };
     let synchronizer = config.synchronizer.to_string();
@@ -125,6 +131,7 @@ const fn check_tls(tls: &TlsOptions) -> Result<(), StartError> {
         (None, Some(_), _) => Err(StartError::NoTlsCert),
         (None, None, Some(_)) => Err(StartError::ClientCaWithoutTls),
         (_, _, None) if !tls.allowed_identity.is_empty() => Err(StartError::IdentitiesWithoutClientCa),
+        _ if tls.peer_cert.is_some() != tls.peer_key.is_some() => Err(StartError::HalfOfPeerCert),
         _ => Ok(()),
     }
 }
@@ -138,7 +145,7 @@ async fn assemble(
     let server_tls = tls.own().map(|(cert, key)| ServerTls::open(cert, key, tls.client_ca.as_deref())).transpose()?;
     let failed = |source| StartError::Listen { address: config.http, source };
     let listener = TcpListener::bind(config.http).await.map_err(failed)?;
-    let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.own())).transpose()?;
+    let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.shown_to_peers())).transpose()?;
     let (wake, crew) = CrewSeed::of(&config, peer);
     let (synchronizer, simulation) = synchronizer(&config);
     let ports = Ports {
@@ -167,7 +174,9 @@ async fn assemble(
     let trust = Trust::new(&config.allowed_host).with_tls(server_tls.clone(), &tls.allowed_identity);
     let looks = server_tls.as_ref().map(ServerTls::reload);
     let edge = Edge::new(shared, surface, trust, process);
-    let http = Server::start(listener, edge, server_tls).map_err(failed)?;
+    // Who asks how a part is has no certificate, and hears nothing that is worth one.
+    let http_tls = server_tls.clone().filter(|_| surface == Surface::Clients);
+    let http = Server::start(listener, edge, http_tls).map_err(failed)?;
     let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
     Ok(Running { dcm, http, looks, crew, reencryption, simulation })
@@ -262,6 +271,8 @@ pub(crate) fn limits(config: &Config) -> Limits {
 mod tests {
     use super::*;
 
+    const MUTUAL: [&str; 4] = ["--tls-cert=c", "--tls-key=k", "--client-ca=a", "--allowed-identity=main"];
+
     fn fault(options: &[&str]) -> String {
         let config = Config::from_options(options.iter().copied()).unwrap();
         check(&config).map_or_else(|error| error.to_string(), |()| "none".to_owned())
@@ -275,12 +286,21 @@ mod tests {
                 assert!(fault.contains("belongs to one process") && fault.contains("mongodb://"), "{fault}");
             }
         }
-        assert_eq!(fault(&["--role=ca", "--store=sled:x"]), "none");
+        assert_eq!(fault(&[&["--role=ca", "--store=sled:x"], &MUTUAL[..]].concat()), "none");
+    }
+
+    #[test]
+    fn what_goes_between_roles_is_for_those_alone_who_are_named() {
+        for left_out in 0..MUTUAL.len() {
+            let mut options = vec!["--role=ca", "--store=sled:x"];
+            options.extend(MUTUAL.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, option)| *option));
+            assert_ne!(fault(&options), "none", "without {}", MUTUAL[left_out]);
+        }
     }
 
     #[test]
     fn only_the_main_role_leaves_its_work_to_another_process() {
-        let remote = "--synchronizer=https://s:9078";
+        let remote = "--synchronizer=http://s:9078";
         assert!(fault(&["--store=memory:", remote]).contains("--role dcm"));
         #[cfg(feature = "mongodb")]
         {
@@ -289,7 +309,10 @@ mod tests {
             assert_eq!(with(["--role=dcm", remote]), "none");
             assert!(with(["--role=synchronizer", remote]).contains("leave --synchronizer out"));
             assert!(with(["--role=dcm", "--synchronizer=simulated"]).contains("--role all"));
-            assert_eq!(with(["--role=synchronizer", "--synchronizer=simulated"]), "none");
+            let simulated = ["--role=synchronizer", "--synchronizer=simulated"];
+            assert!(with(simulated).contains("mutual TLS"));
+            assert_eq!(fault(&[&shared[..], &simulated, &MUTUAL].concat()), "none");
+            assert!(with(["--role=dcm", "--synchronizer=https://s:9078"]).contains("--peer-ca"));
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{io, net::SocketAddr};
 use dcm_core::{error::Error, secret};
 use dcm_store::{OpenError, encryption::KeyringError};
 
-use crate::{config::Role, tls::FileError};
+use crate::{
+    config::{PeerAddress, Role},
+    tls::FileError,
+};
 
 /// Why a server did not start, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,22 @@ pub enum StartError {
          name its file too"
     )]
     IdentitiesWithoutClientCa,
+    /// Half of what is shown to other roles.
+    #[error(
+        "--peer-cert and --peer-key belong together: give both, or neither, to show other roles the certificate of --tls-cert"
+    )]
+    HalfOfPeerCert,
+    /// What goes between roles is for those alone who are named.
+    #[error(
+        "--role {0} serves other roles over mutual TLS only: give --tls-cert, --tls-key, --client-ca, and --allowed-identity with the \
+         name in the certificate of each main server"
+    )]
+    NoMutualTls(Role),
+    /// Nothing says whom to trust.
+    #[error(
+        "--synchronizer {0} is reached over TLS: give --peer-ca, the file with the CA that its certificate comes from"
+    )]
+    NoPeerCa(PeerAddress),
     /// A certificate, key or CA cannot be used.
     #[error("TLS cannot be set up")]
     Tls(#[from] FileError),

@@ -25,6 +25,11 @@ impl Role {
         matches!(self, Self::All | Self::Dcm)
     }
 
+    /// Whether it serves other roles, over mutual TLS only.
+    pub(crate) const fn serves_roles(self) -> bool {
+        matches!(self, Self::Ca | Self::Synchronizer)
+    }
+
     /// Whether its store is used by other processes, too.
     pub(crate) const fn shares_store(self) -> bool {
         matches!(self, Self::Dcm | Self::Synchronizer)

@@ -9,7 +9,7 @@ use super::values;
 #[command(next_help_heading = "TLS")]
 pub struct TlsOptions {
     /// The file with the server's certificate, and behind it those of the CAs between it and its root: HTTP is then served over
-    /// TLS only. Also shown to other roles.
+    /// TLS only; with --role ca and --role synchronizer, gRPC. Also shown to other roles.
     #[arg(long, env = "DCM_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
@@ -29,6 +29,14 @@ pub struct TlsOptions {
     /// The file with the CAs that other roles' certificates come from.
     #[arg(long, env = "DCM_PEER_CA", value_name = "FILE")]
     pub peer_ca: Option<PathBuf>,
+
+    /// The file with the certificate that is shown to other roles [default: that of --tls-cert].
+    #[arg(long, env = "DCM_PEER_CERT", value_name = "FILE")]
+    pub peer_cert: Option<PathBuf>,
+
+    /// The file with that certificate's private key [default: that of --tls-key].
+    #[arg(long, env = "DCM_PEER_KEY", value_name = "FILE")]
+    pub peer_key: Option<PathBuf>,
 }
 
 impl TlsOptions {
@@ -36,6 +44,12 @@ impl TlsOptions {
     #[must_use]
     pub fn own(&self) -> Option<(&Path, &Path)> {
         self.tls_cert.as_deref().zip(self.tls_key.as_deref())
+    }
+
+    /// The certificate and key that are shown to other roles.
+    #[must_use]
+    pub fn shown_to_peers(&self) -> Option<(&Path, &Path)> {
+        self.peer_cert.as_deref().zip(self.peer_key.as_deref()).or_else(|| self.own())
     }
 
     /// Whether clients have to show who they are.
