@@ -59,8 +59,18 @@ async fn serve(store: &str) -> Result<()> {
     dcm_server::install_crypto_provider();
     let folder = tempfile::tempdir()?;
     let key = folder.path().join("key").display().to_string();
-    let options =
-        ["--http", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated", "--max-watches", "1000000"];
+    let options = [
+        "--http",
+        "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
+        "--store",
+        store,
+        "--synchronizer",
+        "simulated",
+        "--max-watches",
+        "1000000",
+    ];
     // MongoDB has no place of its own for the key.
     let with_key = ["--encryption-key-file", &key];
     let key: &[&str] = if store.starts_with("mongodb") { &with_key } else { &[] };

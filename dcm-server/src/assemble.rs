@@ -26,11 +26,12 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::{Config, Role, SynchronizerKind, TlsOptions},
-    http::{Edge, Limits, Shared, Surface, Trust},
+    grpc,
+    http::{self, Limits, Shared, Surface, Trust},
     metrics::Metrics,
     readiness::Readiness,
     reencryption::Reencryption,
-    serving::Server,
+    serving::{self, Server},
     simulated::SimulatedSynchronizer,
     tls::{Looks, PeerTls, ServerTls},
 };
@@ -46,11 +47,16 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 /// How long a cluster may take where a client waits for the answer: shorter than a request may.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// The options that name an address to listen at.
+const HTTP: &str = "--http";
+const GRPC: &str = "--grpc";
+
 /// A server at work.
 #[derive(Debug)]
 pub struct Running {
     dcm: Dcm,
     http: Server,
+    grpc: Server,
     /// Looks for changed certificates.
     looks: Option<Looks>,
     crew: Crew,
@@ -92,8 +98,10 @@ fn check_on_any_store(config: &Config) -> Result<(), StartError> {
     check_synchronizer(config)?;
     check_tls(&config.tls)?;
     let is_asked = config.tls.authenticates() || config.insecure_listen_without_authentication;
-    if config.role.serves_clients() && !config.http.ip().is_loopback() && !is_asked {
-        return Err(StartError::BeyondLoopback(config.http));
+    for (option, address) in [(HTTP, config.http), (GRPC, config.grpc)] {
+        if config.role.serves_clients() && !address.ip().is_loopback() && !is_asked {
+            return Err(StartError::BeyondLoopback(option, address));
+        }
     }
     if config.role.serves_roles() && (!config.tls.authenticates() || config.tls.allowed_identity.is_empty()) {
         return Err(StartError::NoMutualTls(config.role));
@@ -143,8 +151,8 @@ async fn assemble(
 ) -> Result<Running, StartError> {
     let tls = &config.tls;
     let server_tls = tls.own().map(|(cert, key)| ServerTls::open(cert, key, tls.client_ca.as_deref())).transpose()?;
-    let failed = |source| StartError::Listen { address: config.http, source };
-    let listener = TcpListener::bind(config.http).await.map_err(failed)?;
+    let http_listener = listen(HTTP, config.http).await?;
+    let grpc_listener = listen(GRPC, config.grpc).await?;
     let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.shown_to_peers())).transpose()?;
     let (wake, crew) = CrewSeed::of(&config, peer);
     let (synchronizer, simulation) = synchronizer(&config);
@@ -157,7 +165,7 @@ async fn assemble(
         entropy: Arc::new(OsEntropy),
         wake,
     };
-    let process = system::process_id(&*ports.entropy);
+    let processes = [(); 2].map(|()| system::process_id(&*ports.entropy));
     let dcm = Dcm::open(ports, config.settings()).await.map_err(|error| match error {
         Error::Secret(error @ secret::Error::KeysMissing { .. }) => StartError::KeysMissing(error),
         Error::Secret(error) => StartError::WrongKey(error),
@@ -170,16 +178,39 @@ async fn assemble(
     }
     let readiness = Readiness::default();
     let metrics = Metrics::new(&crew.metrics(), server_tls.as_ref().map(ServerTls::metrics), SystemClock.now());
-    let shared = Shared::new(dcm.clone(), limits(&config), metrics, readiness.clone());
+    let shared = Arc::new(Shared::new(dcm.clone(), limits(&config), metrics, readiness.clone()));
     let trust = Trust::new(&config.allowed_host).with_tls(server_tls.clone(), &tls.allowed_identity);
     let looks = server_tls.as_ref().map(ServerTls::reload);
-    let edge = Edge::new(shared, surface, trust, process);
+    let grpc_edge = grpc::Edge::new(Arc::clone(&shared), surface, trust.clone(), processes[1]);
+    let grpc_edge = grpc_edge.map_err(|error| StartError::Services(error.into()))?;
+    let http_edge = http::Edge::new(shared, surface, trust, processes[0]);
     // Who asks how a part is has no certificate, and hears nothing that is worth one.
     let http_tls = server_tls.clone().filter(|_| surface == Surface::Clients);
-    let http = Server::start(listener, edge, http_tls).map_err(failed)?;
+    let http = http_listener.serve(http_edge, http_tls)?;
+    let grpc = grpc_listener.serve(grpc_edge, server_tls)?;
     let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
-    Ok(Running { dcm, http, looks, crew, reencryption, simulation })
+    Ok(Running { dcm, http, grpc, looks, crew, reencryption, simulation })
+}
+
+/// An address that is listened at, and the option that names it.
+struct Listener {
+    option: &'static str,
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
+async fn listen(option: &'static str, address: SocketAddr) -> Result<Listener, StartError> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|source| StartError::Listen { option, address, source })?;
+    Ok(Listener { option, address, listener })
+}
+
+impl Listener {
+    fn serve(self, edge: impl serving::Edge, tls: Option<ServerTls>) -> Result<Server, StartError> {
+        let Self { option, address, listener } = self;
+        Server::start(listener, edge, tls).map_err(|source| StartError::Listen { option, address, source })
+    }
 }
 
 impl Running {
@@ -189,7 +220,13 @@ impl Running {
         self.http.address()
     }
 
-    /// Whether HTTP is served over TLS.
+    /// Where gRPC is served.
+    #[must_use]
+    pub const fn grpc_addr(&self) -> SocketAddr {
+        self.grpc.address()
+    }
+
+    /// Whether HTTP and gRPC are served over TLS.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.looks.is_some()
@@ -217,7 +254,7 @@ impl Running {
     /// Stops: takes no request any more, ends those in flight within a bound, then the worker, then the
     /// store. What was ordered and is not done goes on at the next start.
     pub async fn stop(self) {
-        self.http.stop().await;
+        tokio::join!(self.http.stop(), self.grpc.stop());
         if let Some(looks) = self.looks {
             looks.stop().await;
         }

@@ -36,6 +36,10 @@ pub struct Config {
     #[arg(long, env = "DCM_HTTP", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9077", value_parser = values::address)]
     pub http: SocketAddr,
 
+    /// Where to listen for gRPC; port 0 takes any free one.
+    #[arg(long, env = "DCM_GRPC", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9078", value_parser = values::address)]
+    pub grpc: SocketAddr,
+
     /// Where records are kept.
     #[command(flatten)]
     pub storage: StoreOptions,
@@ -329,6 +333,7 @@ mod tests {
     fn without_options_the_defaults_are_in_force() {
         let config = read(&[]).unwrap();
         assert_eq!(config.http.to_string(), "127.0.0.1:9077");
+        assert_eq!(config.grpc.to_string(), "127.0.0.1:9078");
         assert_eq!(config.settings().policy, Policy::default());
         assert_eq!(config.settings().credential_lifetime, Settings::default().credential_lifetime);
         assert_eq!(config.settings().deadline, Settings::default().deadline);
@@ -360,6 +365,7 @@ mod tests {
     fn a_wrong_value_names_the_option_and_what_is_allowed() {
         for (option, value, allowed) in [
             ("--http", "here", "127.0.0.1:9077"),
+            ("--grpc", "there", "127.0.0.1:9077"),
             ("--store", "redis://x", "sled:<path>"),
             ("--role", "boss", "synchronizer"),
             ("--synchronizer", "magic", "simulated"),

@@ -23,7 +23,7 @@ impl Edge {
     pub fn new(dcm: Dcm, config: &Config) -> Self {
         let metrics = Metrics::new(&Default::default(), None, SystemClock.now());
         Self(edge::Edge::new(
-            Shared::new(dcm, limits(config), metrics, Readiness::default()),
+            Shared::new(dcm, limits(config), metrics, Readiness::default()).into(),
             Surface::Clients,
             Trust::default(),
             0,

@@ -12,7 +12,7 @@ mod condition;
 mod contract;
 mod controllers;
 mod docs;
-mod dto;
+pub(crate) mod dto;
 mod edge;
 mod encryption;
 mod health;
@@ -54,24 +54,30 @@ pub(crate) use router::Surface;
 pub(crate) use trust::Trust;
 
 use crate::{metrics::Metrics, readiness::Readiness};
-use problem::Problem;
+pub(crate) use body::read_whole;
+pub(crate) use condition::Conditions;
+pub(crate) use previews::LARGEST_PAGE as LARGEST_PREVIEW;
+pub(crate) use problem::Problem;
+pub(crate) use request_id::{RequestIds, X_REQUEST_ID};
+pub(crate) use room::Held;
 use watch::Watches;
+pub(crate) use watch::{Place, Shown};
 
 /// What a handler answers.
 type Answer = Result<Response, Problem>;
 
 /// What handlers work with.
-type App = Arc<Shared>;
+pub(crate) type App = Arc<Shared>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) dcm: Dcm,
     pub(crate) limits: Limits,
     /// The room for bodies.
-    room: room::Room,
+    pub(crate) room: room::Room,
     /// The room for answers.
-    answers: room::Room,
-    watches: Watches,
+    pub(crate) answers: room::Room,
+    pub(crate) watches: Watches,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
 }

@@ -6,6 +6,7 @@ pub mod config;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grpc;
 mod http;
 mod metrics;
 mod peers;

@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{http::HttpMetrics, tls::TlsMetrics, worker::WorkerMetrics};
+use crate::{grpc::GrpcMetrics, http::HttpMetrics, tls::TlsMetrics, worker::WorkerMetrics};
 
 /// What a server counts.
 #[derive(Clone, Debug)]
@@ -18,25 +18,28 @@ pub(crate) struct Metrics {
     registry: Arc<Registry>,
     /// What the REST edge counts.
     pub(crate) http: HttpMetrics,
+    /// What the gRPC edge counts.
+    pub(crate) grpc: GrpcMetrics,
 }
 
 impl Metrics {
     /// `started` is when this server was.
     pub(crate) fn new(worker: &WorkerMetrics, tls: Option<&TlsMetrics>, started: Timestamp) -> Self {
         let mut registry = Registry::default();
-        let http = HttpMetrics::default();
+        let (http, grpc) = (HttpMetrics::default(), GrpcMetrics::default());
         {
             let registry = registry.sub_registry_with_prefix("dcm");
             let version = vec![("version", env!("CARGO_PKG_VERSION"))];
             registry.register("build", "The release that runs, as a label", Info::new(version));
             http.register(registry.sub_registry_with_prefix("http"));
+            grpc.register(registry.sub_registry_with_prefix("grpc"));
             worker.register(registry.sub_registry_with_prefix("worker"));
             if let Some(tls) = tls {
                 tls.register(registry.sub_registry_with_prefix("tls"));
             }
         }
         registry.register_collector(Box::new(Process { started }));
-        Self { registry: Arc::new(registry), http }
+        Self { registry: Arc::new(registry), http, grpc }
     }
 
     /// All metrics in the text format of `OpenMetrics`, which Prometheus reads.

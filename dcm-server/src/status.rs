@@ -1,7 +1,8 @@
-//! What each kind of failure is called over HTTP: the only map there is.
+//! What each kind of failure is called over HTTP and over gRPC: the only map there is.
 
 use dcm_core::error::ErrorKind;
 use http::StatusCode;
+use tonic::Code;
 
 /// Why a request was not served: the core's kinds and those that the edge itself has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,13 @@ pub(crate) enum Kind {
     Bug,
 }
 
-/// How a kind of failure is told to HTTP clients.
+/// How a kind of failure is told to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Meaning {
-    /// The status of the answer.
+    /// The status of the answer over HTTP.
     pub(crate) status: StatusCode,
+    /// The code of the status over gRPC.
+    pub(crate) code: Code,
     /// The last segment of the problem's type.
     pub(crate) slug: &'static str,
     /// The problem's title.
@@ -81,50 +84,100 @@ kinds! {
 impl Kind {
     /// How it is told.
     pub(crate) const fn meaning(self) -> Meaning {
+        use Code as C;
         use ErrorKind as K;
         use StatusCode as S;
-        let (status, slug, title, retry_after) = match self {
-            Self::Core(K::Invalid) => (S::BAD_REQUEST, "invalid", "The request is not valid", None),
-            Self::Core(K::NotFound) => (S::NOT_FOUND, "not-found", "There is no such record", None),
-            Self::Core(K::AlreadyExists) => (S::CONFLICT, "already-exists", "There is such a record already", None),
-            Self::Core(K::Refused) => (S::CONFLICT, "refused", "The present state stands against it", None),
-            Self::Core(K::NotReady) => (S::CONFLICT, "not-ready", "It is not there yet", Some(2)),
-            Self::Core(K::Conflict) => (S::CONFLICT, "conflict", "Somebody else changed it at the same time", None),
+        let (status, code, slug, title, retry_after) = match self {
+            Self::Core(K::Invalid) => (S::BAD_REQUEST, C::InvalidArgument, "invalid", "The request is not valid", None),
+            Self::Core(K::NotFound) => (S::NOT_FOUND, C::NotFound, "not-found", "There is no such record", None),
+            Self::Core(K::AlreadyExists) => {
+                (S::CONFLICT, C::AlreadyExists, "already-exists", "There is such a record already", None)
+            }
+            Self::Core(K::Refused) => {
+                (S::CONFLICT, C::FailedPrecondition, "refused", "The present state stands against it", None)
+            }
+            Self::Core(K::NotReady) => {
+                (S::CONFLICT, C::FailedPrecondition, "not-ready", "It is not there yet", Some(2))
+            }
+            Self::Core(K::Conflict) => {
+                (S::CONFLICT, C::Aborted, "conflict", "Somebody else changed it at the same time", None)
+            }
             Self::Core(K::PreconditionFailed) => {
-                (S::PRECONDITION_FAILED, "precondition-failed", "The record is not in the expected state", None)
+                let title = "The record is not in the expected state";
+                (S::PRECONDITION_FAILED, C::Aborted, "precondition-failed", title, None)
             }
-            Self::Core(K::Expired) => (S::GONE, "expired", "The position is too old", None),
-            Self::Core(K::TooLarge) => (S::PAYLOAD_TOO_LARGE, "too-large", "The record is too large", None),
+            Self::Core(K::Expired) => (S::GONE, C::OutOfRange, "expired", "The position is too old", None),
+            Self::Core(K::TooLarge) => {
+                (S::PAYLOAD_TOO_LARGE, C::InvalidArgument, "too-large", "The record is too large", None)
+            }
             Self::Core(K::Unavailable) => {
-                (S::SERVICE_UNAVAILABLE, "unavailable", "Something that is needed is away", Some(5))
+                (S::SERVICE_UNAVAILABLE, C::Unavailable, "unavailable", "Something that is needed is away", Some(5))
             }
-            Self::Core(K::Timeout) => (S::SERVICE_UNAVAILABLE, "timeout", "It took too long", Some(5)),
+            Self::Core(K::Timeout) | Self::TimedOut => {
+                (S::SERVICE_UNAVAILABLE, C::DeadlineExceeded, "timeout", "It took too long", Some(5))
+            }
             Self::Core(K::Internal) | Self::Bug => {
-                (S::INTERNAL_SERVER_ERROR, "internal", "Something is broken on the server", None)
+                (S::INTERNAL_SERVER_ERROR, C::Internal, "internal", "Something is broken on the server", None)
             }
-            Self::Malformed => (S::BAD_REQUEST, "malformed", "The request cannot be read", None),
-            Self::NoSuchPath => (S::NOT_FOUND, "no-such-path", "There is nothing at this path", None),
-            Self::Method => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not possible here", None),
-            Self::NotAcceptable => (S::NOT_ACCEPTABLE, "not-acceptable", "There is no such form of it", None),
-            Self::Slow => (S::REQUEST_TIMEOUT, "request-timeout", "The request came too slowly", None),
-            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", None),
-            Self::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "The URI is too long", None),
+            Self::Malformed => (S::BAD_REQUEST, C::InvalidArgument, "malformed", "The request cannot be read", None),
+            Self::NoSuchPath => (S::NOT_FOUND, C::Unimplemented, "no-such-path", "There is nothing at this path", None),
+            Self::Method => {
+                let title = "The method is not possible here";
+                (S::METHOD_NOT_ALLOWED, C::Unimplemented, "method-not-allowed", title, None)
+            }
+            Self::NotAcceptable => {
+                (S::NOT_ACCEPTABLE, C::Unimplemented, "not-acceptable", "There is no such form of it", None)
+            }
+            Self::Slow => {
+                (S::REQUEST_TIMEOUT, C::DeadlineExceeded, "request-timeout", "The request came too slowly", None)
+            }
+            Self::BodyTooLarge => {
+                (S::PAYLOAD_TOO_LARGE, C::ResourceExhausted, "body-too-large", "The body is too large", None)
+            }
+            Self::UriTooLong => (S::URI_TOO_LONG, C::InvalidArgument, "uri-too-long", "The URI is too long", None),
             Self::MediaType => {
-                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's type is not read here", None)
+                let title = "The body's type is not read here";
+                (S::UNSUPPORTED_MEDIA_TYPE, C::Unimplemented, "unsupported-media-type", title, None)
             }
             Self::HeadersTooLarge => {
-                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The header fields are too large", None)
+                let title = "The header fields are too large";
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, C::ResourceExhausted, "headers-too-large", title, None)
             }
-            Self::Foreign => (S::FORBIDDEN, "foreign", "The request comes from a place that is not trusted", None),
-            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "The server is busy", Some(1)),
-            Self::TimedOut => (S::SERVICE_UNAVAILABLE, "timeout", "It took too long", Some(5)),
+            Self::Foreign => {
+                let title = "The request comes from a place that is not trusted";
+                (S::FORBIDDEN, C::PermissionDenied, "foreign", title, None)
+            }
+            Self::Overloaded => (S::SERVICE_UNAVAILABLE, C::Unavailable, "overloaded", "The server is busy", Some(1)),
         };
-        Meaning { status, slug, title, retry_after }
+        Meaning { status, code, slug, title, retry_after }
     }
 
     /// Whether only a fixed text may be shown, the failure itself belonging into the log.
     pub(crate) const fn is_ours(self) -> bool {
         matches!(self, Self::Bug | Self::Core(ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::Timeout))
+    }
+}
+
+/// A code as the specification of gRPC writes it.
+pub(crate) const fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -144,8 +197,8 @@ mod tests {
     fn every_type_of_problem_is_in_the_docs() {
         let docs = include_str!("../../docs/status-codes.md");
         for kind in Kind::ALL {
-            let Meaning { status, slug, title, .. } = kind.meaning();
-            let row = format!("| `{slug}` | {} | {title} |", status.as_u16());
+            let Meaning { status, code, slug, title, .. } = kind.meaning();
+            let row = format!("| `{slug}` | {} | `{}` | {title} |", status.as_u16(), name(code));
             assert!(docs.contains(&row), "{row}");
         }
     }

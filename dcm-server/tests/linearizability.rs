@@ -43,7 +43,7 @@ const CLOUD: &str = "/v2/projects/p/logical-clouds/lc-1";
 fn config(store: &str, folder: &Path) -> Config {
     dcm_server::install_crypto_provider();
     let key_file = folder.join("key").display().to_string();
-    let options = ["--http", "127.0.0.1:0", "--synchronizer", "simulated", "--store", store];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--synchronizer", "simulated", "--store", store];
     Config::from_options(options.into_iter().chain(["--encryption-key-file", &key_file])).unwrap()
 }
 

@@ -59,7 +59,7 @@ impl Place {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dcm-server"));
-        command.arg("--http").arg(format!("127.0.0.1:{}", self.port));
+        command.arg("--http").arg(format!("127.0.0.1:{}", self.port)).args(["--grpc", "127.0.0.1:0"]);
         command.arg("--store").arg(format!("sled:{}", self.data().display()));
         command.stdout(Stdio::null());
         command

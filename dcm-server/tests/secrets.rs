@@ -63,7 +63,8 @@ async fn no_secret_is_logged_or_answered() {
     let log = Captured::default();
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(log.clone()).init();
     dcm_server::install_crypto_provider();
-    let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
+    let options =
+        ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
     let server = dcm_server::start(Config::from_options(options).unwrap()).await.unwrap();
     let base = format!("http://{}/v2", server.http_addr());
     let client = reqwest::Client::new();

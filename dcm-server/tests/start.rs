@@ -17,22 +17,33 @@ fn config(options: &[&str]) -> Config {
 
 #[tokio::test]
 async fn refuses_to_listen_beyond_loopback_without_being_told() {
-    let error = start(config(&["--http", "0.0.0.0:0", "--store", "memory:"])).await.unwrap_err();
-    assert!(matches!(error, StartError::BeyondLoopback(_)));
-    assert!(error.to_string().contains("--insecure-listen-without-authentication"), "{error}");
-    let told = ["--http", "0.0.0.0:0", "--store", "memory:", "--insecure-listen-without-authentication"];
-    start(config(&told)).await.unwrap().stop().await;
+    for (option, other) in [("--http", "--grpc"), ("--grpc", "--http")] {
+        let beyond = [option, "0.0.0.0:0", other, "127.0.0.1:0", "--store", "memory:"];
+        let error = start(config(&beyond)).await.unwrap_err();
+        assert!(matches!(error, StartError::BeyondLoopback(named, _) if named == option));
+        assert!(error.to_string().contains("--insecure-listen-without-authentication"), "{error}");
+        let told = [&beyond[..], &["--insecure-listen-without-authentication"]].concat();
+        start(config(&told)).await.unwrap().stop().await;
+    }
 }
 
 #[tokio::test]
 async fn says_that_the_port_or_the_store_is_taken() {
     let directory = tempfile::tempdir().unwrap();
     let store = format!("sled:{}", directory.path().join("data").display());
-    let first = start(config(&["--http", "127.0.0.1:0", "--store", &store])).await.unwrap();
+    let first = start(config(&["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store])).await.unwrap();
     let address = first.http_addr().to_string();
-    let error = start(config(&["--http", &address, "--store", "memory:"])).await.unwrap_err();
-    assert!(matches!(error, StartError::Listen { .. }) && error.to_string().contains(&address), "{error}");
-    let error = start(config(&["--http", "127.0.0.1:0", "--store", &store])).await.unwrap_err();
+    for (option, other) in [("--http", "--grpc"), ("--grpc", "--http")] {
+        let taken = [option, &address, other, "127.0.0.1:0", "--store", "memory:"];
+        let error = start(config(&taken)).await.unwrap_err();
+        let said = error.to_string();
+        assert!(
+            matches!(error, StartError::Listen { .. }) && said.contains(&address) && said.contains(option),
+            "{said}"
+        );
+    }
+    let error =
+        start(config(&["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store])).await.unwrap_err();
     assert!(error.source().unwrap().to_string().contains("in use by another process"), "{error:?}");
     first.stop().await;
 }
@@ -41,7 +52,7 @@ async fn says_that_the_port_or_the_store_is_taken() {
 async fn what_was_stored_is_there_after_a_restart_and_the_key_is_the_owners_alone() {
     let directory = tempfile::tempdir().unwrap();
     let store = format!("sled:{}/", directory.path().join("data").display());
-    let options = ["--http", "127.0.0.1:0", "--store", &store, "--synchronizer", "simulated"];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store, "--synchronizer", "simulated"];
     let first = start(config(&options)).await.unwrap();
     let url = format!("http://{}/v2/projects", first.http_addr());
     let body = serde_json::json!({ "metadata": { "name": "p" } });
@@ -60,7 +71,8 @@ async fn what_was_stored_is_there_after_a_restart_and_the_key_is_the_owners_alon
 
 #[tokio::test]
 async fn a_stop_ends_what_is_in_flight_and_takes_nothing_new() {
-    let server = start(config(&["--http", "127.0.0.1:0", "--store", "memory:"])).await.unwrap();
+    let server =
+        start(config(&["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory:"])).await.unwrap();
     let address = server.http_addr();
     let body = r#"{ "metadata": { "name": "p" } }"#;
     let (first, rest) = body.split_at(5);
@@ -81,7 +93,7 @@ async fn a_stop_ends_what_is_in_flight_and_takes_nothing_new() {
 
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_is_told_to() {
-    let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--stop-timeout", "300ms"];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory:", "--stop-timeout", "300ms"];
     let server = start(config(&options)).await.unwrap();
     let mut stream = TcpStream::connect(server.http_addr()).await.unwrap();
     let head = b"POST /v2/projects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
@@ -94,7 +106,7 @@ async fn a_stop_waits_no_longer_than_it_is_told_to() {
 async fn another_encryption_key_than_the_datas_is_refused_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let store = format!("sled:{}", directory.path().join("data").display());
-    let options = ["--http", "127.0.0.1:0", "--store", &store, "--synchronizer", "simulated"];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store, "--synchronizer", "simulated"];
     start(config(&options)).await.unwrap().stop().await;
     let (key, aside) = (directory.path().join("data.key"), directory.path().join("aside"));
     std::fs::rename(&key, &aside).unwrap();

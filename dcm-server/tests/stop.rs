@@ -143,7 +143,7 @@ fn was_not_taken(error: &hyper::Error) -> bool {
 
 async fn serve(store: &str) -> Running {
     dcm_server::install_crypto_provider();
-    let options = ["--http", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated"];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated"];
     start(Config::from_options(options).unwrap()).await.unwrap()
 }
 
@@ -220,7 +220,7 @@ async fn a_client_who_was_silent_when_the_stop_began_still_gets_an_answer_and_is
 
 #[tokio::test]
 async fn connections_that_the_system_took_before_the_stop_are_served() {
-    let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--max-connections", "4"];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory:", "--max-connections", "4"];
     dcm_server::install_crypto_provider();
     let server = start(Config::from_options(options).unwrap()).await.unwrap();
     // There is one thread, and it does not wait in between: none of them is taken from the system.

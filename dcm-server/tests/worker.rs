@@ -34,7 +34,7 @@ async fn setting() -> Setting {
 /// As many clusters as wanted, and so many of them worked on side by side.
 async fn setting_of(clusters: usize, concurrency: &str) -> Setting {
     dcm_server::install_crypto_provider();
-    let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--resync-period", "0s"];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory:", "--resync-period", "0s"];
     let options = options.into_iter().chain(["--cluster-concurrency", concurrency]);
     let server = dcm_server::start(Config::from_options(options).unwrap()).await.unwrap();
     let mut setting = Setting { server, clusters: Vec::new(), id: cloud_id("lc-1") };
@@ -230,7 +230,8 @@ async fn a_stop_leaves_nothing_half_and_the_next_start_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("sled:{}", folder.path().join("data").display());
     let cluster = Cluster::start(ClusterOptions::named("c1").latency(Duration::from_millis(10))).await.unwrap();
-    let config = || Config::from_options(["--http", "127.0.0.1:0", "--store", &store]).unwrap();
+    let config =
+        || Config::from_options(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store]).unwrap();
     let server = dcm_server::start(config()).await.unwrap();
     let id = cloud_id("lc-1");
     let input = ClusterInput {

@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
     let real = !args.kubeconfig.is_empty();
     let store = format!("sled:{}", folder.path().join("data").display());
     let synchronizer = if real { "kube" } else { "simulated" };
-    let options = ["--http", "127.0.0.1:0", "--store", &store, "--synchronizer", synchronizer];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store, "--synchronizer", synchronizer];
     let config = dcm_server::Config::from_options(options)?;
     let server = dcm_server::start(config).await?;
     let rest = Rest::new(server.http_addr());

@@ -58,7 +58,16 @@ async fn main() -> Result<()> {
 async fn serve(folder: &Path) -> Result<dcm_server::Running> {
     let store = LogStore::open(&folder.join("log")).context("opening the store")?;
     let key = folder.join("key").display().to_string();
-    let options = ["--http", "127.0.0.1:0", "--synchronizer", "simulated", "--encryption-key-file", &key];
+    let options = [
+        "--http",
+        "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
+        "--synchronizer",
+        "simulated",
+        "--encryption-key-file",
+        &key,
+    ];
     let config = dcm_server::Config::from_options(options)?;
     Ok(dcm_server::start_on(Arc::new(store), config).await?)
 }

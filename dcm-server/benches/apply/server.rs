@@ -45,8 +45,17 @@ impl Server {
             "sled:" => format!("sled:{}", folder.path().join("data").display()),
             other => other.to_owned(),
         };
-        let options =
-            ["--http", "127.0.0.1:0", "--resync-period", "0s", "--allow-kubeconfig-plain-http", "--store", &store];
+        let options = [
+            "--http",
+            "127.0.0.1:0",
+            "--grpc",
+            "127.0.0.1:0",
+            "--resync-period",
+            "0s",
+            "--allow-kubeconfig-plain-http",
+            "--store",
+            &store,
+        ];
         let running = dcm_server::start(Config::from_options(options)?).await?;
         Ok(Self { running, _folder: folder })
     }

@@ -30,7 +30,7 @@ use tokio::{
 pub(crate) async fn serve_dcm(store: &str, more: &[&str]) -> Result<()> {
     telemetry::init("info", LogFormat::Text)?;
     dcm_server::install_crypto_provider();
-    let options = ["--http", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated"];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated"];
     let server = dcm_server::start(Config::from_options(options.iter().chain(more))?).await?;
     println!("{}", server.http_addr());
     std::future::pending::<()>().await;

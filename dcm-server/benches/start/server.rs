@@ -24,7 +24,16 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
 /// The options of a server with its store and its key in a directory.
 pub(crate) fn config(directory: &Path, synchronizer: &str) -> Result<Config> {
     let store = format!("sled:{}", directory.display());
-    Ok(Config::from_options(["--http", "127.0.0.1:0", "--store", &store, "--synchronizer", synchronizer])?)
+    Ok(Config::from_options([
+        "--http",
+        "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
+        "--store",
+        &store,
+        "--synchronizer",
+        synchronizer,
+    ])?)
 }
 
 /// Serves until nobody writes to it any more. Real clusters are not asked for anything: there is no order.

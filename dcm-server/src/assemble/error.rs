@@ -16,11 +16,11 @@ use crate::{
 pub enum StartError {
     /// The address can be reached by others, and nobody would be asked who he is.
     #[error(
-        "--http {0} can be reached from beyond this machine, and nobody is asked who he is: listen on 127.0.0.1, have clients show \
+        "{0} {1} can be reached from beyond this machine, and nobody is asked who he is: listen on 127.0.0.1, have clients show \
          certificates with --tls-cert, --tls-key and --client-ca, or give --insecure-listen-without-authentication if the network \
          keeps strangers away"
     )]
-    BeyondLoopback(SocketAddr),
+    BeyondLoopback(&'static str, SocketAddr),
     /// A certificate without its key.
     #[error(
         "--tls-cert is given without --tls-key: give the file with its private key too, or neither, to serve without TLS"
@@ -79,14 +79,19 @@ pub enum StartError {
     },
     /// The address cannot be had.
     #[error(
-        "--http {address} cannot be listened on: another program may have the port, or the machine not the address"
+        "{option} {address} cannot be listened on: another program may have the port, or the machine not the address"
     )]
     Listen {
+        /// The option that names it.
+        option: &'static str,
         /// The address.
         address: SocketAddr,
         /// The system's own error.
         source: io::Error,
     },
+    /// The gRPC services cannot be served: a mistake in the making of this program.
+    #[error("the gRPC services cannot be served")]
+    Services(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store cannot be opened.
     #[error("--store cannot be opened")]
     Store(#[from] OpenError),

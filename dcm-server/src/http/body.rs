@@ -166,9 +166,15 @@ pub(super) fn unsupported(expected: &str) -> Problem {
 
 /// Reads a whole body, in bounded time and space.
 pub(super) async fn read(request: Request, app: &App) -> Result<(Bytes, Held), Problem> {
+    let read = read_whole(request.into_body(), app.limits.body_size, app).await;
+    read.inspect(|(bytes, _)| app.metrics.http.read(bytes))
+}
+
+/// The same, of at most so many bytes; counts nothing.
+pub(crate) async fn read_whole(body: Body, most: usize, app: &App) -> Result<(Bytes, Held), Problem> {
     let limits = &app.limits;
-    match tokio::time::timeout(limits.body_timeout, collect(request.into_body(), limits.body_size, app)).await {
-        Ok(done) => done.inspect(|(bytes, _)| app.metrics.http.read(bytes)),
+    match tokio::time::timeout(limits.body_timeout, collect(body, most, app)).await {
+        Ok(done) => done,
         Err(_) => {
             let detail = format!("the body was not complete after {} seconds", limits.body_timeout.as_secs());
             Err(Problem::new(Kind::Slow, detail))

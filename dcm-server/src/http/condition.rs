@@ -17,7 +17,7 @@ use crate::status::Kind;
 
 /// Which states of a record the client asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Conditions {
+pub(crate) struct Conditions {
     if_match: Option<Tags>,
     if_none_match: Option<Tags>,
 }
@@ -45,11 +45,26 @@ impl Conditions {
         })
     }
 
-    /// What a read answers, where the client does not have it already.
-    pub(super) fn of(&self, revision: &Revision, answer: impl FnOnce() -> Response) -> Result<Response, Problem> {
+    /// Reads conditions that did not come as header fields: texts as those would have. An empty one is none.
+    pub(crate) fn of_texts(if_match: &str, if_none_match: &str) -> Result<Self, Problem> {
+        let tags = |name: &str, text: &str| match text {
+            "" => Ok(None),
+            text => Tags::parse(std::iter::once(Some(text))).map(Some).ok_or_else(|| Problem::parameter(name, TAGS)),
+        };
+        Ok(Self { if_match: tags("if_match", if_match)?, if_none_match: tags("if_none_match", if_none_match)? })
+    }
+
+    /// Whether a client has what a read answers already.
+    pub(crate) fn has(&self, revision: &Revision) -> Result<bool, Problem> {
         if self.if_match.as_ref().is_some_and(|tags| !tags.match_strongly(revision)) {
             return Err(lost());
         }
+        Ok(self.if_none_match.as_ref().is_some_and(|tags| tags.match_weakly(revision).is_some()))
+    }
+
+    /// What a read answers, where the client does not have it already.
+    pub(super) fn of(&self, revision: &Revision, answer: impl FnOnce() -> Response) -> Result<Response, Problem> {
+        self.has(revision)?;
         if let Some(had) = self.if_none_match.as_ref().and_then(|tags| tags.match_weakly(revision)) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             // Of the two, the one that the client has.
@@ -64,7 +79,7 @@ impl Conditions {
 
     /// The one state that a write is for; `None` where any will do. Reads the present state only where
     /// several would do.
-    pub(super) async fn expected<F>(&self, present: impl FnOnce() -> F + Send) -> Result<Option<Revision>, Problem>
+    pub(crate) async fn expected<F>(&self, present: impl FnOnce() -> F + Send) -> Result<Option<Revision>, Problem>
     where
         F: Future<Output = Result<Revision, dcm_core::error::Error>> + Send,
     {
@@ -98,7 +113,27 @@ fn lost() -> Problem {
     Problem::new(Kind::Core(ErrorKind::PreconditionFailed), detail)
 }
 
+/// What is told of conditions that are none.
+const TAGS: &str = "must be * or a list of entity tags such as \"7\"";
+
 impl Tags {
+    /// Reads one list in several parts; `None` where it is none.
+    fn parse<'a>(parts: impl Iterator<Item = Option<&'a str>>) -> Option<Self> {
+        let (mut list, mut any, mut count) = (Vec::new(), false, 0);
+        for part in parts {
+            count += 1;
+            match part?.trim() {
+                "*" => any = true,
+                text => read_list(text, &mut list)?,
+            }
+        }
+        match any {
+            true if count == 1 => Some(Self::Any),
+            false if !list.is_empty() => Some(Self::List(list)),
+            _ => None,
+        }
+    }
+
     fn match_strongly(&self, revision: &Revision) -> bool {
         match self {
             Self::Any => true,
@@ -136,16 +171,8 @@ fn tags(headers: &HeaderMap, name: header::HeaderName, shown: &'static str) -> R
     if !headers.contains_key(&name) {
         return Ok(None);
     }
-    let bad = || Problem::header(shown, "must be * or a list of entity tags such as \"7\"");
-    let mut list = Vec::new();
-    for value in headers.get_all(&name) {
-        let text = value.to_str().map_err(|_| bad())?.trim();
-        if text == "*" {
-            return if headers.get_all(&name).iter().count() == 1 { Ok(Some(Tags::Any)) } else { Err(bad()) };
-        }
-        read_list(text, &mut list).ok_or_else(bad)?;
-    }
-    if list.is_empty() { Err(bad()) } else { Ok(Some(Tags::List(list))) }
+    let values = headers.get_all(&name).iter().map(|value| value.to_str().ok());
+    Tags::parse(values).map(Some).ok_or_else(|| Problem::header(shown, TAGS))
 }
 
 fn read_list(mut text: &str, list: &mut Vec<(bool, String)>) -> Option<()> {

@@ -23,9 +23,10 @@ mod tree;
 pub(crate) mod yaml;
 
 use dcm_core::fault::Faults;
+use serde_json::Value;
 
 pub(crate) use access::RevokedAnswer;
-pub(crate) use cluster::{ClusterAnswer, ClusterBody, ClusterOrNameSchema, from_multipart};
+pub(crate) use cluster::{ClusterAnswer, ClusterBody, ClusterOrNameSchema, capabilities, from_multipart};
 pub(crate) use cluster_label::{ClusterLabelAnswer, ClusterLabelBody};
 pub(crate) use controller::{ControllerAnswer, ControllerBody};
 pub(crate) use emco_status::{EmcoQuery, EmcoStatus, List, Output, Source, StatusSchema, instance};
@@ -42,6 +43,7 @@ pub(crate) use reader::{Differing, Object, Remarks, plain};
 pub(crate) use reference::{ReferenceAnswer, ReferenceBody};
 pub(crate) use shapes::NameSchema;
 pub(crate) use status::StatusAnswer;
+use tree::Pointer;
 pub(crate) use tree::{Node, NotJson};
 
 use reader::Findings;
@@ -66,6 +68,17 @@ pub(crate) fn read<T: Input>(body: &[u8], deepest: usize) -> Result<Read<T>, Not
     let input = T::read(&Object::root(&node, &findings));
     let (faults, remarks) = findings.into_parts();
     Ok(Read { input, faults, remarks })
+}
+
+/// Reads a value that came as a text of JSON of so many levels at most. What is wrong is noted at the pointer, without quoting it.
+pub(crate) fn value(text: &str, at: &str, deepest: usize, faults: &mut Faults) -> Value {
+    match Node::parse(text.as_bytes(), deepest) {
+        Ok(node) => node.to_value(Pointer::Of(at), &mut |at, detail| faults.add(at.to_string(), detail)),
+        Err(error) => {
+            faults.add(at, format!("must be the text of a JSON value, and {error}"));
+            Value::Null
+        }
+    }
 }
 
 /// What a patch makes of what is there.

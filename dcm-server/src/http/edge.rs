@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    App, HttpMetrics, Shared, compression,
+    App, HttpMetrics, compression,
     problem::Problem,
     query,
     reply::{Made, Told},
@@ -56,9 +56,8 @@ impl Drop for Running {
 
 impl Edge {
     /// `process` tells this process's request ids from others'.
-    pub(crate) fn new(shared: Shared, surface: Surface, trust: Trust, process: u32) -> Self {
-        let (app, ids) = (Arc::new(shared), RequestIds::new(process));
-        Self { app, routes: router(surface), trust, ids, writes: TaskTracker::new() }
+    pub(crate) fn new(app: App, surface: Surface, trust: Trust, process: u32) -> Self {
+        Self { app, routes: router(surface), trust, ids: RequestIds::new(process), writes: TaskTracker::new() }
     }
 
     fn metrics(&self) -> &HttpMetrics {

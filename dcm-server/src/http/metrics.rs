@@ -37,7 +37,7 @@ pub(crate) struct HttpMetrics {
     durations: Family<Asked, Histogram, fn() -> Histogram>,
     unmatched: Arc<str>,
     /// Requests that are being served.
-    pub(super) in_flight: Gauge,
+    pub(crate) in_flight: Gauge,
     received: Counter,
     sent: Counter,
     /// The listener's connections.

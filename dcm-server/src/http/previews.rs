@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The largest page of a preview: every cluster of it is asked, or shown with all of its objects.
-const LARGEST_PAGE: usize = 100;
+pub(crate) const LARGEST_PAGE: usize = 100;
 
 pub(super) fn routes(api: Api) -> Api {
     let of_one = "Only for this cluster reference; else for a page of them.";

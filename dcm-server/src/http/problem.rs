@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
 
 use super::{dto::NotJson, patch};
-use crate::status::Kind;
+use crate::status::{Kind, Meaning};
 
 /// RFC 5789, section 3.1.
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -36,9 +36,19 @@ struct Inner {
     cause: Option<String>,
 }
 
+/// What a client may be told of a problem, whatever he speaks.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    pub(crate) meaning: Meaning,
+    pub(crate) detail: String,
+    pub(crate) errors: Vec<Named>,
+    /// When to try again, in seconds.
+    pub(crate) retry_after: Option<u64>,
+}
+
 /// One thing that is wrong: a field of the body, or a parameter.
 #[derive(Clone, Debug, Serialize)]
-struct Named {
+pub(crate) struct Named {
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +56,18 @@ struct Named {
     #[serde(skip_serializing_if = "Option::is_none")]
     header: Option<&'static str>,
     detail: String,
+}
+
+impl Named {
+    /// Which field, parameter or header field it is.
+    pub(crate) fn place(&self) -> &str {
+        self.pointer.as_deref().or(self.parameter.as_deref()).or(self.header).unwrap_or_default()
+    }
+
+    /// What is wrong, and what is allowed.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
 }
 
 /// The body of the answer.
@@ -111,6 +133,11 @@ impl Problem {
         self
     }
 
+    /// What it is called where it is told.
+    pub(crate) const fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.0.kind.meaning().status
     }
@@ -149,17 +176,7 @@ impl Problem {
 
     /// Writes the body of the answer, and logs what only the operator may see, once.
     pub(super) fn document(self, method: &Method, uri: &Uri, request_id: &str) -> Vec<u8> {
-        let Inner { kind, mut detail, errors, cause, .. } = *self.0;
-        let meaning = kind.meaning();
-        if kind.is_ours() {
-            let cause = cause.as_deref().unwrap_or_default();
-            if meaning.status == StatusCode::INTERNAL_SERVER_ERROR {
-                detail = format!("the failure is in the server's log under the request id {request_id}");
-                tracing::error!(request_id, %method, path = uri.path(), cause, "a request failed inside");
-            } else {
-                tracing::warn!(request_id, %method, path = uri.path(), cause, "a request could not be served");
-            }
-        }
+        let Telling { meaning, detail, errors, .. } = self.tell(method, uri, request_id);
         let document = Document {
             type_uri: meaning.type_uri(),
             title: meaning.title,
@@ -170,6 +187,22 @@ impl Problem {
             request_id,
         };
         serde_json::to_vec(&document).unwrap_or_default()
+    }
+
+    /// What a client may be told; logs what only the operator may see, once.
+    pub(crate) fn tell(self, method: &Method, uri: &Uri, request_id: &str) -> Telling {
+        let Inner { kind, mut detail, errors, cause, retry_after, .. } = *self.0;
+        let meaning = kind.meaning();
+        if kind.is_ours() {
+            let cause = cause.as_deref().unwrap_or_default();
+            if meaning.status == StatusCode::INTERNAL_SERVER_ERROR {
+                detail = format!("the failure is in the server's log under the request id {request_id}");
+                tracing::error!(request_id, %method, path = uri.path(), cause, "a request failed inside");
+            } else {
+                tracing::warn!(request_id, %method, path = uri.path(), cause, "a request could not be served");
+            }
+        }
+        Telling { meaning, detail, errors, retry_after }
     }
 }
 

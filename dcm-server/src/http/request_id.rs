@@ -5,7 +5,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request whose answer goes on after it began.
 #[derive(Clone, Debug, Default)]
@@ -23,18 +23,18 @@ impl RequestId {
 
 /// Makes ids for requests that come without: a part of this process and a counter.
 #[derive(Debug)]
-pub(super) struct RequestIds {
+pub(crate) struct RequestIds {
     process: u32,
     next: AtomicU64,
 }
 
 impl RequestIds {
-    pub(super) const fn new(process: u32) -> Self {
+    pub(crate) const fn new(process: u32) -> Self {
         Self { process, next: AtomicU64::new(1) }
     }
 
     /// The client's id where it is a sane one, else a new one.
-    pub(super) fn of(&self, headers: &HeaderMap) -> HeaderValue {
+    pub(crate) fn of(&self, headers: &HeaderMap) -> HeaderValue {
         match headers.get(X_REQUEST_ID) {
             Some(given) if is_sane(given.as_bytes()) => given.clone(),
             _ => self.make(),

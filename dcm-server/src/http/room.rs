@@ -24,21 +24,21 @@ pub(crate) struct Held {
 
 /// There is no room, and will be none soon.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl Room {
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.div_ceil(BLOCK).min(Semaphore::MAX_PERMITS))))
     }
 
-    pub(super) const fn none(self) -> Held {
+    pub(crate) const fn none(self) -> Held {
         Held { room: self, permit: None }
     }
 }
 
 impl Held {
     /// Takes what is lacking to hold so many bytes.
-    pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+    pub(crate) async fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let lacking = bytes.div_ceil(BLOCK).saturating_sub(held);
         if lacking == 0 {

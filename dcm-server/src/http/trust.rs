@@ -36,7 +36,7 @@ impl Trust {
     }
 
     /// Refuses what does not come from here.
-    pub(super) fn check(&self, request: &Request) -> Result<(), Problem> {
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Problem> {
         let headers = request.headers();
         self.check_identity(request.extensions().get())?;
         self.check_host(headers, request.uri(), request.version())?;

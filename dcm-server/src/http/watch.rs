@@ -30,8 +30,7 @@ use super::{
     query::Query,
 };
 use crate::status::Kind;
-use places::Place;
-pub(crate) use places::Watches;
+pub(crate) use places::{Place, Watches};
 use producer::Producer;
 
 /// What the media type's header field and `Accept` name.
@@ -43,7 +42,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What an event shows: the same as the list, or the answer, that is watched.
-pub(super) trait Shown: Send + 'static {
+pub(crate) trait Shown: Send + 'static {
     /// The state of the stored document, where a read has it as its `ETag`.
     fn revision(&self) -> Option<&Revision>;
 

@@ -35,7 +35,7 @@ pub(super) fn watched(
     is_watch: fn(&Response<Body>) -> bool,
     activity: &Activity,
 ) -> Response<Body> {
-    if response.body().size_hint().exact().is_some_and(|size| size <= SMALL) {
+    if response.body().size_hint().upper().is_some_and(|size| size <= SMALL) {
         return response;
     }
     let taken = activity.answer(is_watch(&response));

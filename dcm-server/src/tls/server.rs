@@ -37,7 +37,6 @@ pub(crate) enum Protocols {
     /// HTTP/2 and HTTP/1.1.
     Http,
     /// HTTP/2 alone.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the gRPC edge's"))]
     Http2,
 }
 

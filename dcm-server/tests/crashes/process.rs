@@ -51,7 +51,16 @@ impl Setup {
         let words = through.iter().map(ToString::to_string).chain([program()]).collect::<Vec<_>>();
         let child = Command::new(&words[0])
             .args(&words[1..])
-            .args(["--http", &format!("127.0.0.1:{}", self.port), "--store", &self.store, "--log", "warn"])
+            .args([
+                "--http",
+                &format!("127.0.0.1:{}", self.port),
+                "--grpc",
+                "127.0.0.1:0",
+                "--store",
+                &self.store,
+                "--log",
+                "warn",
+            ])
             .arg("--encryption-key-file")
             .arg(self.folder.join("key"))
             .stdin(Stdio::null())

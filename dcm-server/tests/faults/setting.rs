@@ -29,7 +29,8 @@ impl Setting {
     /// A server, both clusters, and the logical cloud, not yet applied.
     pub(crate) async fn new(kubeconfig: &Value, options: &[&str]) -> Self {
         dcm_server::install_crypto_provider();
-        let mut all = vec!["--http", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "kube"];
+        let mut all =
+            vec!["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "kube"];
         all.extend(options);
         let running = dcm_server::start(Config::from_options(all).unwrap()).await.unwrap();
         let other = Cluster::start(ClusterOptions::named("other")).await.unwrap();

@@ -16,8 +16,15 @@ async fn server(options: &[&str]) -> Option<(Server, TempDir)> {
 #[tokio::test]
 async fn the_encryption_key_is_asked_for_with_mongodb() {
     dcm_server::install_crypto_provider();
-    let config =
-        Config::from_options(["--store", "mongodb://user:s3cret@localhost/", "--http", "127.0.0.1:0"]).unwrap();
+    let config = Config::from_options([
+        "--store",
+        "mongodb://user:s3cret@localhost/",
+        "--http",
+        "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
+    ])
+    .unwrap();
     let error = dcm_server::start(config).await.unwrap_err();
     assert!(matches!(error, StartError::NoKey), "{error:?}");
     let text = error.to_string();

@@ -53,7 +53,7 @@ fn command(folder: &Path, store: &str, options: &[&str]) -> Command {
 
 /// What a server that does not start says, and how it ends.
 pub(crate) async fn refusal(folder: &Path, store: &str) -> (ExitStatus, String) {
-    let mut command = command(folder, store, &["--http", "127.0.0.1:0"]);
+    let mut command = command(folder, store, &["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
     let started = Instant::now();
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
@@ -68,7 +68,7 @@ impl Dcm {
         let log = folder.join("dcm.log");
         let file = File::create(&log).unwrap();
         let address = format!("127.0.0.1:{}", free_port());
-        let child = command(folder, store, &["--http", &address])
+        let child = command(folder, store, &["--http", &address, "--grpc", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)

@@ -66,7 +66,7 @@ impl Fixture {
 
     pub(crate) async fn start_server(&mut self) {
         let store = format!("sled:{}", self.data().display());
-        let mut all = vec!["--http", "127.0.0.1:0", "--store", &store];
+        let mut all = vec!["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store];
         all.extend(self.options.iter().map(String::as_str));
         let server = dcm_server::start(Config::from_options(all).unwrap()).await.unwrap();
         self.clusters.note(server.dcm().installation().to_string());

@@ -141,7 +141,7 @@ impl Dcm {
             (_, None) => format!("sled:{}", directory.path().join("data").display()),
         };
         let key = directory.path().join("key").display().to_string();
-        let mut all = vec!["--http", "127.0.0.1:0", "--store", &store];
+        let mut all = vec!["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &store];
         if database.is_some() {
             all.extend(["--encryption-key-file", &key]);
         }
@@ -165,7 +165,8 @@ impl Dcm {
     /// On a store of the test's own, which keeps nothing.
     pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
         dcm_server::install_crypto_provider();
-        let options = ["--http", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
+        let options =
+            ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory:", "--synchronizer", "simulated"];
         let running = dcm_server::start_on(store, Config::from_options(options).unwrap()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let (served, directory) = (Mutex::default(), tempfile::tempdir().unwrap());

@@ -21,7 +21,11 @@ fn spawn(options: &[&str]) -> Child {
 #[track_caller]
 fn is_refused(store: &str, key_file: &str) {
     let said = "an import into this store was not finished: run it again with the same file";
-    fails(1, &["--http", "127.0.0.1:0", "--store", store, "--encryption-key-file", key_file], said);
+    fails(
+        1,
+        &["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--encryption-key-file", key_file],
+        said,
+    );
     fails(1, &["export", "--store", store], said);
 }
 

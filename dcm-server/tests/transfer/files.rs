@@ -28,7 +28,8 @@ async fn a_store_goes_from_sled_to_mongodb_and_back_unchanged_and_serves_there()
     assert_eq!(fs::metadata(file("1")).unwrap().permissions().mode() & 0o777, 0o600);
     let key = file("one.key");
     for store in [&uri, &two] {
-        let options = ["--http", "127.0.0.1:0", "--store", store, "--encryption-key-file", &key];
+        let options =
+            ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--encryption-key-file", &key];
         let server = start(Config::from_options(options).unwrap()).await.unwrap();
         let url = format!("http://{}/v2/projects/p", server.http_addr());
         assert_eq!(reqwest::get(url).await.unwrap().status(), 200);

@@ -49,7 +49,7 @@ fn sled(folder: &Path, name: &str) -> String {
 /// Makes a store with a project in it.
 async fn made(store: &str) {
     dcm_server::install_crypto_provider();
-    let config = Config::from_options(["--http", "127.0.0.1:0", "--store", store]).unwrap();
+    let config = Config::from_options(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store]).unwrap();
     let server = start(config).await.unwrap();
     let url = format!("http://{}/v2/projects", server.http_addr());
     let body = serde_json::json!({ "metadata": { "name": "p" } });

@@ -19,7 +19,8 @@ struct Served {
 
 impl Served {
     async fn start(store: &str, key_file: &str) -> Self {
-        let options = ["--http", "127.0.0.1:0", "--store", store, "--encryption-key-file", key_file];
+        let options =
+            ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--encryption-key-file", key_file];
         let server = start(Config::from_options(options).unwrap()).await.unwrap();
         let base = format!("http://{}/v2", server.http_addr());
         Self { server, base, client: reqwest::Client::builder().no_proxy().build().unwrap() }
@@ -134,7 +135,7 @@ async fn logical_clouds_go_on_after_they_were_moved_to_mongodb_and_back() {
         assert!(!text.contains(key_line.trim().strip_prefix("dcm-key-v1:").unwrap()), "the key is in the file");
         succeeds(&["import", "--store", &to, "--encryption-key-file", &key, &file]);
         let other = path("other.key");
-        let start = ["--http", "127.0.0.1:0", "--store", &to, "--encryption-key-file", &other];
+        let start = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", &to, "--encryption-key-file", &other];
         fails(1, &start, "--encryption-key-file is not the key that the data was written with");
 
         let served = Served::start(&to, &key).await;

@@ -188,7 +188,8 @@ struct Use<'a> {
     cluster_reference: &'a str,
 }
 
-fn capabilities(lacks: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, String> {
+/// By feature: whether DCM's credential suffices for it, for people.
+pub(crate) fn capabilities(lacks: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, String> {
     let word = |lacks: &Vec<String>| match lacks.as_slice() {
         [] => "Available".to_owned(),
         lacks => format!("Not Available: DCM's credential lacks {}", lacks.join("; ")),

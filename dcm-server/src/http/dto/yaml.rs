@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Reads a kubeconfig's text. What is wrong is noted without quoting it: it holds secrets.
-pub(super) fn kubeconfig(text: &str, at: &str, faults: &mut Faults) -> Option<Value> {
+pub(crate) fn kubeconfig(text: &str, at: &str, faults: &mut Faults) -> Option<Value> {
     if text.trim_start().starts_with('{') {
         match Node::parse(text.as_bytes(), tree::DEEPEST) {
             Ok(node) => {

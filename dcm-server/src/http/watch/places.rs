@@ -19,11 +19,11 @@ pub(crate) struct Watches {
 
 /// Stands for one watch.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
     /// Tells when the server stops.
-    pub(super) stop: CancellationToken,
-    pub(super) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
 }
 
 impl Watches {
@@ -33,7 +33,7 @@ impl Watches {
     }
 
     /// A place for one more.
-    pub(super) fn place(&self) -> Result<Place, Problem> {
+    pub(crate) fn place(&self) -> Result<Place, Problem> {
         match Arc::clone(&self.free).try_acquire_owned() {
             Ok(permit) => Ok(Place { _permit: permit, stop: self.stop.clone(), tasks: self.tasks.clone() }),
             Err(_) => {
@@ -44,13 +44,13 @@ impl Watches {
     }
 
     /// Ends all of them.
-    pub(in crate::http) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
     }
 
     /// Waits until all of them have ended.
-    pub(in crate::http) async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         self.tasks.wait().await;
     }
 }

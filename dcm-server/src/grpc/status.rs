@@ -1,0 +1,151 @@
+//! What is told where a call is not served: a status with `google.rpc` details, which say the same as a problem does over REST.
+
+use std::{collections::HashMap, error::Error, fmt, sync::Arc, time::Duration};
+
+use http::Method;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::call::Call;
+use crate::{
+    http::Problem,
+    status::{Kind, Meaning},
+};
+
+/// Who says so, in `ErrorInfo`.
+const DOMAIN: &str = "dcm.onap.org";
+
+/// All violations of one status together have at most so many bytes: many clients take no more than 8 KiB of header fields, and
+/// details are written half as long again.
+const MOST: usize = 3 * 1024;
+
+/// A message has at most so many characters, for the same reason.
+const LONGEST: usize = 1024;
+
+/// Carries a problem through tonic to the rim, which knows the method and the request's id.
+#[derive(Debug)]
+struct Carried(Problem);
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a problem on its way to the rim")
+    }
+}
+
+impl Error for Carried {}
+
+/// A status that is not complete yet.
+pub(super) fn carry(problem: Problem) -> Status {
+    let mut status = Status::new(problem.kind().meaning().code, "");
+    status.set_source(Arc::new(Carried(problem)));
+    status
+}
+
+/// The status as its client gets it.
+pub(super) fn complete(status: Status, call: &Call) -> Status {
+    let carried = status.source().and_then(|source| source.downcast_ref::<Carried>());
+    match carried.map(|carried| carried.0.clone()).or_else(|| of_tonic(&status)) {
+        Some(problem) => render(problem, call),
+        None => status,
+    }
+}
+
+/// What went wrong before a handler was called: with the message. What services of others say is `None`.
+fn of_tonic(status: &Status) -> Option<Problem> {
+    let (kind, detail) = match status.code() {
+        Code::Unimplemented => (Kind::MediaType, format!("this is not served: {}", status.message())),
+        Code::OutOfRange => (Kind::BodyTooLarge, "the message is too large".to_owned()),
+        Code::Internal | Code::Unknown => {
+            (Kind::Malformed, format!("the message cannot be read: {}", status.message()))
+        }
+        _ => return None,
+    };
+    Some(Problem::new(kind, detail))
+}
+
+/// Writes the status, and logs what only the operator may see, once.
+pub(super) fn render(problem: Problem, call: &Call) -> Status {
+    let told = problem.tell(&Method::POST, &call.uri, &call.id);
+    let Meaning { status, code, slug, title, .. } = told.meaning;
+    let mut details = ErrorDetails::new();
+    let metadata = HashMap::from([
+        ("type".to_owned(), told.meaning.type_uri()),
+        ("title".to_owned(), title.to_owned()),
+        ("status".to_owned(), status.as_u16().to_string()),
+        ("instance".to_owned(), call.uri.path().to_owned()),
+    ]);
+    details.set_error_info(slug.replace('-', "_").to_ascii_uppercase(), DOMAIN, metadata);
+    let mut room = MOST;
+    for (told_already, error) in told.errors.iter().enumerate() {
+        let Some(left) = room.checked_sub(error.place().len() + error.detail().len() + 8) else {
+            details.add_bad_request_violation("", format!("has more faults than these {told_already}"));
+            break;
+        };
+        room = left;
+        details.add_bad_request_violation(error.place(), error.detail());
+    }
+    if let Some(seconds) = told.retry_after {
+        details.set_retry_info(Some(Duration::from_secs(seconds)));
+    }
+    details.set_request_info(call.id.as_str(), "");
+    Status::with_error_details(code, told.detail.chars().take(LONGEST).collect::<String>(), details)
+}
+
+#[cfg(test)]
+mod tests {
+    use dcm_core::{error::Error, fault::Faults};
+
+    use super::*;
+
+    fn call() -> Call {
+        Call { id: "r-1".to_owned(), uri: "/dcm.v1.LogicalClouds/Apply".parse().unwrap(), deadline: None }
+    }
+
+    #[test]
+    fn a_problem_comes_out_as_it_went_in() {
+        let problem = Problem::from(Error::NotReady { detail: "not yet".to_owned(), retry_after: 7 });
+        let status = complete(carry(problem), &call());
+        assert_eq!((status.code(), status.message()), (Code::FailedPrecondition, "not yet"));
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("NOT_READY", DOMAIN));
+        assert_eq!(info.metadata["status"], "409");
+        assert_eq!(info.metadata["instance"], "/dcm.v1.LogicalClouds/Apply");
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(7)));
+        assert_eq!(details.request_info().unwrap().request_id, "r-1");
+    }
+
+    #[test]
+    fn a_status_fits_into_the_header_fields_of_every_client() {
+        let mut faults = Faults::new();
+        for i in 0..1000 {
+            faults.add(format!("/spec/labels/{i}"), "must be something else than this, as everybody knows");
+        }
+        let status = render(Error::Invalid(faults).into(), &call());
+        assert!(status.details().len() * 4 / 3 < 6 * 1024, "{}", status.details().len());
+        let details = status.get_error_details();
+        let named = &details.bad_request().unwrap().field_violations;
+        assert_eq!(named[0].field, "/spec/labels/0");
+        let last = named.last().unwrap();
+        assert_eq!(last.description, format!("has more faults than these {}", named.len() - 1));
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_bug() {
+        let status = render(Problem::bug("s3cret"), &call());
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(status.message(), "the failure is in the server's log under the request id r-1");
+    }
+
+    #[test]
+    fn what_tonic_refuses_has_details_too() {
+        for (code, reason) in [
+            (Code::Unimplemented, "UNSUPPORTED_MEDIA_TYPE"),
+            (Code::OutOfRange, "BODY_TOO_LARGE"),
+            (Code::Internal, "MALFORMED"),
+        ] {
+            let status = complete(Status::new(code, "x"), &call());
+            assert_eq!(status.get_error_details().error_info().unwrap().reason, reason);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The gRPC edge over real sockets, beside REST: what one says, the other says too.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bounds;
+mod conditions;
+mod errors;
+mod lifecycle;
+mod lists;
+mod resources;
+mod same;
+mod server;
+mod support;
+mod watch_bounds;
+mod watches;
