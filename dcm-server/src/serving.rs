@@ -5,6 +5,8 @@ mod answer;
 mod connection;
 mod drained;
 mod metrics;
+#[cfg(test)]
+mod tests;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

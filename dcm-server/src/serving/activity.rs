@@ -31,6 +31,8 @@ struct State {
     answers: BTreeMap<u64, OnItsWay>,
     /// The number of the next of them.
     next: u64,
+    /// When something of one of them was taken.
+    taken: Instant,
     http2: bool,
     leaving: bool,
 }
@@ -60,8 +62,8 @@ pub(super) struct Taken {
 
 impl Activity {
     pub(super) fn new() -> Self {
-        let answers = BTreeMap::new();
-        let state = State { running: 0, last: Instant::now(), answers, next: 0, http2: false, leaving: false };
+        let (answers, now) = (BTreeMap::new(), Instant::now());
+        let state = State { running: 0, last: now, answers, next: 0, taken: now, http2: false, leaving: false };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -108,11 +110,13 @@ impl Activity {
         }
     }
 
-    /// Waits until a client has taken nothing of an answer for so long.
+    /// Waits until a client has taken nothing of an answer for so long. Of a watch he may take nothing for as long as he takes something of
+    /// others: a channel of gRPC carries the watches of many, and one of them who is slow must not end all. What waits of a watch is
+    /// little.
     pub(super) async fn stalled(&self, within: Duration) {
         loop {
             let now = Instant::now();
-            let first = self.state().answers.values().filter_map(|one| one.waits_since).min().unwrap_or(now);
+            let first = self.state().waits_since().unwrap_or(now);
             match first.checked_add(within) {
                 Some(end) if end <= now => return,
                 Some(end) => tokio::time::sleep_until(end).await,
@@ -151,6 +155,14 @@ impl State {
         self.running > 0 || !self.answers.is_empty()
     }
 
+    fn waits_since(&self) -> Option<Instant> {
+        let since = |one: &OnItsWay| {
+            let since = one.waits_since?;
+            Some(if one.is_watch { since.max(self.taken) } else { since })
+        };
+        self.answers.values().filter_map(since).min()
+    }
+
     fn has_watches_not_taken(&self, within: Duration) -> bool {
         let not_taken = |one: &OnItsWay| one.is_watch && one.waits_since.is_some_and(|since| since.elapsed() >= within);
         self.running == 0 && !self.answers.is_empty() && self.answers.values().all(not_taken)
@@ -163,8 +175,11 @@ impl State {
 
 impl Taken {
     fn note(&self, waits_since: Option<Instant>) {
-        if let Some(noted) = self.activity.state().answers.get_mut(&self.number) {
-            noted.waits_since = waits_since;
+        let mut state = self.activity.state();
+        let Some(noted) = state.answers.get_mut(&self.number) else { return };
+        let waited = std::mem::replace(&mut noted.waits_since, waits_since);
+        if waited.is_some() && waits_since.is_none() {
+            state.taken = Instant::now();
         }
     }
 
@@ -284,5 +299,33 @@ mod tests {
         assert!(tokio::time::timeout(WITHIN * 9, activity.stalled(WITHIN)).await.is_err());
         // And whoever waits for us is not idle.
         assert!(tokio::time::timeout(WITHIN * 9, activity.idle(WITHIN)).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_not_taken_stalls_only_where_nothing_else_is_taken_either() {
+        let activity = Activity::new();
+        let (slow, quick) = (activity.answer(true), activity.answer(true));
+        slow.handed_over();
+        for _ in 0..9 {
+            quick.handed_over();
+            assert!(tokio::time::timeout(WITHIN / 2, activity.stalled(WITHIN)).await.is_err());
+            quick.asked();
+        }
+        let taken = Instant::now();
+        activity.stalled(WITHIN).await;
+        assert!(taken.elapsed() >= WITHIN && taken.elapsed() < WITHIN * 2, "{:?}", taken.elapsed());
+        // An answer that is no watch holds room that others need.
+        slow.asked();
+        let _answer = {
+            let answer = activity.answer(false);
+            answer.handed_over();
+            answer
+        };
+        for _ in 0..2 {
+            quick.handed_over();
+            tokio::time::sleep(WITHIN / 2).await;
+            quick.asked();
+        }
+        assert!(tokio::time::timeout(WITHIN / 2, activity.stalled(WITHIN)).await.is_ok());
     }
 }

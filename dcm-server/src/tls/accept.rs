@@ -28,8 +28,10 @@ impl ServerTls {
     ) -> Option<(TlsStream<TcpStream>, Option<PeerIdentity>)> {
         let mut first = [0; 4];
         let found = stream.peek(&mut first).await.ok()?;
+        // Who comes and goes only looks whether somebody listens.
+        let byte = first[..found].first()?;
         // TLS begins with a 22.
-        if first[..found].first().is_some_and(u8::is_ascii_uppercase) {
+        if byte.is_ascii_uppercase() {
             self.metrics().failed();
             tracing::debug!("a client did not speak TLS");
             let answer = if first == *PREFACE { goaway() } else { bad_request() };
