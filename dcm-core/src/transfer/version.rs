@@ -7,9 +7,9 @@ use serde::Deserialize;
 use super::Unfinished;
 use crate::{
     model::{
-        Applied, Cluster, ClusterHealth, ClusterProvider, ClusterReference, ClusterStatus, ClusterUse, Controller,
-        Credential, Encryption, Installation, KvPair, LogicalCloud, Order, Project, Quota, ReferencePage, Renewal,
-        Reservation,
+        Applied, CertificateAuthority, Cluster, ClusterHealth, ClusterProvider, ClusterReference, ClusterStatus,
+        ClusterUse, Controller, Credential, Encryption, Installation, IntermediateCa, KvPair, LogicalCloud, Order,
+        Project, Quota, ReferencePage, Renewal, Reservation,
     },
     store::Stored,
 };
@@ -17,6 +17,7 @@ use crate::{
 /// Every kind of document, and the version of it that this release writes.
 const KINDS: &[(&str, u32)] = &[
     of::<Applied>(),
+    of::<CertificateAuthority>(),
     of::<Cluster>(),
     of::<ClusterHealth>(),
     of::<ClusterProvider>(),
@@ -27,6 +28,7 @@ const KINDS: &[(&str, u32)] = &[
     of::<Credential>(),
     of::<Encryption>(),
     of::<Installation>(),
+    of::<IntermediateCa>(),
     of::<KvPair>(),
     of::<LogicalCloud>(),
     of::<Order>(),

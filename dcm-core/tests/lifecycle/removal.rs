@@ -1,13 +1,20 @@
 //! Terminate, delete, and references that go.
 
+use std::sync::Arc;
+
 use dcm_core::{
+    ca::Generation,
     error::ErrorKind,
+    keys,
     lifecycle::Event,
+    model::Uid,
     name::ReferenceName,
     service::{Deletion, Overall},
+    store::{Body, Precondition, Store},
     sync::{Part, PartState},
 };
-use dcm_test_utils::builders::{cloud_input, provider, quota_input, reference_input};
+use dcm_store::memory::MemoryStore;
+use dcm_test_utils::builders::{Fixture, cloud_input, provider, quota_input, reference_input};
 
 use crate::support::{fixture, kind, overall};
 
@@ -78,6 +85,35 @@ async fn delete_of_what_is_on_no_cluster_is_done_at_once() {
     f.carry_out().await.unwrap();
     assert!(f.dcm.waiting_orders(None, 10).await.unwrap().is_empty());
     f.dcm.delete_cluster(&provider("default"), &"c1".parse().unwrap(), None).await.unwrap();
+}
+
+/// Keys of roots are not kept for nothing.
+#[tokio::test]
+async fn a_deleted_logical_cloud_takes_its_certificate_authority_along() {
+    for is_applied in [false, true] {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let f = Fixture::new(Arc::clone(&store)).await.unwrap();
+        f.register(&["c1"]).await.unwrap();
+        let (uid, other) = (Uid::parse("5f9a6b1e-3f0c-4c57-9d5b-0d8a3f6c2e11").unwrap(), "c1".parse().unwrap());
+        let id = match is_applied {
+            true => f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap(),
+            false => f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap(),
+        };
+        let own = f.dcm.logical_cloud(&id).await.unwrap().cloud.uid.clone();
+        let number = keys::generation_number(Generation::FIRST);
+        let keys_of = |cloud| {
+            [keys::certificate_authority(cloud).unwrap(), keys::intermediate_ca(cloud, &other, &number).unwrap()]
+        };
+        for key in [keys_of(&own), keys_of(&uid)].concat() {
+            store.put(&key, Body::from_json(*b"{}"), Precondition::Absent).await.unwrap();
+        }
+        f.dcm.delete_logical_cloud(&id, None).await.unwrap();
+        f.carry_out().await.unwrap();
+        for (of_it, of_another) in keys_of(&own).iter().zip(&keys_of(&uid)) {
+            assert_eq!(store.get(of_it).await.unwrap(), None);
+            assert!(store.get(of_another).await.unwrap().is_some(), "another one's stay");
+        }
+    }
 }
 
 #[tokio::test]
