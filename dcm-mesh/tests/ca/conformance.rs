@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use dcm_core::{
-    ca::CaProvider,
+    ca::{CaProvider, CaSigner},
     service::{BuiltInCa, CaPorts, CaSettings},
     store::Store,
 };
@@ -9,10 +9,14 @@ use dcm_mesh::ca::Signer;
 use dcm_test_utils::ports::{CountingEntropy, ManualClock, TransparentSealer};
 
 pub(crate) async fn open_on(store: &Arc<dyn Store>) -> Arc<dyn CaProvider> {
+    open_with(store, Arc::new(Signer)).await
+}
+
+pub(crate) async fn open_with(store: &Arc<dyn Store>, signer: Arc<dyn CaSigner>) -> Arc<dyn CaProvider> {
     let ports = CaPorts {
         store: Arc::clone(store),
         sealer: Arc::new(TransparentSealer),
-        signer: Arc::new(Signer),
+        signer,
         clock: Arc::new(ManualClock::default()),
         entropy: Arc::new(CountingEntropy::starting_at(fastrand::u64(..))),
     };
