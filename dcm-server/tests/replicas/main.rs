@@ -1,0 +1,15 @@
+//! DCM in several processes: main servers, synchronizers and a CA on one MongoDB, before real API servers, while processes are killed, frozen
+//! and replaced.
+
+#![cfg(all(feature = "mongodb", unix))]
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
+
+mod authority;
+#[expect(dead_code, reason = "the suite of real clusters uses the rest")]
+#[path = "../real/clusters.rs"]
+mod clusters;
+mod fleet;
+mod killed;
+mod paused;
+mod rolling;
+mod starting;
