@@ -2,6 +2,8 @@
 //!
 //! What it promises beyond that, and on real API servers, is in `tests/synchronizer`.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests; clippy.toml knows the tests themselves only")]
+
 use std::{sync::Arc, time::Duration};
 
 use dcm_core::{

@@ -1,5 +1,7 @@
 //! The fake clusters keep the promises that a synchronizer gives: what is tested on them holds elsewhere.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests; clippy.toml knows the tests themselves only")]
+
 use std::sync::Arc;
 
 use dcm_core::{

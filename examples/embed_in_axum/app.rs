@@ -68,6 +68,7 @@ async fn authenticate(
     }
 }
 
+/// Three calls, each whole or not at all. What one that failed in between left is shown, and can be deleted.
 async fn create(
     State(app): State<App>,
     Extension(Team(team)): Extension<Team>,

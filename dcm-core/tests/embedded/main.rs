@@ -2,7 +2,7 @@
 //!
 //! Nothing here runs in tokio; the executor is `pollster`, which can do nothing but poll one future.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod clusters;
 
@@ -171,6 +171,20 @@ fn a_cluster_that_is_away_is_tried_again_at_the_time_that_is_answered_and_not_be
         f.clock.advance(f.dcm.time_until(again) + Duration::from_millis(1));
         assert_eq!(f.dcm.carry_out_waiting(most(16)).await.unwrap(), None);
         assert_eq!((f.overall(&id).await, f.holds("c2")), (Overall::Created, 3));
+    });
+}
+
+#[test]
+fn a_clock_that_jumps_back_holds_nothing_up() {
+    block_on(async {
+        let f = Installation::new(1).await;
+        f.clusters.set_down("default/c1", true);
+        let id = f.order(&["c1"]).await;
+        assert!(f.dcm.carry_out_waiting(most(16)).await.unwrap().is_some());
+        f.clusters.set_down("default/c1", false);
+        f.clock.go_back(Duration::from_secs(3600));
+        assert_eq!(f.dcm.carry_out_waiting(most(16)).await.unwrap(), None);
+        assert_eq!(f.overall(&id).await, Overall::Created);
     });
 }
 

@@ -1,6 +1,6 @@
 //! Carrying out orders in one call, for a program that needs no scheduler of its own.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -53,6 +53,9 @@ impl Dcm {
     /// `side_by_side` at once, follows orders that take its place meanwhile, and concludes. Answers when to call it
     /// again; `None` where the order is carried out and gone.
     ///
+    /// Where a user is cut off meanwhile, attempts in flight go on to their end before he is: drop the call and call it
+    /// again, if that is too late.
+    ///
     /// It has no runtime and no timer: it waits for clusters and the store only. It can be dropped at any await and
     /// called again, and only one caller may carry out an order at a time.
     ///
@@ -76,9 +79,8 @@ impl Dcm {
 
     /// Attempts each cluster of an opened order that is due once.
     async fn attempt_all(&self, work: &CloudWork, side_by_side: NonZeroUsize) -> Result<Round, Error> {
-        let now = self.now();
         let attempts = stream::iter(self.tasks(work).await?).map(async |task| match task.due {
-            Some(at) if at > now => Ok(Attempt::Retry { at, away: task.away }),
+            Some(at) if self.is_paused_until(at) => Ok(Attempt::Retry { at, away: task.away }),
             _ => self.attempt(work, &task).await,
         });
         let ended: Vec<Attempt> = attempts.buffer_unordered(side_by_side.get()).try_collect().await?;
@@ -92,5 +94,12 @@ impl Dcm {
             };
         }
         Ok(round)
+    }
+
+    /// Whether an attempt is to wait until then. No pause is longer than the longest: what is further off was planned by a
+    /// clock that has jumped since, and holds nothing up.
+    fn is_paused_until(&self, at: Timestamp) -> bool {
+        let off = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+        !off.is_zero() && off <= self.settings().longest_retry
     }
 }
