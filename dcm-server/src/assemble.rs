@@ -11,11 +11,11 @@ use dcm_core::{
     credential::CredentialMaker,
     error::Error,
     secret,
-    service::{Dcm, Ports},
+    service::{BuiltInCa, CaPorts, CaSettings, Dcm, Ports},
     store::Store,
     sync::Synchronizer,
 };
-use dcm_mesh::credential::UserCredentials;
+use dcm_mesh::{ca::Signer, credential::UserCredentials};
 use dcm_sim::Simulation;
 use dcm_store::encryption::{AeadSealer, Keyring, KeyringError};
 use dcm_sync::{
@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::{Config, Role, SynchronizerKind, TlsOptions},
-    grpc,
+    grpc::{self, Offer},
     http::{self, Limits, Shared, Surface, Trust},
     metrics::Metrics,
     readiness::Readiness,
@@ -156,6 +156,7 @@ async fn assemble(
     let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.shown_to_peers())).transpose()?;
     let (wake, crew) = CrewSeed::of(&config, peer);
     let (synchronizer, simulation) = synchronizer(&config);
+    let worker = Arc::clone(&wake);
     let ports = Ports {
         store: open(&config).await?,
         sealer: Arc::new(AeadSealer::new(keyring(&config)?)?),
@@ -166,12 +167,12 @@ async fn assemble(
         wake,
     };
     let processes = [(); 2].map(|()| system::process_id(&*ports.entropy));
-    let dcm = Dcm::open(ports, config.settings()).await.map_err(|error| match error {
-        Error::Secret(error @ secret::Error::KeysMissing { .. }) => StartError::KeysMissing(error),
-        Error::Secret(error) => StartError::WrongKey(error),
-        Error::Unfinished(error) => StartError::Unfinished(error),
-        other => StartError::Records(other),
-    })?;
+    let offer = match config.role {
+        Role::All | Role::Dcm => Offer::Clients,
+        Role::Synchronizer => Offer::Synchronizer(worker),
+        Role::Ca => Offer::Ca(Arc::new(ca(&ports).await.map_err(not_opened)?)),
+    };
+    let dcm = Dcm::open(ports, config.settings()).await.map_err(not_opened)?;
     let surface = if config.role.serves_clients() { Surface::Clients } else { Surface::Probes };
     if surface == Surface::Clients {
         dcm.ensure_default_provider().await?;
@@ -181,7 +182,7 @@ async fn assemble(
     let shared = Arc::new(Shared::new(dcm.clone(), limits(&config), metrics, readiness.clone()));
     let trust = Trust::new(&config.allowed_host).with_tls(server_tls.clone(), &tls.allowed_identity);
     let looks = server_tls.as_ref().map(ServerTls::reload);
-    let grpc_edge = grpc::Edge::new(Arc::clone(&shared), surface, trust.clone(), processes[1]);
+    let grpc_edge = grpc::Edge::new(Arc::clone(&shared), offer, trust.clone(), processes[1]);
     let grpc_edge = grpc_edge.map_err(|error| StartError::Services(error.into()))?;
     let http_edge = http::Edge::new(shared, surface, trust, processes[0]);
     // Who asks how a part is has no certificate, and hears nothing that is worth one.
@@ -191,6 +192,28 @@ async fn assemble(
     let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
     Ok(Running { dcm, http, grpc, looks, crew, reencryption, simulation })
+}
+
+/// The CA that is built in.
+async fn ca(ports: &Ports) -> Result<BuiltInCa, Error> {
+    let ports = CaPorts {
+        store: Arc::clone(&ports.store),
+        sealer: Arc::clone(&ports.sealer),
+        signer: Arc::new(Signer),
+        clock: Arc::clone(&ports.clock),
+        entropy: Arc::clone(&ports.entropy),
+    };
+    BuiltInCa::open(ports, CaSettings::default()).await
+}
+
+/// Why the first records could not be read or written.
+fn not_opened(error: Error) -> StartError {
+    match error {
+        Error::Secret(error @ secret::Error::KeysMissing { .. }) => StartError::KeysMissing(error),
+        Error::Secret(error) => StartError::WrongKey(error),
+        Error::Unfinished(error) => StartError::Unfinished(error),
+        other => StartError::Records(other),
+    }
 }
 
 /// An address that is listened at, and the option that names it.

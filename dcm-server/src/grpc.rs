@@ -27,12 +27,14 @@ mod references;
 mod reply;
 mod services;
 mod status;
+mod synchronizer;
 mod watch;
 mod watches;
 mod whole;
 
 pub(crate) use edge::Edge;
 pub(crate) use metrics::GrpcMetrics;
+pub(crate) use services::Offer;
 
 use crate::http::{App, Problem};
 use reply::Reply;

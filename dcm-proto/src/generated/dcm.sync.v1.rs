@@ -30,7 +30,7 @@ pub struct StopRequest {
     #[prost(string, tag = "2")]
     pub logical_cloud: ::prost::alloc::string::String,
 }
-/// No further request is sent to a cluster.
+/// The order is taken. What is on its way to a cluster may still arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopResponse {}
 /// Names what is to go.
@@ -211,7 +211,7 @@ pub mod resource_synchronizer_client {
                 .insert(GrpcMethod::new("dcm.sync.v1.ResourceSynchronizer", "Start"));
             self.inner.unary(req, path, codec).await
         }
-        /// Ends the work that is in progress, and leaves objects as they are. Answers when no further request is sent to a cluster.
+        /// Ends the work that is in progress, and leaves objects as they are. Answers when the order is taken.
         pub async fn stop(
             &mut self,
             request: impl tonic::IntoRequest<super::StopRequest>,
@@ -334,7 +334,7 @@ pub mod resource_synchronizer_server {
             &self,
             request: tonic::Request<super::StartRequest>,
         ) -> std::result::Result<tonic::Response<super::StartResponse>, tonic::Status>;
-        /// Ends the work that is in progress, and leaves objects as they are. Answers when no further request is sent to a cluster.
+        /// Ends the work that is in progress, and leaves objects as they are. Answers when the order is taken.
         async fn stop(
             &self,
             request: tonic::Request<super::StopRequest>,

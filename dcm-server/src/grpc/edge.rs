@@ -14,12 +14,12 @@ use super::{
     call::Call,
     deadline,
     methods::{Method, Methods},
-    services::{Services, ServicesError},
+    services::{Offer, Services, ServicesError},
     status::{carry, complete},
     whole::Whole,
 };
 use crate::{
-    http::{Problem, RequestIds, Surface, Trust, X_REQUEST_ID, read_whole},
+    http::{Problem, RequestIds, Trust, X_REQUEST_ID, read_whole},
     serving::{self, ConnectionMetrics, Http2},
     status::{Kind, name},
     tls::Protocols,
@@ -66,8 +66,8 @@ impl Drop for Running {
 
 impl Edge {
     /// `process` tells this edge's request ids from others'.
-    pub(crate) fn new(app: App, surface: Surface, trust: Trust, process: u32) -> Result<Self, ServicesError> {
-        let (services, methods) = Services::of(&app, surface)?;
+    pub(crate) fn new(app: App, offer: Offer, trust: Trust, process: u32) -> Result<Self, ServicesError> {
+        let (services, methods) = Services::of(&app, offer)?;
         Ok(Self {
             app,
             services: Arc::new(services),

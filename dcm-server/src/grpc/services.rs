@@ -1,12 +1,15 @@
 //! The services, and which handler answers which of their methods.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::extract::Request;
+use dcm_core::{ca::CaProvider, service::Wake};
+use dcm_mesh::grpc::CaService;
 use dcm_proto::v1::{
     self as pb, clusters_server as clusters_of, controllers_server as controllers_of,
     logical_clouds_server as logical_clouds_of, projects_server as projects_of,
 };
+use dcm_proto::{ca_v1::ca_key_distribution_server, sync_v1::resource_synchronizer_server};
 use futures_util::future::BoxFuture;
 use prost::DecodeError;
 use tonic::{Response, Status, codegen::Service};
@@ -16,9 +19,8 @@ use tonic_reflection::server::Builder;
 use super::{
     App, call::Call, cloud_status, cluster_kv_pairs, cluster_labels, clusters, controllers, health::Probe, kubeconfigs,
     kv_pairs, logical_clouds, methods::Methods, orders, permissions, previews, projects, providers, quotas, references,
-    reply::answer, watch::Events, watches,
+    reply::answer, synchronizer::Synchronizer, watch::Events, watches,
 };
-use crate::http::Surface;
 
 /// What handlers of `dcm.v1` work with.
 #[derive(Clone, Debug)]
@@ -169,17 +171,30 @@ type Answered = BoxFuture<'static, Result<http::Response<tonic::body::Body>, Inf
 /// A service that is called by its name.
 type Named = (&'static str, Box<dyn Fn(Request) -> Answered + Send + Sync>);
 
+/// What a role serves over gRPC, beside its health and what describes it.
+#[derive(Debug)]
+pub(crate) enum Offer {
+    /// `dcm.v1`, to clients.
+    Clients,
+    /// `dcm.sync.v1`, to main servers: the worker is told of orders.
+    Synchronizer(Arc<dyn Wake>),
+    /// `dcm.ca.v1`, to main servers.
+    Ca(Arc<dyn CaProvider>),
+}
+
 /// All services that are served.
 pub(super) struct Services {
     named: Vec<Named>,
 }
 
 impl Services {
-    /// Those of a surface, and their methods.
-    pub(super) fn of(app: &App, surface: Surface) -> Result<(Self, Methods), ServicesError> {
+    /// Those that a role offers, and their methods.
+    pub(super) fn of(app: &App, offer: Offer) -> Result<(Self, Methods), ServicesError> {
         let mut names = vec![health_server::SERVICE_NAME, v1_name(), v1alpha_name()];
-        if surface == Surface::Clients {
-            names.extend(OURS);
+        match &offer {
+            Offer::Clients => names.extend(OURS),
+            Offer::Synchronizer(_) => names.push(resource_synchronizer_server::SERVICE_NAME),
+            Offer::Ca(_) => names.push(ca_key_distribution_server::SERVICE_NAME),
         }
         let descriptors = [
             dcm_proto::FILE_DESCRIPTOR_SET,
@@ -199,22 +214,33 @@ impl Services {
         };
         let probe = Probe::new(App::clone(app), names.clone());
         let mut services = Self { named: Vec::new() };
-        if surface == Surface::Clients {
-            let handlers = Handlers { app: App::clone(app) };
-            // The edge has read the message by then, within its bound.
-            let clouds = logical_clouds_of::LogicalCloudsServer::new(handlers.clone());
-            services.add(logical_clouds_of::SERVICE_NAME, clouds.max_decoding_message_size(usize::MAX));
-            let projects = projects_of::ProjectsServer::new(handlers.clone());
-            services.add(projects_of::SERVICE_NAME, projects.max_decoding_message_size(usize::MAX));
-            let clusters = clusters_of::ClustersServer::new(handlers.clone());
-            services.add(clusters_of::SERVICE_NAME, clusters.max_decoding_message_size(usize::MAX));
-            let controllers = controllers_of::ControllersServer::new(handlers);
-            services.add(controllers_of::SERVICE_NAME, controllers.max_decoding_message_size(usize::MAX));
+        match offer {
+            Offer::Clients => services.add_clients(app),
+            Offer::Synchronizer(worker) => {
+                let synchronizer = Synchronizer::new(App::clone(app), worker);
+                let server = resource_synchronizer_server::ResourceSynchronizerServer::new(synchronizer);
+                services.add(resource_synchronizer_server::SERVICE_NAME, server);
+            }
+            Offer::Ca(ca) => services.add(ca_key_distribution_server::SERVICE_NAME, CaService::new(ca).into_server()),
         }
         services.add(health_server::SERVICE_NAME, HealthServer::new(probe));
         services.add(v1_name(), reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION));
         services.add(v1alpha_name(), reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
         Ok((services, methods))
+    }
+
+    /// The services of `dcm.v1`.
+    fn add_clients(&mut self, app: &App) {
+        let handlers = Handlers { app: App::clone(app) };
+        // The edge has read the message by then, within its bound.
+        let clouds = logical_clouds_of::LogicalCloudsServer::new(handlers.clone());
+        self.add(logical_clouds_of::SERVICE_NAME, clouds.max_decoding_message_size(usize::MAX));
+        let projects = projects_of::ProjectsServer::new(handlers.clone());
+        self.add(projects_of::SERVICE_NAME, projects.max_decoding_message_size(usize::MAX));
+        let clusters = clusters_of::ClustersServer::new(handlers.clone());
+        self.add(clusters_of::SERVICE_NAME, clusters.max_decoding_message_size(usize::MAX));
+        let controllers = controllers_of::ControllersServer::new(handlers);
+        self.add(controllers_of::SERVICE_NAME, controllers.max_decoding_message_size(usize::MAX));
     }
 
     fn add<S>(&mut self, name: &'static str, service: S)

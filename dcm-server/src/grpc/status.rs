@@ -52,6 +52,9 @@ pub(super) fn complete(status: Status, call: &Call) -> Status {
 
 /// What went wrong before a handler was called: with the message. What services of others say is `None`.
 fn of_tonic(status: &Status) -> Option<Problem> {
+    if !status.details().is_empty() {
+        return None;
+    }
     let (kind, detail) = match status.code() {
         Code::Unimplemented => (Kind::MediaType, format!("this is not served: {}", status.message())),
         Code::OutOfRange => (Kind::BodyTooLarge, "the message is too large".to_owned()),

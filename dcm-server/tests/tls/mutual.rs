@@ -74,7 +74,7 @@ async fn client_certificates_are_authentication_enough_to_listen_beyond_loopback
     let [cert, key] = place.pair(&ca.server());
     let error = attempt(&["--http=0.0.0.0:0", &cert, &key]).await.unwrap_err();
     assert!(
-        matches!(error, dcm_server::StartError::BeyondLoopback(_)) && error.to_string().contains("--client-ca"),
+        matches!(error, dcm_server::StartError::BeyondLoopback(..)) && error.to_string().contains("--client-ca"),
         "{error}"
     );
     attempt(&["--http=0.0.0.0:0", &cert, &key, "--client-ca", &client_ca]).await.unwrap().stop().await;
