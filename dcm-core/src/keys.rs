@@ -24,6 +24,7 @@
 //! | `order/<cloud uid>` | [`Order`] |
 //! | `certificate-authority/<cloud uid>` | [`CertificateAuthority`] |
 //! | `intermediate-ca/<cloud uid>/<cluster identity>/<generation>` | [`IntermediateCa`] |
+//! | `member/<member>` | [`Member`], while its process is at work |
 //! | `import/this` | [`Unfinished`], while there is an import |
 //!
 //! Children are keyed by their parent's uid, never by its name: what an unlucky race leaves behind belongs
@@ -50,6 +51,7 @@
 //! [`Order`]: crate::model::Order
 //! [`CertificateAuthority`]: crate::model::CertificateAuthority
 //! [`IntermediateCa`]: crate::model::IntermediateCa
+//! [`Member`]: crate::model::Member
 //! [`Unfinished`]: crate::transfer::Unfinished
 
 use jiff::Timestamp;
@@ -180,6 +182,10 @@ keys! {
     intermediate_cas(cloud: &Uid, cluster: &ClusterIdentity) = ["intermediate-ca", cloud, cluster];
     /// An intermediate CA; `generation` is [`generation_number`].
     intermediate_ca(cloud: &Uid, cluster: &ClusterIdentity, generation: &str) = ["intermediate-ca", cloud, cluster, generation];
+    /// All processes that carry out orders.
+    members() = ["member"];
+    /// A process that carries out orders.
+    member(member: &Uid) = ["member", member];
 }
 
 /// A generation as a segment of a key: lower ones come first.

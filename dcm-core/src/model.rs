@@ -18,6 +18,7 @@ mod known_resources;
 pub mod kubeconfig;
 mod kv_pair;
 mod logical_cloud;
+mod member;
 mod metadata;
 mod policy;
 mod project;
@@ -42,6 +43,7 @@ pub use logical_cloud::{
     AdoptionPolicy, DeletePolicy, Level, LogicalCloud, LogicalCloudInput, LogicalCloudSpec, MeshMode, User, UserInput,
     UserType,
 };
+pub use member::Member;
 pub use metadata::{Metadata, MetadataInput};
 pub use policy::Policy;
 pub use project::Project;

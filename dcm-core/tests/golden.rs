@@ -12,7 +12,7 @@ use dcm_core::{
         AdoptionPolicy, Applied, AppliedReference, CaRoot, CertificateAuthority, Cluster, ClusterHealth,
         ClusterProvider, ClusterReference, ClusterStatus, ClusterUse, Connectivity, Controller, Credential,
         DeletePolicy, Drift, Encryption, Goal, Installation, IntermediateCa, KvPair, Level, LogicalCloud,
-        LogicalCloudSpec, MeshMode, Metadata, Order, Pass, PassPhase, PermissionScope, Project, Proof, Quota,
+        LogicalCloudSpec, Member, MeshMode, Metadata, Order, Pass, PassPhase, PermissionScope, Project, Proof, Quota,
         ReferencePage, Renewal, Reservation, SecretKind, Uid, Unreadable, User, UserPermission, UserType,
     },
     secret::Sealed,
@@ -338,6 +338,8 @@ fn cluster_status_keeps_its_shape() {
         unreachable_since: Some(time()),
         attempts: 3,
         overdue: true,
+        holder: None,
+        token: 0,
     };
     holds(&status);
     let drifted = Change { id: status.inventory[0].id.clone(), change: ChangeKind::Update };
@@ -348,10 +350,16 @@ fn cluster_status_keeps_its_shape() {
             renew: true,
             drift: Drift::new(time(), true, vec![drifted]),
             remarks: vec!["a remark".to_owned()],
-            ..status
+            ..status.clone()
         },
         ".drift",
     );
+    holds_as(&ClusterStatus { holder: Some(uid(9)), token: 7, ..status }, ".claimed");
+}
+
+#[test]
+fn member_keeps_its_shape() {
+    holds(&Member { id: uid(9), started_at: time(), lease_ms: 15_000, beat: 3 });
 }
 
 fn root(generation: u32) -> CaRoot {

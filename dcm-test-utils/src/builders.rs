@@ -6,11 +6,12 @@ use dcm_core::{
     error::Error,
     lifecycle::Event,
     model::{
-        ClusterInput, ClusterReferenceInput, LogicalCloudInput, MetadataInput, PermissionInput, QuotaInput, UserInput,
+        ClusterInput, ClusterReferenceInput, LogicalCloudInput, MetadataInput, PermissionInput, QuotaInput, Uid,
+        UserInput,
     },
     name::{LogicalCloudName, ProjectName, ProviderName},
     secret::Sealer,
-    service::{Attempt, CloudId, Conclusion, Dcm, Ports, Settings, Work},
+    service::{Attempt, Claimant, CloudId, Conclusion, Dcm, Ports, Settings, Work},
     store::Store,
 };
 use serde_json::{Value, json};
@@ -155,20 +156,27 @@ impl Fixture {
     }
 }
 
+/// The only one who carries out orders.
+#[must_use]
+pub fn alone() -> Claimant {
+    Claimant::alone(Uid::from_random([0; 16]))
+}
+
 /// Carries out what waits, each cluster once.
 ///
 /// # Errors
 /// DCM's.
 pub async fn carry_out(dcm: &Dcm) -> Result<(), Error> {
+    let alone = alone();
     for order in dcm.waiting_orders(None, 1000).await? {
         let Work::Cloud(work) = dcm.open_order(&order).await? else {
             continue;
         };
         let mut done = true;
         for task in dcm.tasks(&work).await? {
-            done &= dcm.attempt(&work, &task).await? == Attempt::Done;
+            done &= dcm.attempt(&work, &task, &alone).await? == Attempt::Done;
         }
-        if done && dcm.conclude(&work).await? == Conclusion::Superseded {
+        if done && dcm.conclude(&work, &alone).await? == Conclusion::Superseded {
             return Err(Error::Refused("one thread cannot be superseded".to_owned()));
         }
     }

@@ -82,6 +82,17 @@ pub struct ClusterStatus {
     /// Whether the deadline has passed. It is tried again all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
+    /// Who attempts the cluster now ([`Member::id`](super::Member::id)); `None` where nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Uid>,
+    /// Counts the attempts that were begun. Whoever began an earlier one writes nothing here any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub token: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Stored for ClusterStatus {

@@ -7,12 +7,16 @@
 
 mod attempt;
 mod carry_out;
+mod claim;
 mod credential;
 mod cut_off;
 mod removal;
 mod retry;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,6 +31,7 @@ use crate::{
 };
 
 pub(super) use attempt::own_fault;
+pub use claim::Claimant;
 pub use retry::Attempt;
 
 /// How long an order that its logical cloud does not know is kept: longer than any request lives.
@@ -50,6 +55,8 @@ pub enum Conclusion {
     Superseded,
     /// Nothing is left to do now; look again at that time.
     Later(Timestamp),
+    /// Another process is still at work on a cluster: that one finishes the order.
+    Held,
 }
 
 /// A logical cloud whose order is being carried out.
@@ -139,21 +146,32 @@ impl Dcm {
     /// # Errors
     /// [`Error::Store`].
     pub async fn tasks(&self, work: &CloudWork) -> Result<Vec<Task>, Error> {
+        Ok(self.tasks_and_holders(work).await?.0)
+    }
+
+    /// Which clusters are not as they should be, and who works on any.
+    async fn tasks_and_holders(&self, work: &CloudWork) -> Result<(Vec<Task>, BTreeSet<Uid>), Error> {
         let cloud = &work.cloud;
         let present = self.present_references(cloud).await?;
         let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
         let statuses: BTreeMap<ReferenceName, ClusterStatus> =
             statuses.into_iter().map(|entry| (entry.value.reference.clone(), entry.value)).collect();
+        let holders = statuses.values().filter_map(|status| status.holder.clone()).collect();
         let mut tasks = Vec::new();
         for reference in present.values().filter(|reference| reference.deleted_at.is_some()) {
-            let status = statuses.get(&reference.metadata.name).filter(|s| s.reference_uid == reference.uid);
+            let status = statuses.get(&reference.metadata.name);
+            if status.is_some_and(|status| status.reference_uid != reference.uid) {
+                // First what another reference of that name left.
+                continue;
+            }
             let leaving = Leaving::Reference(Box::new(reference.clone()));
             tasks.push(work.task(reference.into(), Goal::Absent, status, leaving));
         }
         for (name, status) in &statuses {
             match present.get(name) {
                 Some(reference) if reference.uid == status.reference_uid => {
-                    let gone = status.goal == Goal::Absent && status.reached;
+                    // Whoever works on it may be about to make something.
+                    let gone = status.goal == Goal::Absent && status.reached && status.holder.is_none();
                     if reference.deleted_at.is_some() {
                         continue;
                     }
@@ -178,17 +196,23 @@ impl Dcm {
                 }
             }
         }
-        Ok(tasks)
+        Ok((tasks, holders))
     }
 
     /// Finishes an order whose tasks are all done.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn conclude(&self, work: &CloudWork) -> Result<Conclusion, Error> {
+    pub async fn conclude(&self, work: &CloudWork, claimant: &Claimant) -> Result<Conclusion, Error> {
         // Looked at anew: an attempt that was in flight when the order came may have made something since.
-        if !self.tasks(work).await?.is_empty() {
+        let (tasks, holders) = self.tasks_and_holders(work).await?;
+        if !tasks.is_empty() {
             return Ok(Conclusion::Superseded);
+        }
+        for holder in holders {
+            if claimant.is_kept_out_by(&holder) && !self.is_gone(&holder).await? {
+                return Ok(Conclusion::Held);
+            }
         }
         match next(work.cloud.lifecycle.phase, Event::Cleaned) {
             Ok(Next::Gone) => {

@@ -64,8 +64,13 @@ impl Dcm {
     async fn renew(&self, key: &Key, renewal: &Renewal) -> Result<bool, Error> {
         let Renewal { at, cloud, cloud_uid, reference } = renewal;
         let cloud = self.store().load::<LogicalCloud>(cloud).await?.filter(|cloud| cloud.value.uid == *cloud_uid);
+        let gone = cloud.is_none();
         let credential = self.store().load::<Credential>(&keys::credential(cloud_uid, reference)?).await?;
         let (Some(cloud), Some(_)) = (cloud, credential.filter(|found| found.value.renew_at == Some(*at))) else {
+            if gone {
+                // An attempt that came too late may have left it.
+                self.store().remove(&keys::credential(cloud_uid, reference)?).await?;
+            }
             self.store().remove(key).await?;
             return Ok(false);
         };

@@ -135,6 +135,8 @@ impl Dcm {
                 }
                 look(&status, is_wanted);
                 status.inventory = Vec::new();
+                // Who works on it is the workers' own business: a status is not another one for it.
+                (status.holder, status.token) = (None, 0);
                 statuses.insert(status.reference.clone(), Some(status));
             }
         }

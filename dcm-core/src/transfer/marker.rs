@@ -37,9 +37,9 @@ fn key() -> Result<Key, Error> {
     keys::import("this").map_err(|error| Error::Read(Box::new(error)))
 }
 
-/// Whether a document belongs to imports themselves: it is in no export.
+/// Whether a document belongs to imports themselves, or to a process that is at work: it is in no export.
 pub(super) fn is_marker(key: &Key) -> bool {
-    key.segments().next() == Some("import")
+    matches!(key.segments().next(), Some("import" | "member"))
 }
 
 pub(super) async fn load(store: &dyn Store) -> Result<Option<Entry<Unfinished>>, Error> {

@@ -8,7 +8,7 @@ use super::Unfinished;
 use crate::{
     model::{
         Applied, CertificateAuthority, Cluster, ClusterHealth, ClusterProvider, ClusterReference, ClusterStatus,
-        ClusterUse, Controller, Credential, Encryption, Installation, IntermediateCa, KvPair, LogicalCloud, Order,
+        ClusterUse, Controller, Credential, Encryption, Installation, IntermediateCa, KvPair, LogicalCloud, Member, Order,
         Project, Quota, ReferencePage, Renewal, Reservation,
     },
     store::Stored,
@@ -31,6 +31,7 @@ const KINDS: &[(&str, u32)] = &[
     of::<IntermediateCa>(),
     of::<KvPair>(),
     of::<LogicalCloud>(),
+    of::<Member>(),
     of::<Order>(),
     of::<Project>(),
     of::<Quota>(),

@@ -9,7 +9,7 @@ use dcm_core::{
     lifecycle::Event,
     service::{Attempt, Conclusion, Overall, Work},
 };
-use dcm_test_utils::builders::{carry_out, cloud_id};
+use dcm_test_utils::builders::{alone, carry_out, cloud_id};
 
 /// What driver.rs does, step by step: an attempt is in flight (slow probe), terminate comes, the order
 /// is opened again, has no tasks (no status is written yet), waits for the attempt, ignores it
@@ -33,13 +33,13 @@ async fn a_terminate_that_overtakes_the_first_attempt_leaves_nothing() {
             *out.lock().unwrap() = Some((second, tasks));
         })
     }));
-    let outcome = o.dcm.attempt(&first, &task).await;
+    let outcome = o.dcm.attempt(&first, &task, &alone()).await;
     let (second, tasks) = slot.lock().unwrap().take().unwrap();
     println!("stale attempt: {outcome:?}; tasks of the terminate: {}", tasks.len());
     for task in &tasks {
-        assert_eq!(o.dcm.attempt(&second, task).await.unwrap(), Attempt::Done);
+        assert_eq!(o.dcm.attempt(&second, task, &alone()).await.unwrap(), Attempt::Done);
     }
-    let conclusion = o.dcm.conclude(&second).await.unwrap();
+    let conclusion = o.dcm.conclude(&second, &alone()).await.unwrap();
     if conclusion == Conclusion::Superseded {
         carry_out(&o.dcm).await.unwrap();
     }

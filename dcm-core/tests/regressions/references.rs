@@ -9,7 +9,7 @@ use dcm_core::{
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
-    builders::{Fixture, carry_out, metadata, provider, reference_input},
+    builders::{Fixture, alone, carry_out, metadata, provider, reference_input},
     faulty::FaultyStore,
 };
 
@@ -78,10 +78,10 @@ async fn a_reference_that_is_deleted_while_terminate_ends_goes() {
     let order = f.dcm.waiting_orders(None, 10).await.unwrap().remove(0);
     let Work::Cloud(work) = f.dcm.open_order(&order).await.unwrap() else { panic!() };
     for task in f.dcm.tasks(&work).await.unwrap() {
-        assert_eq!(f.dcm.attempt(&work, &task).await.unwrap(), Attempt::Done);
+        assert_eq!(f.dcm.attempt(&work, &task, &alone()).await.unwrap(), Attempt::Done);
     }
     assert_eq!(f.dcm.delete_reference(&id, &reference("c2"), None, false).await.unwrap(), Deletion::Accepted);
-    println!("{:?}", f.dcm.conclude(&work).await);
+    println!("{:?}", f.dcm.conclude(&work, &alone()).await);
     for _ in 0..3 {
         f.carry_out().await.unwrap();
         f.clock.advance(Duration::from_secs(120));
@@ -106,7 +106,7 @@ async fn a_reference_that_a_scan_left_out_keeps_its_cluster() {
     let tasks = f.dcm.tasks(&work).await.unwrap();
     store.inner.put(&left_out.key, left_out.body, Precondition::Absent).await.unwrap();
     assert_eq!(tasks.len(), 1);
-    assert_eq!(f.dcm.attempt(&work, &tasks[0]).await.unwrap(), Attempt::Superseded);
+    assert_eq!(f.dcm.attempt(&work, &tasks[0], &alone()).await.unwrap(), Attempt::Superseded);
     assert_eq!(f.clusters.holds("default/c1"), before);
     f.carry_out().await.unwrap();
     assert_eq!(f.dcm.status(&id).await.unwrap().overall, Overall::Created);

@@ -4,7 +4,7 @@ use dcm_core::{
     lifecycle::Event,
     service::{Overall, Work},
 };
-use dcm_test_utils::builders::{carry_out, cloud_id, cloud_input, metadata, reference_input};
+use dcm_test_utils::builders::{alone, carry_out, cloud_id, cloud_input, metadata, reference_input};
 
 /// A reservation that its holder has just confirmed is taken from under him.
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_removal_that_an_apply_overtook_keeps_the_reservation() {
             dcm.apply(&at, Event::Apply, false).await.unwrap();
         })
     }));
-    o.dcm.attempt(&work, &task).await.unwrap();
+    o.dcm.attempt(&work, &task, &alone()).await.unwrap();
     // lc-1 is applied again and acknowledged; the namespace is its own.
     let stolen = o.dcm.apply(&second, Event::Apply, false).await;
     assert_eq!(stolen.map(|_| ()).map_err(|e| e.kind()), Err(ErrorKind::Refused));

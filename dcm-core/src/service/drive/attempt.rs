@@ -1,13 +1,12 @@
 use std::collections::BTreeSet;
 
-use super::{Attempt, CloudWork, Dcm, Leaving, Task, credential::Place, retry::record_success};
+use super::{Attempt, Claimant, CloudWork, Dcm, Task, claim::Claim, credential::Place, retry::record_success};
 use crate::{
     error::Error,
-    keys,
     lifecycle::{Lifecycle, Phase},
-    model::{Applied, Cluster, ClusterReference, ClusterStatus, Connectivity, Drift, Goal, Uid},
+    model::{Applied, Cluster, ClusterStatus, Drift, Goal, Uid},
     service::DriftPolicy,
-    store::{self, Entry, StoreExt},
+    store::{self, Entry},
     sync::{ClusterAccess, Desired, Facts, Failure, InventoryItem, Object, Outlook, Owner, Part, PartState, Reason},
     tenancy::Tenancy,
 };
@@ -28,50 +27,48 @@ impl Dcm {
     /// # Errors
     /// [`Error::Store`] and the like, where nothing could be recorded. What a cluster does is no error: it
     /// is recorded.
-    pub async fn attempt(&self, work: &CloudWork, task: &Task) -> Result<Attempt, Error> {
-        if self.unchanged(work).await?.is_none() {
-            return Ok(Attempt::Superseded);
-        }
-        match task.goal {
-            Goal::Present if work.cloud.lifecycle.phase == Phase::Stopped => self.make_cut_off(work, task).await,
-            Goal::Present => self.make_present(work, task).await,
-            // Not seeing a reference in a scan is no order to delete anything: that it is gone is read from itself.
-            Goal::Absent if matches!(task.leaving, Leaving::Status) && self.is_referred_to(work, task).await? => {
-                Ok(Attempt::Superseded)
+    pub async fn attempt(&self, work: &CloudWork, task: &Task, claimant: &Claimant) -> Result<Attempt, Error> {
+        let mut claim = match self.claim_cluster(work, task, claimant).await? {
+            Ok(claim) => claim,
+            Err(attempt) => return Ok(attempt),
+        };
+        self.begin(work, task, &mut claim.status);
+        let made = match task.goal {
+            Goal::Present if work.cloud.lifecycle.phase == Phase::Stopped => {
+                self.make_cut_off(work, task, &mut claim).await
             }
-            Goal::Absent => self.make_absent(work, task).await,
+            Goal::Present => self.make_present(work, task, &mut claim).await,
+            Goal::Absent => self.make_absent(work, task, &mut claim).await,
+        };
+        match made {
+            Err(_) if claim.lost => Ok(Attempt::Superseded),
+            made => made,
         }
     }
 
-    /// Whether the reference that a task is for is there, and stays.
-    async fn is_referred_to(&self, work: &CloudWork, task: &Task) -> Result<bool, Error> {
-        let key = keys::reference(&work.cloud.uid, &task.reference.name)?;
-        let found = self.store().load::<ClusterReference>(&key).await?;
-        Ok(found.is_some_and(|now| now.value.uid == task.reference.uid && now.value.deleted_at.is_none()))
-    }
-
-    async fn make_present(&self, work: &CloudWork, task: &Task) -> Result<Attempt, Error> {
+    async fn make_present(&self, work: &CloudWork, task: &Task, claim: &mut Claim) -> Result<Attempt, Error> {
         let Some(applied) = &work.applied else {
+            self.give_up(claim).await?;
             return Ok(Attempt::Superseded);
         };
-        let mut status = self.begin(work, task).await?;
-        let outcome = match self.carry(work, task, applied, &mut status).await {
+        let outcome = match self.carry(work, task, applied, claim).await {
             Ok(outcome) => outcome,
             Err(error) => Err(own_fault(error)?),
         };
+        let status = &mut claim.status;
         let attempt = match outcome {
             Ok(()) => {
                 status.reached = true;
                 status.renew = false;
                 status.carried.clone_from(&work.cloud.lifecycle.order);
-                record_success(&mut status);
+                record_success(status);
                 status.verified.clone_from(&work.order.verify);
                 status.cut_off.clone_from(&work.order.cut_off);
                 Attempt::Done
             }
-            Err(failure) => self.record_failure(&mut status, failure),
+            Err(failure) => self.record_failure(status, failure),
         };
-        self.put_status(status).await?;
+        self.end(claim).await?;
         Ok(attempt)
     }
 
@@ -81,9 +78,9 @@ impl Dcm {
         work: &CloudWork,
         task: &Task,
         applied: &Applied,
-        status: &mut ClusterStatus,
+        claim: &mut Claim,
     ) -> Result<Result<(), Failure>, Error> {
-        let Reached { cluster, access, facts } = match self.reach(task, status).await? {
+        let Reached { cluster, access, facts } = match self.reach(task, &claim.status).await? {
             Ok(reached) => reached,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -105,6 +102,7 @@ impl Dcm {
             );
             return Ok(Err(Failure::new(Reason::NamespaceReserved, detail)));
         }
+        let status = &mut claim.status;
         status.identity = Some(facts.identity.clone());
         let objects = Tenancy { applied, installation: self.installation() }.objects();
         let desired = Desired {
@@ -121,8 +119,9 @@ impl Dcm {
         let seen = if only_look {
             self.look(&access, &desired, status).await
         } else {
-            self.put_right(&access, desired, status, was_carried).await?
+            self.put_right(&access, desired, claim, was_carried).await?
         };
+        let status = &mut claim.status;
         status.remarks.extend(self.clock_remark(&facts));
         let refused = match seen {
             Ok(()) => None,
@@ -133,16 +132,16 @@ impl Dcm {
         for part in [Part::Namespace, Part::Role, Part::RoleBinding, Part::Quota] {
             status.parts.entry(part).or_insert(PartState::Created);
         }
-        let inventory = &status.inventory;
+        let inventory = &status.inventory.clone();
         let place = Place { cluster: &cluster, access: &access, facts: &facts, inventory };
-        let issued = self.issue(work, task, applied, &place).await?;
+        let issued = self.issue(work, task, applied, &place, claim).await?;
         let (credential, outcome) = match issued {
             Ok(()) => (PartState::Created, Ok(())),
             Err(failure) => (failure.as_state(), Err(failure)),
         };
         let kubeconfig = if outcome.is_ok() { PartState::Created } else { PartState::Pending };
-        status.parts.insert(Part::Credential, credential);
-        status.parts.insert(Part::Kubeconfig, kubeconfig);
+        claim.status.parts.insert(Part::Credential, credential);
+        claim.status.parts.insert(Part::Kubeconfig, kubeconfig);
         Ok(refused.map_or(outcome, Err))
     }
 
@@ -151,10 +150,11 @@ impl Dcm {
         &self,
         access: &ClusterAccess,
         mut desired: Desired,
-        status: &mut ClusterStatus,
+        claim: &mut Claim,
         was_carried: bool,
     ) -> Result<Result<(), Failure>, Error> {
-        self.plan_inventory(status, &desired.objects).await?;
+        self.plan_inventory(claim, &desired.objects).await?;
+        let status = &mut claim.status;
         desired.inventory.clone_from(&status.inventory);
         let report = self.ports.synchronizer.apply(access, &desired).await;
         status.inventory = report.inventory;
@@ -191,42 +191,11 @@ impl Dcm {
         (ahead.unsigned_abs() > MOST_CLOCK_SKEW).then(text)
     }
 
-    /// Records that work towards a goal goes on, and answers the status to fill.
-    pub(super) async fn begin(&self, work: &CloudWork, task: &Task) -> Result<ClusterStatus, Error> {
-        let key = keys::status(&work.cloud.uid, &task.reference.name)?;
+    /// Notes in a status that work towards a goal goes on.
+    fn begin(&self, work: &CloudWork, task: &Task, status: &mut ClusterStatus) {
         let now = self.now();
         let generation = work.cloud.lifecycle.applied_generation;
         let order = work.cloud.lifecycle.order.clone();
-        let found = self.store().load::<ClusterStatus>(&key).await?.map(|entry| entry.value);
-        let found = found.filter(|status| status.reference_uid == task.reference.uid);
-        let mut status = found.unwrap_or_else(|| ClusterStatus {
-            cloud: work.cloud.uid.clone(),
-            reference: task.reference.name.clone(),
-            reference_uid: task.reference.uid.clone(),
-            cluster_provider: task.reference.cluster_provider.clone(),
-            cluster_name: task.reference.cluster_name.clone(),
-            identity: None,
-            goal: task.goal,
-            generation,
-            order: None,
-            reached: false,
-            verified: None,
-            cut_off: None,
-            parts: std::collections::BTreeMap::new(),
-            inventory: Vec::new(),
-            carried: None,
-            renew: false,
-            drift: None,
-            remarks: Vec::new(),
-            connectivity: Connectivity::Unknown,
-            failure: None,
-            since: now,
-            last_attempt: None,
-            next_attempt: None,
-            unreachable_since: None,
-            attempts: 0,
-            overdue: false,
-        });
         if status.goal != task.goal || status.generation != generation {
             // Another goal: what was reached or refused so far counts no more, the deadline begins anew.
             status.goal = task.goal;
@@ -245,28 +214,21 @@ impl Dcm {
         // What stood in the way at the last attempt says nothing of this one, which may not come as far.
         status.parts.retain(|_, state| !state.is_trouble());
         status.last_attempt = Some(now);
-        Ok(status)
     }
 
     /// Writes down what is about to be made, before it is: after a crash it is found and removed when it is
     /// no longer wanted.
-    async fn plan_inventory(&self, status: &mut ClusterStatus, objects: &[Object]) -> Result<(), Error> {
-        let known: BTreeSet<_> = status.inventory.iter().map(|item| item.id.clone()).collect();
+    async fn plan_inventory(&self, claim: &mut Claim, objects: &[Object]) -> Result<(), Error> {
+        let inventory = &mut claim.status.inventory;
+        let known: BTreeSet<_> = inventory.iter().map(|item| item.id.clone()).collect();
         let new = objects.iter().filter(|object| !known.contains(&object.id));
         let planned: Vec<InventoryItem> =
             new.map(|object| InventoryItem { id: object.id.clone(), uid: None, adopted: false }).collect();
-        if !planned.is_empty() {
-            status.inventory.extend(planned);
-            self.put_status(status.clone()).await?;
+        if planned.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    pub(super) async fn put_status(&self, status: ClusterStatus) -> Result<(), Error> {
-        let key = keys::status(&status.cloud, &status.reference)?;
-        let put = |_: Option<ClusterStatus>| -> Result<_, Error> { Ok(status.clone()) };
-        self.store().update(&key, put).await?;
-        Ok(())
+        inventory.extend(planned);
+        self.record_claimed(claim).await
     }
 
     /// Finds a task's cluster and asks it who it is.

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-use super::{Attempt, CloudWork, Conclusion, Dcm, Work};
+use super::{Attempt, Claimant, CloudWork, Conclusion, Dcm, Work};
 use crate::{error::Error, store::Key};
 
 /// How many waiting orders are read at once.
@@ -63,14 +63,16 @@ impl Dcm {
     /// [`Error::Store`] and the like, where something could not be read or recorded; call it again after a
     /// pause. What a cluster does is no error: it is in the status.
     pub async fn carry_out(&self, order: &Key, side_by_side: NonZeroUsize) -> Result<Option<Timestamp>, Error> {
+        let alone = Claimant::alone(self.new_uid());
         while let Work::Cloud(work) = self.open_order(order).await? {
-            match self.attempt_all(&work, side_by_side).await? {
+            match self.attempt_all(&work, side_by_side, &alone).await? {
                 Round::Later(at) => return Ok(Some(at)),
                 Round::Superseded => {}
-                Round::Reached => match self.conclude(&work).await? {
+                Round::Reached => match self.conclude(&work, &alone).await? {
                     Conclusion::Done => return Ok(None),
                     Conclusion::Later(at) => return Ok(Some(at)),
-                    Conclusion::Superseded => {}
+                    // Nobody keeps out who is alone.
+                    Conclusion::Superseded | Conclusion::Held => {}
                 },
             }
         }
@@ -78,10 +80,15 @@ impl Dcm {
     }
 
     /// Attempts each cluster of an opened order that is due once.
-    async fn attempt_all(&self, work: &CloudWork, side_by_side: NonZeroUsize) -> Result<Round, Error> {
+    async fn attempt_all(
+        &self,
+        work: &CloudWork,
+        side_by_side: NonZeroUsize,
+        alone: &Claimant,
+    ) -> Result<Round, Error> {
         let attempts = stream::iter(self.tasks(work).await?).map(async |task| match task.due {
             Some(at) if self.is_paused_until(at) => Ok(Attempt::Retry { at, away: task.away }),
-            _ => self.attempt(work, &task).await,
+            _ => self.attempt(work, &task, alone).await,
         });
         let ended: Vec<Attempt> = attempts.buffer_unordered(side_by_side.get()).try_collect().await?;
         let mut round = Round::Reached;
@@ -90,7 +97,7 @@ impl Dcm {
                 (Round::Superseded, _) | (_, Attempt::Superseded) => Round::Superseded,
                 (Round::Later(one), Attempt::Retry { at, .. }) => Round::Later(one.min(at)),
                 (_, Attempt::Retry { at, .. }) => Round::Later(at),
-                (round, Attempt::Done) => round,
+                (round, Attempt::Done | Attempt::Already | Attempt::Held) => round,
             };
         }
         Ok(round)
@@ -98,7 +105,7 @@ impl Dcm {
 
     /// Whether an attempt is to wait until then. No pause is longer than the longest: what is further off was planned by a
     /// clock that has jumped since, and holds nothing up.
-    fn is_paused_until(&self, at: Timestamp) -> bool {
+    pub(super) fn is_paused_until(&self, at: Timestamp) -> bool {
         let off = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
         !off.is_zero() && off <= self.settings().longest_retry
     }

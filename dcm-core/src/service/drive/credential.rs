@@ -2,7 +2,7 @@ use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{CloudWork, Dcm, Task};
+use super::{CloudWork, Dcm, Task, claim::Claim};
 use crate::{
     credential::{self, KeyAndRequest, SigningCa, Subject},
     error::Error,
@@ -52,6 +52,7 @@ impl Dcm {
         task: &Task,
         applied: &Applied,
         place: &Place<'_>,
+        claim: &mut Claim,
     ) -> Result<Result<(), Failure>, Error> {
         let Some((namespace, user)) = applied.tenant() else {
             return Ok(Ok(()));
@@ -61,6 +62,7 @@ impl Dcm {
         let key = keys::credential(&work.cloud.uid, &task.reference.name)?;
         let made_of = made_of(task, user, namespace.as_str(), place.facts);
         let found = self.store().load::<Credential>(&key).await?;
+        let read = found.as_ref().map(|entry| entry.revision.clone());
         let old_renewal = found.as_ref().and_then(|entry| entry.value.renew_at);
         let valid = found.filter(|entry| self.is_valid(&entry.value, &identity, place));
         if valid.as_ref().is_some_and(|entry| entry.value.kubeconfig_of == made_of) {
@@ -112,8 +114,7 @@ impl Dcm {
             kubeconfig: self.ports.sealer.seal(&key, &Secret::new(config.to_string()))?,
         };
         self.plan_renewal(work, &task.reference.name, renew_at).await?;
-        let put = |_: Option<Credential>| -> Result<_, Error> { Ok(credential.clone()) };
-        self.store().update(&key, put).await?;
+        self.put_credential(claim, &key, &credential, read).await?;
         if let Some(old) = old_renewal.filter(|old| keys::renewal_time(*old) != keys::renewal_time(renew_at)) {
             self.forget_renewal(&work.cloud.uid, &task.reference.name, old).await?;
         }

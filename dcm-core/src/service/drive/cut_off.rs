@@ -1,4 +1,4 @@
-use super::{Attempt, CloudWork, Dcm, Task, attempt::own_fault, retry::record_success};
+use super::{Attempt, CloudWork, Dcm, Task, attempt::own_fault, claim::Claim, retry::record_success};
 use crate::{
     error::Error,
     model::{Applied, ClusterStatus},
@@ -8,24 +8,30 @@ use crate::{
 impl Dcm {
     /// Cuts the user off on a cluster of a stopped logical cloud, where a revoke is not carried out by making the
     /// cluster what it should be.
-    pub(super) async fn make_cut_off(&self, work: &CloudWork, task: &Task) -> Result<Attempt, Error> {
+    pub(super) async fn make_cut_off(
+        &self,
+        work: &CloudWork,
+        task: &Task,
+        claim: &mut Claim,
+    ) -> Result<Attempt, Error> {
         let Some(applied) = &work.applied else {
+            self.give_up(claim).await?;
             return Ok(Attempt::Superseded);
         };
-        let mut status = self.begin(work, task).await?;
-        let outcome = match self.cut_off_once_more(work, task, applied, &status).await {
+        let outcome = match self.cut_off_once_more(work, task, applied, &claim.status).await {
             Ok(outcome) => outcome,
             Err(error) => Err(own_fault(error)?),
         };
+        let status = &mut claim.status;
         let attempt = match outcome {
             Ok(()) => {
                 status.cut_off.clone_from(&work.order.cut_off);
-                record_success(&mut status);
+                record_success(status);
                 Attempt::Done
             }
-            Err(failure) => self.record_failure(&mut status, failure),
+            Err(failure) => self.record_failure(status, failure),
         };
-        self.put_status(status).await?;
+        self.end(claim).await?;
         Ok(attempt)
     }
 

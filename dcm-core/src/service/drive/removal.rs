@@ -1,28 +1,25 @@
 use std::collections::BTreeSet;
 
-use super::{Attempt, CloudWork, Dcm, Leaving, Task, attempt::own_fault, retry::record_success};
+use super::{Attempt, CloudWork, Dcm, Leaving, Task, attempt::own_fault, claim::Claim, retry::record_success};
 use crate::{
     error::Error,
-    keys,
     model::{ClusterStatus, DeletePolicy, Level},
     name::Namespace,
-    store::StoreExt,
     sync::{Failure, Outlook, Part, PartState, Removal},
 };
 
 impl Dcm {
-    pub(super) async fn make_absent(&self, work: &CloudWork, task: &Task) -> Result<Attempt, Error> {
-        let mut status = self.begin(work, task).await?;
-        let cleared = match self.clear(work, task, &mut status).await {
+    pub(super) async fn make_absent(&self, work: &CloudWork, task: &Task, claim: &mut Claim) -> Result<Attempt, Error> {
+        let cleared = match self.clear(work, task, &mut claim.status).await {
             Ok(cleared) => cleared,
             Err(error) => Err(own_fault(error)?),
         };
         match cleared {
-            Ok(()) => self.record_removal(work, task, status).await,
-            Err(failure) if is_given_up(task, &failure) => self.record_removal(work, task, status).await,
+            Ok(()) => self.record_removal(work, task, claim).await,
+            Err(failure) if is_given_up(task, &failure) => self.record_removal(work, task, claim).await,
             Err(failure) => {
-                let attempt = self.record_failure(&mut status, failure);
-                self.put_status(status).await?;
+                let attempt = self.record_failure(&mut claim.status, failure);
+                self.end(claim).await?;
                 Ok(attempt)
             }
         }
@@ -60,24 +57,28 @@ impl Dcm {
     }
 
     /// The cluster is clean: credential and reservation go, and what else is leaving.
-    async fn record_removal(&self, work: &CloudWork, task: &Task, mut status: ClusterStatus) -> Result<Attempt, Error> {
+    async fn record_removal(&self, work: &CloudWork, task: &Task, claim: &mut Claim) -> Result<Attempt, Error> {
         let (cloud, name) = (&work.cloud, &task.reference.name);
         if let Some(namespace) = own_namespace(work) {
-            for identity in self.identities(task, &status).await? {
+            for identity in self.identities(task, &claim.status).await? {
                 self.release(work, namespace, &identity).await?;
             }
         }
         match &task.leaving {
             Leaving::Reference(reference) => {
-                self.drop_reference(cloud, reference).await?;
+                self.take_credential(claim, &cloud.uid, name).await?;
+                self.end_for_good(claim).await?;
+                // Here only what has its uid goes.
+                self.drop_bare_reference(cloud, reference).await?;
                 return Ok(Attempt::Done);
             }
             Leaving::Status => {
-                self.store().remove(&keys::status(&cloud.uid, name)?).await?;
+                self.end_for_good(claim).await?;
                 return Ok(Attempt::Done);
             }
-            Leaving::Nothing => self.drop_credential(&cloud.uid, name).await?,
+            Leaving::Nothing => self.take_credential(claim, &cloud.uid, name).await?,
         }
+        let status = &mut claim.status;
         status.reached = true;
         status.parts = Part::ALL.map(|part| (part, PartState::Deleted)).into();
         status.inventory.clear();
@@ -85,8 +86,8 @@ impl Dcm {
         status.renew = false;
         status.drift = None;
         status.remarks.clear();
-        record_success(&mut status);
-        self.put_status(status).await?;
+        record_success(status);
+        self.end(claim).await?;
         Ok(Attempt::Done)
     }
 

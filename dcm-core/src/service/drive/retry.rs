@@ -11,6 +11,10 @@ use crate::{
 pub enum Attempt {
     /// The cluster is as it should be.
     Done,
+    /// It was already: another process has made it so.
+    Already,
+    /// Another process works on it; that one finishes the order, or what it left is taken over when it is gone.
+    Held,
     /// It is not; try again then.
     Retry {
         /// When.

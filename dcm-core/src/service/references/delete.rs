@@ -92,12 +92,21 @@ impl Dcm {
         let name = &reference.metadata.name;
         self.drop_credential(&cloud.uid, name).await?;
         self.store().remove(&keys::status(&cloud.uid, name)?).await?;
+        self.drop_bare_reference(cloud, reference).await
+    }
+
+    /// Takes away a reference beside which nothing is kept any more but the record of its use.
+    pub(in crate::service) async fn drop_bare_reference(
+        &self,
+        cloud: &LogicalCloud,
+        reference: &ClusterReference,
+    ) -> Result<(), Error> {
         match self.registration(&reference.cluster_provider, &reference.cluster_name).await {
             Ok(cluster) => self.unclaim(cloud, &cluster.value.uid, &reference.uid).await?,
             Err(Error::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
-        let key = keys::reference(&cloud.uid, name)?;
+        let key = keys::reference(&cloud.uid, &reference.metadata.name)?;
         match self.store().load::<ClusterReference>(&key).await? {
             Some(entry) if entry.value.uid == reference.uid => self.take_back(&entry).await,
             _ => Ok(()),
