@@ -71,18 +71,20 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<Running, StartError> {
     check(&config)?;
     let store = async |config: &Config| Ok(dcm_store::open(config.storage.store.clone()).await?);
-    assemble(store, config).await
+    let sharing = Sharing::of(&config.storage.store);
+    assemble(store, sharing, config).await
 }
 
 /// [`start`]s a server on a store that the caller has opened; the one that the configuration names is left alone.
 ///
-/// Without `--encryption-key-file` the key lies beside the store that the configuration names.
+/// Without `--encryption-key-file` the key lies beside the store that the configuration names. Others may use the store at the
+/// same time.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running then.
 pub async fn start_on(store: Arc<dyn Store>, config: Config) -> Result<Running, StartError> {
     check_on_any_store(&config)?;
-    assemble(async move |_: &Config| Ok(store), config).await
+    assemble(async move |_: &Config| Ok(store), Sharing::Others, config).await
 }
 
 /// What a configuration alone shows to stand against a start.
@@ -111,6 +113,25 @@ fn check_on_any_store(config: &Config) -> Result<(), StartError> {
         return Err(StartError::NoKey);
     }
     Ok(())
+}
+
+/// Who uses the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// This server alone: nobody else can open it.
+    Nobody,
+    /// Perhaps others, too.
+    Others,
+}
+
+impl Sharing {
+    const fn of(store: &dcm_store::Config) -> Self {
+        match store {
+            #[cfg(feature = "mongodb")]
+            dcm_store::Config::MongoDb(_) => Self::Others,
+            _ => Self::Nobody,
+        }
+    }
 }
 
 /// Not every role goes with everything that can carry work to clusters.
@@ -147,6 +168,7 @@ const fn check_tls(tls: &TlsOptions) -> Result<(), StartError> {
 /// The store is opened once there is an address to serve it from.
 async fn assemble(
     open: impl AsyncFnOnce(&Config) -> Result<Arc<dyn Store>, StartError>,
+    sharing: Sharing,
     config: Config,
 ) -> Result<Running, StartError> {
     let tls = &config.tls;
@@ -154,7 +176,7 @@ async fn assemble(
     let http_listener = listen(HTTP, config.http).await?;
     let grpc_listener = listen(GRPC, config.grpc).await?;
     let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.shown_to_peers())).transpose()?;
-    let (wake, crew) = CrewSeed::of(&config, peer);
+    let (wake, crew) = CrewSeed::of(&config, sharing, peer);
     let (synchronizer, simulation) = synchronizer(&config);
     let worker = Arc::clone(&wake);
     let ports = Ports {

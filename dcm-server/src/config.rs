@@ -171,6 +171,11 @@ pub struct WorkOptions {
     #[arg(long, env = "DCM_RESYNC_PERIOD", value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
     pub resync_period: Duration,
 
+    /// How long a server may be silent before others on the same store take its work over, from 1s to 10m. Of no account where
+    /// the store is sled or memory, which one server has to itself.
+    #[arg(long, env = "DCM_LEASE", value_name = "DURATION", default_value = "15s", value_parser = values::lease)]
+    pub lease: Duration,
+
     /// How many clusters are worked on side by side.
     #[arg(long, env = "DCM_CLUSTER_CONCURRENCY", value_name = "NUMBER", default_value = "64", value_parser = values::count)]
     pub cluster_concurrency: usize,
@@ -378,6 +383,7 @@ mod tests {
             ("--deadline", "soon", "90d"),
             ("--resync-period", "-1s", "10m"),
             ("--cluster-concurrency", "0", "1"),
+            ("--lease", "999ms", "1s"),
             ("--allowed-host", "a b", "host name"),
             ("--allowed-identity", "a\tb", "control"),
             ("--log", "a=b=c", "directives"),

@@ -6,39 +6,59 @@
 //! does not goes over to that lane. Which clusters do not answer is known to all drivers together: one
 //! attempt asks for all, and when the cluster is back, all go at once.
 //!
+//! Several processes may share a store: each is a member ([`membership`]), hears of the orders that others take
+//! ([`orders`]), and helps with those that are not carried out a moment later. Who works on a cluster is settled by the
+//! claims of `dcm-core`, cluster by cluster.
+//!
 //! Nothing here has to survive: every order is found again in the store.
 
 mod absences;
 mod bell;
 mod driver;
+mod membership;
 mod metrics;
+mod order_bell;
+mod orders;
 mod renewals;
 mod resync;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use dcm_core::{
     service::{Dcm, Wake},
-    store::Key,
+    store::{Key, Revision},
     sync::Synchronizer,
 };
-use futures_util::FutureExt;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::{JoinHandle, JoinSet},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use absences::{Absences, AskedOnce, ClusterId};
 pub(crate) use bell::Bell;
 use driver::Driver;
+use membership::{Membership, Seat};
 pub(crate) use metrics::WorkerMetrics;
+use order_bell::OrderBell;
 
 /// How often waiting orders are looked for without being told of any: a safety net.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// How many orders one look reads at once.
 const PAGE: usize = 500;
+
+/// How long an order is left to the process that took it, at the least; at the most twice as long. A small one is carried
+/// out by then.
+const LEFT_TO_OTHERS: Duration = Duration::from_millis(250);
+
+/// How many changes of orders wait to be heard of.
+const NEWS: usize = 1024;
 
 /// How the worker works.
 #[derive(Clone, Debug)]
@@ -49,6 +69,8 @@ pub struct WorkerSettings {
     pub resync_period: Option<Duration>,
     /// Whether all applied logical clouds are looked at again at the start: for clusters that forget.
     pub resync_at_start: bool,
+    /// How long this process may be silent before others take its work over; `None` where the store belongs to it alone.
+    pub lease: Option<Duration>,
 }
 
 /// Makes workers.
@@ -101,26 +123,40 @@ impl WorkerSeed {
     pub fn start(self, dcm: Dcm) -> WorkerHandle {
         let stop = CancellationToken::new();
         let lanes = Lanes::new(self.settings.concurrency);
+        let (tell, news) = mpsc::channel(NEWS);
+        let lease = self.settings.lease;
+        let (membership, seat) = Membership::new(dcm.clone(), lease, tell.clone(), self.metrics.clone());
         let dispatcher = Dispatcher {
             dcm: dcm.clone(),
             bell: self.bell,
-            shared: Shared { lanes, absences: self.absences, metrics: self.metrics.clone() },
+            shared: Shared { lanes, absences: self.absences, metrics: self.metrics.clone(), seat: seat.clone() },
             stop: stop.clone(),
             drivers: JoinSet::new(),
             bells: HashMap::new(),
+            left_to_others: BTreeMap::new(),
         };
-        let renewals = renewals::run(dcm.clone(), self.metrics.renewals.clone());
+        let renewals = renewals::run(dcm.clone(), seat.clone(), self.metrics.renewals.clone());
         let sweep = sweep(dcm.clone());
-        let resync = resync::run(dcm, self.settings.resync_period, self.settings.resync_at_start);
+        let (period, at_start) = (self.settings.resync_period, self.settings.resync_at_start);
+        let resync = resync::run(dcm.clone(), seat, period, at_start);
+        let orders = async move {
+            if lease.is_some() {
+                orders::run(dcm, tell).await;
+            }
+        };
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
             let timers = async {
                 tokio::select! {
-                    _ = async { tokio::join!(sweep, resync, renewals) } => {}
+                    _ = async { tokio::join!(sweep, resync, renewals, orders) } => {}
                     () = until_stopped.cancelled() => {}
                 }
             };
-            tokio::join!(dispatcher.run(), timers);
+            tokio::select! {
+                _ = async { tokio::join!(dispatcher.run(news), timers) } => {}
+                () = membership.run() => {}
+            }
+            membership.leave().await;
         });
         WorkerHandle { stop, task }
     }
@@ -142,6 +178,17 @@ impl WorkerHandle {
             tracing::error!(%error, "the worker ended badly");
         }
     }
+}
+
+/// What other processes did.
+#[derive(Debug)]
+enum News {
+    /// An order was given, or is another one now.
+    Changed(Key, Revision),
+    /// An order is carried out.
+    Gone(Key),
+    /// Anything may have happened: look at all orders.
+    LookAgain,
 }
 
 /// Where an attempt takes its place.
@@ -204,6 +251,7 @@ struct Shared {
     lanes: Lanes,
     absences: Arc<Absences>,
     metrics: WorkerMetrics,
+    seat: Seat,
 }
 
 /// Sees to it that every waiting order has a driver.
@@ -213,13 +261,16 @@ struct Dispatcher {
     shared: Shared,
     stop: CancellationToken,
     drivers: JoinSet<Key>,
-    bells: HashMap<Key, Arc<Notify>>,
+    bells: HashMap<Key, Arc<OrderBell>>,
+    /// Orders that another process has taken, and when to help with them.
+    left_to_others: BTreeMap<Key, Instant>,
 }
 
 impl Dispatcher {
-    async fn run(mut self) {
+    async fn run(mut self, mut news: mpsc::Receiver<News>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
+            let help = self.left_to_others.values().min().copied();
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = self.bell.rung() => {
@@ -228,7 +279,9 @@ impl Dispatcher {
                     }
                 }
                 Some(ended) = self.drivers.join_next() => self.reap(ended),
-                _ = look.tick() => self.look().await,
+                Some(news) = news.recv() => self.hear(news).await,
+                _ = look.tick() => self.look(false).await,
+                () = tokio::time::sleep_until(help.unwrap_or_else(Instant::now)), if help.is_some() => self.help(),
             }
             self.shared.metrics.waiting.set(i64::try_from(self.bells.len()).unwrap_or(i64::MAX));
         }
@@ -237,11 +290,12 @@ impl Dispatcher {
 
     /// Has an order's driver look at it again, or gives it one.
     fn ring(&mut self, order: Key) {
+        self.left_to_others.remove(&order);
         if let Some(bell) = self.bells.get(&order) {
-            bell.notify_one();
+            bell.ring();
             return;
         }
-        let bell = Arc::new(Notify::new());
+        let bell = Arc::<OrderBell>::default();
         self.bells.insert(order.clone(), Arc::clone(&bell));
         let driver = Driver::new(self.dcm.clone(), order.clone(), bell, self.shared.clone(), self.stop.clone());
         self.drivers.spawn(async move {
@@ -250,30 +304,58 @@ impl Dispatcher {
         });
     }
 
+    /// Takes in what other processes did, or this one: a watch tells of both.
+    async fn hear(&mut self, news: News) {
+        match news {
+            News::Changed(order, revision) => match self.bells.get(&order) {
+                Some(bell) => bell.changed(Some(revision)),
+                None => {
+                    let chance = f64::from(fastrand::u8(..)) / 255.0;
+                    self.left_to_others.insert(order, Instant::now() + LEFT_TO_OTHERS.mul_f64(1.0 + chance));
+                }
+            },
+            News::Gone(order) => {
+                self.left_to_others.remove(&order);
+                if let Some(bell) = self.bells.get(&order) {
+                    bell.changed(None);
+                }
+            }
+            News::LookAgain => self.look(true).await,
+        }
+    }
+
+    /// Gives drivers to orders that other processes have not carried out in the time that was left to them.
+    fn help(&mut self) {
+        let now = Instant::now();
+        let due: Vec<Key> =
+            self.left_to_others.iter().filter(|(_, at)| **at <= now).map(|(order, _)| order.clone()).collect();
+        for order in due {
+            self.ring(order);
+        }
+    }
+
     /// A driver has ended. If it was rung after its last look, the order gets another one.
     fn reap(&mut self, ended: Result<Key, tokio::task::JoinError>) {
         match ended {
             Ok(order) => {
                 let bell = self.bells.remove(&order);
-                if bell.is_some_and(|bell| bell.notified().now_or_never().is_some()) {
+                if bell.is_some_and(|bell| bell.has_rung()) {
                     self.ring(order);
                 }
             }
             // The next look finds its order again; its bell must not stand in the way.
             Err(error) => {
                 tracing::error!(%error, "a driver ended badly");
-                let alive: Vec<Key> = self.bells.keys().cloned().collect();
-                for order in alive {
-                    if self.bells.get(&order).is_some_and(|bell| Arc::strong_count(bell) == 1) {
-                        self.bells.remove(&order);
-                    }
-                }
+                self.bells.retain(|_, bell| Arc::strong_count(bell) > 1);
             }
         }
     }
 
-    /// Looks for all waiting orders.
-    async fn look(&mut self) {
+    /// Looks for all waiting orders, and has those who have them in hand look again, too, where that is wanted.
+    async fn look(&mut self, again: bool) {
+        if again {
+            self.bells.values().for_each(|bell| bell.ring());
+        }
         let mut after = None;
         loop {
             match self.dcm.waiting_orders(after.take(), PAGE).await {

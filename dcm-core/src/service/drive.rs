@@ -77,6 +77,12 @@ impl CloudWork {
     pub const fn cloud(&self) -> &LogicalCloud {
         &self.cloud
     }
+
+    /// The state of the order that was opened.
+    #[must_use]
+    pub const fn order_revision(&self) -> &store::Revision {
+        &self.order_revision
+    }
 }
 
 /// One cluster that is not as it should be.

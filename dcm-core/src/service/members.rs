@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use super::Dcm;
+use super::{Claimant, Dcm};
 use crate::{
     error::Error,
     keys,
@@ -26,6 +26,12 @@ use crate::{
 const ATTEMPTS: usize = 4;
 
 impl Dcm {
+    /// The only one who carries out orders, under a new id: for a store that belongs to one process.
+    #[must_use]
+    pub fn alone(&self) -> Claimant {
+        Claimant::alone(self.new_uid())
+    }
+
     /// Joins those who carry out orders, under a new id.
     ///
     /// # Errors

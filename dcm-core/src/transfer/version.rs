@@ -8,8 +8,8 @@ use super::Unfinished;
 use crate::{
     model::{
         Applied, CertificateAuthority, Cluster, ClusterHealth, ClusterProvider, ClusterReference, ClusterStatus,
-        ClusterUse, Controller, Credential, Encryption, Installation, IntermediateCa, KvPair, LogicalCloud, Member, Order,
-        Project, Quota, ReferencePage, Renewal, Reservation,
+        ClusterUse, Controller, Credential, Encryption, Installation, IntermediateCa, KvPair, LogicalCloud, Member,
+        Order, Project, Quota, ReferencePage, Renewal, Reservation,
     },
     store::Stored,
 };

@@ -7,6 +7,7 @@ use dcm_core::{
     sync::Synchronizer,
 };
 
+use super::Sharing;
 use crate::{
     config::{Config, Role, SynchronizerKind},
     peers::{Hints, HintsHandle, HintsSeed, Place},
@@ -35,10 +36,10 @@ pub(super) enum CrewSeed {
 
 impl CrewSeed {
     /// What the role has see to orders, and what rings it.
-    pub(super) fn of(config: &Config, peer: Option<PeerTls>) -> (Arc<dyn Wake>, Self) {
+    pub(super) fn of(config: &Config, sharing: Sharing, peer: Option<PeerTls>) -> (Arc<dyn Wake>, Self) {
         match (config.role, &config.synchronizer) {
             (Role::All | Role::Synchronizer, _) => {
-                let (wake, seed) = Worker::new(worker_settings(config));
+                let (wake, seed) = Worker::new(worker_settings(config, sharing));
                 (wake, Self::Worker(seed))
             }
             (Role::Dcm, synchronizer) => {
@@ -90,11 +91,12 @@ impl Crew {
     }
 }
 
-fn worker_settings(config: &Config) -> WorkerSettings {
+fn worker_settings(config: &Config, sharing: Sharing) -> WorkerSettings {
     WorkerSettings {
         concurrency: config.work.cluster_concurrency,
         resync_period: Some(config.work.resync_period).filter(|period| !period.is_zero()),
         // Simulated clusters have forgotten everything.
         resync_at_start: config.synchronizer == SynchronizerKind::Simulated,
+        lease: (sharing == Sharing::Others).then_some(config.work.lease),
     }
 }

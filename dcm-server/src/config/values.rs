@@ -183,6 +183,12 @@ pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// How long a server may be silent.
+pub(super) fn lease(text: &str) -> Result<Duration, &'static str> {
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(600);
+    duration(text).ok().filter(|lease| bounds.contains(lease)).ok_or("must be from 1s to 10m, such as 15s")
+}
+
 /// A time span that is not nothing.
 pub(super) fn period(text: &str) -> Result<Duration, &'static str> {
     let period = duration(text).ok().filter(|period| !period.is_zero());

@@ -12,13 +12,13 @@ use dcm_core::{
     store::Key,
 };
 use tokio::{
-    sync::{Notify, broadcast, mpsc},
+    sync::{broadcast, mpsc},
     task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{ClusterId, Lane, Place, Shared};
+use super::{ClusterId, Lane, OrderBell, Place, Shared};
 use crate::telemetry::chain;
 
 /// How long to wait before an order is opened again when the store, or an attempt, failed badly.
@@ -36,11 +36,14 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long a cluster that was thought to answer may be silent in a place that others wait for.
 const SILENCE: Duration = Duration::from_millis(250);
 
-/// Carries out one logical cloud's orders until none waits.
+/// After how many clusters that another process was faster at it is looked again which ones are left.
+const OTHERS_WERE_FASTER: usize = 8;
+
+/// Carries out one logical cloud's orders until none waits, or others work on all that is left.
 pub(super) struct Driver {
     dcm: Dcm,
     order: Key,
-    bell: Arc<Notify>,
+    bell: Arc<OrderBell>,
     shared: Shared,
     stop: CancellationToken,
     /// Clusters that answer again.
@@ -68,7 +71,16 @@ struct Busy {
 struct Ended {
     opened: u64,
     task: Task,
-    outcome: Result<Attempt, Error>,
+    /// `None` where the lease was lost before it ended.
+    outcome: Option<Result<Attempt, Error>>,
+}
+
+/// How to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    /// Open the order anew.
+    LookAgain,
 }
 
 /// What is left to do for an opened order.
@@ -80,10 +92,16 @@ struct Agenda {
     later: BTreeMap<(Instant, ReferenceName), Task>,
     /// Begin when an attempt from before the order was opened has ended.
     behind: HashMap<ReferenceName, Task>,
+    /// Whether another process works on a cluster.
+    held: bool,
+    /// Whether an attempt at a cluster has ended that nobody else worked on.
+    worked: bool,
+    /// At how many clusters another process was faster.
+    others_were_faster: usize,
 }
 
 impl Driver {
-    pub(super) fn new(dcm: Dcm, order: Key, bell: Arc<Notify>, shared: Shared, stop: CancellationToken) -> Self {
+    pub(super) fn new(dcm: Dcm, order: Key, bell: Arc<OrderBell>, shared: Shared, stop: CancellationToken) -> Self {
         let (returns, gone_over) = (shared.absences.returns(), mpsc::unbounded_channel());
         let (attempts, busy) = (JoinSet::new(), HashMap::new());
         Self { dcm, order, bell, shared, stop, returns, gone_over, attempts, busy, opened: 0, epoch: None }
@@ -110,7 +128,8 @@ impl Driver {
             let pause = match self.dcm.open_order(&self.order).await {
                 Ok(Work::Nothing) => return,
                 Ok(Work::Cloud(work)) => match self.work_on(&work).await {
-                    Ok(Conclusion::Done) => return,
+                    // Where others have all that is left, who ends his last attempt finishes the order.
+                    Ok(Conclusion::Done | Conclusion::Held) => return,
                     Ok(Conclusion::Superseded) => continue,
                     Ok(Conclusion::Later(at)) => self.dcm.time_until(at),
                     Err(error) => self.log(&error),
@@ -118,7 +137,7 @@ impl Driver {
                 Err(error) => self.log(&error),
             };
             tokio::select! {
-                () = self.bell.notified() => {}
+                () = self.bell.rung(None) => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -134,8 +153,13 @@ impl Driver {
         self.drop_attempts_for_another_user(work).await;
         let mut agenda = Agenda::default();
         let began = Instant::now();
-        let tasks = self.dcm.tasks(work).await?;
+        let mut tasks = self.dcm.tasks(work).await?;
         let look = began.elapsed();
+        if let Some(rank) = self.shared.seat.rank() {
+            // Each process begins elsewhere: so they seldom meet.
+            let first = tasks.len() * rank.index / rank.of.max(1);
+            tasks.rotate_left(first);
+        }
         for task in tasks {
             if self.busy.contains_key(&task.reference.name) {
                 agenda.behind.insert(task.reference.name.clone(), task);
@@ -146,18 +170,22 @@ impl Driver {
         loop {
             self.begin(work, &mut agenda);
             if agenda.is_empty() && self.busy.is_empty() {
-                return self.dcm.conclude(work).await;
+                return self.conclude(work, &agenda).await;
+            }
+            // Those who ring often ring for much the same: look once for all of them, and look no more than a fifth of
+            // the time.
+            let rest = (look * 4).clamp(TOGETHER, LONGEST_TOGETHER);
+            if agenda.others_were_faster >= OTHERS_WERE_FASTER && began.elapsed() > rest {
+                return Ok(Conclusion::Superseded);
             }
             let next = agenda.later.keys().next().map(|(at, _)| *at);
             tokio::select! {
-                () = self.bell.notified() => {
-                    // Those who ring often ring for much the same: look once for all of them, and look no
-                    // more than a fifth of the time.
-                    tokio::time::sleep((look * 4).clamp(TOGETHER, LONGEST_TOGETHER)).await;
+                () = self.bell.rung(Some(work.order_revision())) => {
+                    tokio::time::sleep(rest).await;
                     return Ok(Conclusion::Superseded);
                 }
                 Some(ended) = self.attempts.join_next() => match ended {
-                    Ok(ended) => if self.is_superseded_by(ended, &mut agenda) {
+                    Ok(ended) => if self.take_in(ended, &mut agenda) == Then::LookAgain {
                         return Ok(Conclusion::Superseded);
                     },
                     Err(error) => {
@@ -189,6 +217,18 @@ impl Driver {
                 agenda.push(task);
             }
         }
+    }
+
+    /// Finishes an order for which this process has nothing left to do.
+    async fn conclude(&self, work: &CloudWork, agenda: &Agenda) -> Result<Conclusion, Error> {
+        match (agenda.held, agenda.worked) {
+            // Others may have ended meanwhile what they had in hand, and left the rest to this one.
+            (true, true) => return Ok(Conclusion::Superseded),
+            (true, false) => return Ok(Conclusion::Held),
+            (false, _) => {}
+        }
+        let tenure = self.shared.seat.tenure().await;
+        tenure.guard(self.dcm.conclude(work, tenure.claimant())).await.unwrap_or(Ok(Conclusion::Superseded))
     }
 
     /// A user who was cut off must not be let in again by an attempt from before, not for a moment.
@@ -244,9 +284,10 @@ impl Driver {
                 let (shared, gone_over) = (self.shared.clone(), self.gone_over.0.clone());
                 self.attempts.spawn(async move {
                     let place = shared.lanes[lane].take().await;
+                    let tenure = shared.seat.tenure().await;
                     let _counted = shared.metrics.attempt();
                     let outcome = {
-                        let mut attempt = pin!(dcm.attempt(&work, &task));
+                        let mut attempt = pin!(tenure.guard(dcm.attempt(&work, &task, tenure.claimant())));
                         tokio::select! {
                             outcome = &mut attempt => outcome,
                             _other_place = away_from(lane, &shared, &task) => {
@@ -257,46 +298,51 @@ impl Driver {
                             }
                         }
                     };
-                    shared.metrics.ended(&outcome);
+                    shared.metrics.ended(outcome.as_ref());
                     Ended { opened, task, outcome }
                 });
             }
         }
     }
 
-    /// Takes in what came of an attempt; true where another order came.
-    fn is_superseded_by(&mut self, ended: Ended, agenda: &mut Agenda) -> bool {
+    /// Takes in what came of an attempt.
+    fn take_in(&mut self, ended: Ended, agenda: &mut Agenda) -> Then {
         let name = ended.task.reference.name.clone();
         let returned = self.busy.remove(&name).is_some_and(|busy| busy.returned);
         if let Some(task) = agenda.behind.remove(&name) {
             agenda.push(task);
-            return false;
+            return Then::GoOn;
         }
         if ended.opened != self.opened {
-            return false;
+            return Then::GoOn;
         }
         let mut task = ended.task;
+        let others = matches!(ended.outcome, Some(Ok(Attempt::Already | Attempt::Held)));
+        agenda.others_were_faster += usize::from(others);
+        agenda.worked |= !matches!(ended.outcome, Some(Ok(Attempt::Held)));
         match ended.outcome {
-            Ok(Attempt::Done) => false,
-            Ok(Attempt::Superseded) => true,
-            // What it met is over.
-            Ok(Attempt::Retry { away: true, .. }) if returned => {
-                task.away = false;
-                agenda.push(task);
-                false
+            Some(Ok(Attempt::Done | Attempt::Already)) => {}
+            Some(Ok(Attempt::Held)) => agenda.held = true,
+            Some(Ok(Attempt::Superseded)) => return Then::LookAgain,
+            Some(Ok(Attempt::Retry { at, away })) => {
+                task.due = Some(at);
+                // What it met may be over.
+                task.away = away && !returned;
+                if away && returned {
+                    agenda.push(task);
+                } else {
+                    let at = Instant::now() + self.dcm.time_until(at);
+                    agenda.later.insert((at, name), task);
+                }
             }
-            Ok(Attempt::Retry { at, away }) => {
-                task.away = away;
-                let at = Instant::now() + self.dcm.time_until(at);
-                agenda.later.insert((at, name), task);
-                false
-            }
-            Err(error) => {
+            Some(Err(error)) => {
                 let at = Instant::now() + self.log(&error);
                 agenda.later.insert((at, name), task);
-                false
             }
+            // Once more, as another member.
+            None => agenda.push(task),
         }
+        Then::GoOn
     }
 }
 

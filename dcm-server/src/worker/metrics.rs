@@ -1,13 +1,19 @@
 //! What the worker counts.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use dcm_core::{error::Error, service::Attempt};
+use dcm_core::{
+    error::Error,
+    service::{Attempt, Claimant},
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
     metrics::{
-        counter::Counter,
+        counter::{ConstCounter, Counter},
         family::Family,
         gauge::{ConstGauge, Gauge},
     },
@@ -25,6 +31,11 @@ pub(crate) struct WorkerMetrics {
     pub(super) waiting: Gauge,
     /// Renewals of credentials that were ordered.
     pub(super) renewals: Counter,
+    /// Processes that carry out orders from this store.
+    pub(super) members: Gauge,
+    /// How often this process lost its lease.
+    pub(super) lost_leases: Counter,
+    claimant: Arc<OnceLock<Claimant>>,
     absences: Arc<Absences>,
 }
 
@@ -55,7 +66,16 @@ impl WorkerMetrics {
         registry.register("orders_waiting", help, self.waiting.clone());
         let help = "Renewals of users' credentials that were ordered";
         registry.register("renewals", help, self.renewals.clone());
+        registry.register("members", "Processes that carry out orders from this store", self.members.clone());
+        let help = "How often this process was silent for too long, and dropped what it had in hand";
+        registry.register("lost_leases", help, self.lost_leases.clone());
         registry.register_collector(Box::new(Away(Arc::clone(&self.absences))));
+        registry.register_collector(Box::new(Claims(Arc::clone(&self.claimant))));
+    }
+
+    /// Has what a claimant counts be told. It counts on under other ids.
+    pub(super) fn count_claims(&self, claimant: &Claimant) {
+        self.claimant.get_or_init(|| claimant.clone());
     }
 
     /// Counts an attempt as being made until what is returned is dropped.
@@ -65,13 +85,16 @@ impl WorkerMetrics {
     }
 
     /// Counts an attempt that ended.
-    pub(super) fn ended(&self, outcome: &Result<Attempt, Error>) {
+    pub(super) fn ended(&self, outcome: Option<&Result<Attempt, Error>>) {
         let outcome = match outcome {
-            Ok(Attempt::Done) => "done",
-            Ok(Attempt::Superseded) => "superseded",
-            Ok(Attempt::Retry { away: true, .. }) => "away",
-            Ok(Attempt::Retry { .. }) => "retry",
-            Err(_) => "error",
+            Some(Ok(Attempt::Done)) => "done",
+            Some(Ok(Attempt::Already)) => "already",
+            Some(Ok(Attempt::Held)) => "held",
+            Some(Ok(Attempt::Superseded)) => "superseded",
+            Some(Ok(Attempt::Retry { away: true, .. })) => "away",
+            Some(Ok(Attempt::Retry { .. })) => "retry",
+            Some(Err(_)) => "error",
+            None => "lease-lost",
         };
         self.attempts.get_or_create(&Ended { outcome }).inc();
     }
@@ -86,6 +109,21 @@ impl Collector for Away {
         let away = ConstGauge::new(i64::try_from(self.0.away()).unwrap_or(i64::MAX));
         let help = "Clusters that orders wait for and that do not answer";
         away.encode(encoder.encode_descriptor("clusters_away", help, None, away.metric_type())?)
+    }
+}
+
+/// What attempts have claimed.
+#[derive(Debug)]
+struct Claims(Arc<OnceLock<Claimant>>);
+
+impl Collector for Claims {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let count = |count: fn(&Claimant) -> u64| ConstCounter::new(self.0.get().map_or(0, count));
+        let (claims, takeovers) = (count(Claimant::claims), count(Claimant::takeovers));
+        let help = "Claims of clusters for attempts";
+        claims.encode(encoder.encode_descriptor("claims", help, None, claims.metric_type())?)?;
+        let help = "Claims of clusters that another process had claimed which is gone";
+        takeovers.encode(encoder.encode_descriptor("takeovers", help, None, takeovers.metric_type())?)
     }
 }
 

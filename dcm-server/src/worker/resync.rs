@@ -6,17 +6,21 @@ use dcm_core::{
     service::{Dcm, Page},
 };
 
+use super::Seat;
 use crate::telemetry::chain;
 
-/// Has all applied logical clouds looked at again, now and then.
-pub(super) async fn run(dcm: Dcm, period: Option<Duration>, at_start: bool) {
+/// Has all applied logical clouds looked at again, now and then. One process does it for all; where two do, clusters are
+/// compared once more than need be.
+pub(super) async fn run(dcm: Dcm, seat: Seat, period: Option<Duration>, at_start: bool) {
     if at_start {
         look_at_all(&dcm).await;
     }
     let Some(period) = period else { return };
     loop {
         tokio::time::sleep(period).await;
-        look_at_all(&dcm).await;
+        if seat.is_eldest() {
+            look_at_all(&dcm).await;
+        }
     }
 }
 

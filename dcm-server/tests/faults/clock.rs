@@ -53,7 +53,7 @@ impl Entropy for Chance {
 
 /// A DCM with a clock of its own, and its worker.
 async fn dcm(skew: SignedDuration) -> (Dcm, WorkerHandle) {
-    let settings = WorkerSettings { concurrency: 4, resync_period: None, resync_at_start: false };
+    let settings = WorkerSettings { concurrency: 4, resync_period: None, resync_at_start: false, lease: None };
     let (wake, worker) = Worker::new(settings);
     let ports = Ports {
         store: dcm_store::open(dcm_store::Config::Memory).await.unwrap(),
