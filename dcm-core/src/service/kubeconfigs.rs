@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{CloudId, Dcm};
@@ -52,7 +54,11 @@ impl Dcm {
         let cloud = self.cloud_with_user(id).await?;
         let mut credentials = self.store().list_all::<Credential>(&keys::credentials(&cloud.uid)?).await?;
         let name_there = self.name_there(&cloud).await?;
-        credentials.retain(|entry| name_there.as_ref() == Some(&entry.value.name_there));
+        let present = self.present_references(&cloud).await?;
+        // What an attempt wrote too late for a reference that is gone goes when it is due.
+        let present: BTreeSet<&str> = present.keys().map(ReferenceName::as_str).collect();
+        credentials
+            .retain(|entry| name_there.as_ref() == Some(&entry.value.name_there) && present.contains(entry.key.last()));
         if credentials.is_empty() {
             return Err(not_ready("for any cluster of the logical cloud"));
         }

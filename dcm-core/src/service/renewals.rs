@@ -61,17 +61,18 @@ impl Dcm {
     }
 
     /// Orders one renewal; false where there is nothing to order, or not now.
-    async fn renew(&self, key: &Key, renewal: &Renewal) -> Result<bool, Error> {
+    async fn renew(&self, renewal_key: &Key, renewal: &Renewal) -> Result<bool, Error> {
         let Renewal { at, cloud, cloud_uid, reference } = renewal;
         let cloud = self.store().load::<LogicalCloud>(cloud).await?.filter(|cloud| cloud.value.uid == *cloud_uid);
         let gone = cloud.is_none();
         let credential = self.store().load::<Credential>(&keys::credential(cloud_uid, reference)?).await?;
-        let (Some(cloud), Some(_)) = (cloud, credential.filter(|found| found.value.renew_at == Some(*at))) else {
+        let (Some(cloud), Some(credential)) = (cloud, credential.filter(|found| found.value.renew_at == Some(*at)))
+        else {
             if gone {
                 // An attempt that came too late may have left it.
                 self.store().remove(&keys::credential(cloud_uid, reference)?).await?;
             }
-            self.store().remove(key).await?;
+            self.store().remove(renewal_key).await?;
             return Ok(false);
         };
         // Of a cloud that was stopped nothing is touched; the next apply finds it.
@@ -80,6 +81,9 @@ impl Dcm {
         }
         let key = keys::status(cloud_uid, reference)?;
         let Some(status) = self.store().load::<ClusterStatus>(&key).await? else {
+            // An attempt that came too late has left it: each begins with the status.
+            self.take_back(&credential).await?;
+            self.store().remove(renewal_key).await?;
             return Ok(false);
         };
         let works_on_it = status.value.renew || !status.value.reached;
