@@ -118,8 +118,9 @@ impl Driver {
             () = stop.cancelled() => {}
         }
         let rest = async { while self.attempts.join_next().await.is_some() {} };
-        // What does not end in time is dropped, which every attempt stands.
+        // What does not end in time is dropped, which every attempt stands. It has ended then: others may begin.
         let _ = tokio::time::timeout(GRACE, rest).await;
+        self.attempts.shutdown().await;
     }
 
     async fn carry_out(&mut self) {

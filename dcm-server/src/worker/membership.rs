@@ -19,7 +19,7 @@ use std::{
 };
 
 use dcm_core::{
-    model::Member,
+    model::{Member, Uid},
     service::{Claimant, Dcm},
     store::Entry,
 };
@@ -188,7 +188,14 @@ impl Membership {
             return std::future::pending().await;
         };
         let mut claimant: Option<Claimant> = None;
+        let mut before: Option<Uid> = None;
         loop {
+            // What this process held as another member is free now, and nobody has to wait for that.
+            if let Some(member) = &before
+                && matches!(tokio::time::timeout(LEAVE, self.dcm.leave(member)).await, Ok(Ok(())))
+            {
+                before = None;
+            }
             let sent = Instant::now();
             let member = match self.dcm.join(lease).await {
                 Ok(member) => member,
@@ -213,6 +220,9 @@ impl Membership {
             self.seat.send_replace(None);
             self.metrics.lost_leases.inc();
             tracing::warn!(member = %id, why, "the lease is lost: what was in hand is dropped, and begun anew");
+            // Nothing is begun any more; what was sent in time arrives meanwhile.
+            tokio::time::sleep(lease - usable(lease)).await;
+            before = Some(id);
         }
     }
 
@@ -309,8 +319,6 @@ impl Membership {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
-
-    use dcm_core::model::Uid;
 
     use super::*;
 

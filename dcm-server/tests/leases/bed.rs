@@ -81,6 +81,12 @@ impl Api {
         assert!(status.is_success(), "{status} {said}");
     }
 
+    /// Terminates what was applied; what was not is refused.
+    pub(crate) async fn terminate_or_not(&self, cloud: &str) {
+        let (status, said) = self.post(&format!("{cloud}/terminate"), &json!({})).await;
+        assert!(status.is_success() || status == StatusCode::CONFLICT, "{status} {said}");
+    }
+
     pub(crate) async fn wait_for(&self, cloud: &str, wanted: &str) {
         until(PATIENCE, wanted, async || match self.call(Method::GET, &format!("{cloud}/status"), None).await {
             Some((_, status)) if status["status"] == wanted => Ok(()),

@@ -161,7 +161,7 @@ async fn an_order_that_one_takes_reaches_what_the_other_has_in_hand(shared: Shar
     until_so(Duration::from_secs(20), "tried", async || api.counted("claims_total").await >= 3).await;
     let (two, other) = shared.server().await;
     other.terminate(&cloud).await;
-    api.wait_for(&cloud, "Deletion In Progress").await;
+    api.wait_for(&cloud, "Deletion in Progress").await;
     clusters[0].faults().set_down(false).await;
     api.wait_for(&cloud, "Deleted").await;
     for cluster in &clusters {
