@@ -358,7 +358,12 @@ mod tests {
             stop_timeout: second,
         };
         let metrics = Metrics::new(&WorkerMetrics::default(), None, Timestamp::UNIX_EPOCH);
-        let shared = super::super::Shared::new(Fixture::new(store).await.unwrap().dcm, limits, metrics, Readiness::default());
+        let shared = Arc::new(super::super::Shared::new(
+            Fixture::new(store).await.unwrap().dcm,
+            limits,
+            metrics,
+            Readiness::default(),
+        ));
         Edge {
             routes: Routes::default().route("/x", methods),
             ..Edge::new(shared, Surface::Clients, Trust::default(), 0)
