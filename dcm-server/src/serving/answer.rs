@@ -60,13 +60,17 @@ impl HttpBody for Answer {
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.piece())));
         }
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)?) else { return Poll::Ready(None) };
-        match frame.into_data() {
-            Ok(data) => {
-                self.rest = data;
-                Poll::Ready(Some(Ok(self.piece())))
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)?) else { return Poll::Ready(None) };
+            match frame.into_data() {
+                // Of frames with nothing in them HTTP/2 clients take a hundred, and end the connection.
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => {
+                    self.rest = data;
+                    return Poll::Ready(Some(Ok(self.piece())));
+                }
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
-            Err(trailers) => Poll::Ready(Some(Ok(trailers))),
         }
     }
 

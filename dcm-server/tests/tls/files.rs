@@ -41,7 +41,7 @@ async fn a_file_that_cannot_be_used_is_named_with_its_option_and_the_fix_and_nev
         ("two.key", two.key.clone()),
         ("none", "s3cret".to_owned()),
         ("cut", one.key[..one.key.len() / 2].to_owned()),
-        ("cut.crt", one.cert.replace("-----END", "s3cret\n-----END")),
+        ("cut.crt", one.cert.replace("-----END", "s3cret!\n-----END")),
         ("der.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned()),
         ("odd.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned()),
         ("large", "s3cret ".repeat(200_000)),

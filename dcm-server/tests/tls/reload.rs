@@ -97,6 +97,12 @@ async fn a_broken_pair_keeps_the_one_before_and_shows_in_the_metrics_until_it_is
     assert_eq!(server.metric(&client, RELOADED).await, 1.0);
     assert_eq!(server.metric(&client, "dcm_tls_reloads_total{result=\"success\"}").await, 1.0);
 
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tls.md")).unwrap();
+    let served = client.get(&server, "/metrics").await.unwrap();
+    let told: Vec<_> = docs.lines().filter_map(|line| line.strip_prefix("| `dcm_tls_")?.split('`').next()).collect();
+    let missing: Vec<_> = told.iter().filter(|name| !served.contains(&format!("\ndcm_tls_{name}"))).collect();
+    assert!(told.len() == 4 && missing.is_empty(), "{told:?}: {missing:?}");
+
     std::fs::remove_file(place.path("tls.key")).unwrap();
     server.0.reload_tls().await;
     assert_eq!(server.metric(&client, RELOADED).await, 0.0);
