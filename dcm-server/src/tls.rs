@@ -14,7 +14,7 @@ use std::{io, sync::Arc};
 
 use rustls::crypto::CryptoProvider;
 
-pub use client::{Connector, PeerTls};
+pub use client::{Connecting, Connection, Connector, PeerTls};
 pub use files::FileError;
 pub use identity::PeerIdentity;
 pub(crate) use metrics::TlsMetrics;

@@ -113,7 +113,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    async fn connect(self, uri: Uri) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    async fn connect(self, uri: Uri) -> io::Result<Connection> {
         let host = uri.host().ok_or_else(|| other("a role's address must name a host"))?;
         let port = uri.port_u16().unwrap_or(443);
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned();
@@ -133,8 +133,11 @@ impl Connector {
     }
 }
 
+/// A connection to another role.
+pub type Connection = TokioIo<TlsStream<TcpStream>>;
+
 /// A connection that is being made.
-pub struct Connecting(Pin<Box<dyn Future<Output = io::Result<TokioIo<TlsStream<TcpStream>>>> + Send>>);
+pub struct Connecting(Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>);
 
 impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +146,7 @@ impl fmt::Debug for Connecting {
 }
 
 impl Future for Connecting {
-    type Output = io::Result<TokioIo<TlsStream<TcpStream>>>;
+    type Output = io::Result<Connection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)
@@ -151,7 +154,7 @@ impl Future for Connecting {
 }
 
 impl tower::Service<Uri> for Connector {
-    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Response = Connection;
     type Error = io::Error;
     type Future = Connecting;
 
