@@ -143,7 +143,7 @@ pub(crate) fn log_of(files: &[String], while_it_serves: impl FnOnce(&Child, u16)
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut child = Command::new(env!("CARGO_BIN_EXE_dcm-server"))
-        .args(["--store=memory:", "--http=127.0.0.1:0", "--log-format=json"])
+        .args(["--store=memory:", "--http=127.0.0.1:0", "--grpc=127.0.0.1:0", "--log-format=json"])
         .args(files)
         .current_dir(folder.path())
         .stdout(Stdio::null())

@@ -106,7 +106,10 @@ pub(crate) async fn attempt(options: &[&str]) -> Result<Running, StartError> {
     dcm_server::install_crypto_provider();
     let anywhere =
         if options.iter().any(|option| option.starts_with("--http=")) { None } else { Some("--http=127.0.0.1:0") };
-    let all = [Some("--store=memory:"), anywhere].into_iter().flatten().chain(options.iter().copied());
+    let all = [Some("--store=memory:"), Some("--grpc=127.0.0.1:0"), anywhere]
+        .into_iter()
+        .flatten()
+        .chain(options.iter().copied());
     start(Config::from_options(all).unwrap()).await
 }
 
