@@ -54,6 +54,7 @@ const GRPC: &str = "--grpc";
 /// A server at work.
 #[derive(Debug)]
 pub struct Running {
+    role: Role,
     dcm: Dcm,
     http: Server,
     grpc: Server,
@@ -213,7 +214,7 @@ async fn assemble(
     let grpc = grpc_listener.serve(grpc_edge, server_tls)?;
     let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
-    Ok(Running { dcm, http, grpc, looks, crew, reencryption, simulation })
+    Ok(Running { role: config.role, dcm, http, grpc, looks, crew, reencryption, simulation })
 }
 
 /// The CA that is built in.
@@ -271,9 +272,15 @@ impl Running {
         self.grpc.address()
     }
 
-    /// Whether HTTP and gRPC are served over TLS.
+    /// Whether HTTP is served over TLS.
     #[must_use]
-    pub const fn is_secure(&self) -> bool {
+    pub const fn is_http_secure(&self) -> bool {
+        self.is_grpc_secure() && self.role.serves_clients()
+    }
+
+    /// Whether gRPC is served over TLS.
+    #[must_use]
+    pub const fn is_grpc_secure(&self) -> bool {
         self.looks.is_some()
     }
 

@@ -22,8 +22,8 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
             }
             server = crate::start(config) => server?,
         };
-        tracing::info!(address = %server.http_addr(), tls = server.is_secure(), "serving HTTP");
-        tracing::info!(address = %server.grpc_addr(), tls = server.is_secure(), "serving gRPC");
+        tracing::info!(address = %server.http_addr(), tls = server.is_http_secure(), "serving HTTP");
+        tracing::info!(address = %server.grpc_addr(), tls = server.is_grpc_secure(), "serving gRPC");
         let signal = loop {
             tokio::select! {
                 signal = &mut requested => break signal,

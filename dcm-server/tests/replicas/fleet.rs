@@ -12,6 +12,7 @@ use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::authority;
 
@@ -162,7 +163,7 @@ impl Fleet {
             vec![
                 format!("--tls-cert={}", file(&format!("{role}.pem"))),
                 format!("--tls-key={}", file(&format!("{role}.key"))),
-                format!("--client-ca={}", file("ca.pem")),
+                format!("--client-ca={}", file("authority.pem")),
                 "--allowed-identity=main".to_owned(),
             ]
         };
@@ -178,7 +179,7 @@ impl Fleet {
                 let peer = vec![
                     // Each main server tells one of them: the other one finds its work in the store.
                     format!("--synchronizer=https://127.0.0.1:{}", synchronizers[number - 1].grpc),
-                    format!("--peer-ca={}", file("ca.pem")),
+                    format!("--peer-ca={}", file("authority.pem")),
                     format!("--peer-cert={}", file("main.pem")),
                     format!("--peer-key={}", file("main.key")),
                 ];
@@ -256,7 +257,8 @@ pub(crate) async fn call(
     path: &str,
     body: Option<&Value>,
 ) -> Reply {
-    until(PATIENCE, format_args!("an answer to {method} {path}"), async || {
+    let end = Instant::now() + PATIENCE;
+    loop {
         let mut seen = String::new();
         for base in bases {
             let mut request = client.request(method.clone(), format!("{base}{path}"));
@@ -267,7 +269,7 @@ pub(crate) async fn call(
                 Ok(answer) if answer.status() != StatusCode::SERVICE_UNAVAILABLE => {
                     let status = answer.status();
                     match answer.json().await {
-                        Ok(body) => return Ok(Reply { status, body }),
+                        Ok(body) => return Reply { status, body },
                         Err(error) => seen = error.to_string(),
                     }
                 }
@@ -275,7 +277,7 @@ pub(crate) async fn call(
                 Err(error) => seen = error.to_string(),
             }
         }
-        Err(seen)
-    })
-    .await
+        assert!(Instant::now() < end, "no answer to {method} {path}: {seen}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
