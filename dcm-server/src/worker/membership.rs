@@ -33,6 +33,9 @@ use others::Others;
 /// How long to wait before joining is tried again.
 const JOIN_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a membership is waited for before it is looked whether there is one.
+const LOOK_ANEW: Duration = Duration::from_millis(500);
+
 /// How long nobody is looked at where there are no others.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -131,12 +134,13 @@ impl Seat {
     pub(super) async fn tenure(&self) -> Tenure {
         let mut seat = self.0.clone();
         loop {
-            let taken = seat.wait_for(|tenure| tenure.as_ref().is_some_and(Tenure::is_valid)).await;
-            match taken.map(|tenure| tenure.clone()) {
-                Ok(Some(tenure)) => return tenure,
-                Ok(None) => {}
+            // One that had run out may have been renewed after all, which nobody is told of.
+            let taken = seat.wait_for(|tenure| tenure.as_ref().is_some_and(Tenure::is_valid));
+            match tokio::time::timeout(LOOK_ANEW, taken).await.map(|taken| taken.map(|tenure| tenure.clone())) {
+                Ok(Ok(Some(tenure))) => return tenure,
+                Ok(Ok(None)) | Err(_) => {}
                 // The worker stops.
-                Err(_) => std::future::pending().await,
+                Ok(Err(_)) => std::future::pending().await,
             }
         }
     }

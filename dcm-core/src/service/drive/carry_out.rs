@@ -30,7 +30,8 @@ impl Dcm {
     /// ([`Dcm::time_until`]). A cluster that does not answer costs the call as much time as the synchronizer gives
     /// it; where that must not hold up others, give each order a task of your own with [`Dcm::carry_out`].
     ///
-    /// Only one caller may carry out an order at a time.
+    /// Only one caller may carry out an order at a time, and in one process only: nobody else's claim stands here. Where several
+    /// processes share a store, each makes its attempts as a member ([`Dcm::join`], [`Claimant::member`]).
     ///
     /// # Errors
     /// As [`Dcm::carry_out`], for the first order that has one. Orders that were not come to wait further.
@@ -63,7 +64,7 @@ impl Dcm {
     /// [`Error::Store`] and the like, where something could not be read or recorded; call it again after a
     /// pause. What a cluster does is no error: it is in the status.
     pub async fn carry_out(&self, order: &Key, side_by_side: NonZeroUsize) -> Result<Option<Timestamp>, Error> {
-        let alone = Claimant::alone(self.new_uid());
+        let alone = self.alone();
         while let Work::Cloud(work) = self.open_order(order).await? {
             match self.attempt_all(&work, side_by_side, &alone).await? {
                 Round::Later(at) => return Ok(Some(at)),
