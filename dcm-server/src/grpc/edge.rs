@@ -3,8 +3,10 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration, time::Instant};
 
 use axum::{body::Body, extract::Request, response::Response};
-use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use futures_util::{FutureExt as _, stream};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
@@ -19,7 +21,7 @@ use super::{
     whole::Whole,
 };
 use crate::{
-    http::{Problem, RequestIds, Trust, X_REQUEST_ID, read_whole},
+    http::{Place, Problem, RequestIds, Trust, X_REQUEST_ID, read_whole},
     serving::{self, ConnectionMetrics, Http2},
     status::{Kind, name},
     tls::Protocols,
@@ -236,12 +238,29 @@ async fn finish(response: http::Response<tonic::body::Body>, method: &Method, ap
     let (mut parts, body) = response.into_parts();
     if method.gives_stream {
         parts.extensions.insert(Watch);
-        return Ok(Response::from_parts(parts, Body::new(body)));
+        let body = if method.takes_stream { until_stopped(body, app.watches.place()?) } else { Body::new(body) };
+        return Ok(Response::from_parts(parts, body));
     }
     let whole = Whole::of(body, app, method.reads).await?;
     parts.extensions.insert(Size(whole.size()));
     parts.extensions.insert(whole.code());
     Ok(Response::from_parts(parts, Body::new(whole)))
+}
+
+/// A stream that goes on for as long as its client asks; the server ends it where it stops.
+fn until_stopped(body: tonic::body::Body, place: Place) -> Body {
+    let frames = stream::unfold(Some((body, place)), async |state| {
+        let (mut body, place) = state?;
+        tokio::select! {
+            frame = body.frame() => Some((frame?, Some((body, place)))),
+            () = place.stop.cancelled() => {
+                let mut trailers = HeaderMap::new();
+                let _ = Status::unavailable("the server stops").add_header(&mut trailers);
+                Some((Ok(Frame::trailers(trailers)), None))
+            }
+        }
+    });
+    Body::new(StreamBody::new(frames))
 }
 
 /// How a call ended, as far as that is known; a stream, how it began.

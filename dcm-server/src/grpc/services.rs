@@ -232,15 +232,16 @@ impl Services {
     /// The services of `dcm.v1`.
     fn add_clients(&mut self, app: &App) {
         let handlers = Handlers { app: App::clone(app) };
-        // The edge has read the message by then, within its bound.
+        // The edge has read the message by then, within its bound; the length that stands in front of it may be another one.
+        let most = app.limits.body_size;
         let clouds = logical_clouds_of::LogicalCloudsServer::new(handlers.clone());
-        self.add(logical_clouds_of::SERVICE_NAME, clouds.max_decoding_message_size(usize::MAX));
+        self.add(logical_clouds_of::SERVICE_NAME, clouds.max_decoding_message_size(most));
         let projects = projects_of::ProjectsServer::new(handlers.clone());
-        self.add(projects_of::SERVICE_NAME, projects.max_decoding_message_size(usize::MAX));
+        self.add(projects_of::SERVICE_NAME, projects.max_decoding_message_size(most));
         let clusters = clusters_of::ClustersServer::new(handlers.clone());
-        self.add(clusters_of::SERVICE_NAME, clusters.max_decoding_message_size(usize::MAX));
+        self.add(clusters_of::SERVICE_NAME, clusters.max_decoding_message_size(most));
         let controllers = controllers_of::ControllersServer::new(handlers);
-        self.add(controllers_of::SERVICE_NAME, controllers.max_decoding_message_size(usize::MAX));
+        self.add(controllers_of::SERVICE_NAME, controllers.max_decoding_message_size(most));
     }
 
     fn add<S>(&mut self, name: &'static str, service: S)

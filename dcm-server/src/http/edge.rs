@@ -122,7 +122,8 @@ impl Edge {
     fn admit(&self, request: &mut Request) -> Result<Running, Problem> {
         let most = self.limits().requests;
         let in_flight = &self.metrics().in_flight;
-        let before = usize::try_from(in_flight.inc()).unwrap_or_default();
+        let before = in_flight.inc() + self.app.metrics.grpc.in_flight.get();
+        let before = usize::try_from(before).unwrap_or_default();
         let running = Running(in_flight.clone());
         // Whoever asks whether the server lives must not take a busy one for a dead one, and why it is busy is asked just then.
         let is_probe = matches!(request.uri().path().trim_end_matches('/'), "/healthz" | "/readyz" | "/metrics");

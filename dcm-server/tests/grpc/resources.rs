@@ -38,8 +38,8 @@ macro_rules! resource {
         assert!(!found.not_modified);
         assert_eq!(posted.body, $to(&found.$field.unwrap()));
         // Both are in both lists.
-        let listed = $dcm.$client().$list_call(pb::$list_request { $($parent: $of.to_owned(),)* ..Default::default() });
-        let listed = listed.await.unwrap().into_inner();
+        let asked = pb::$list_request { $($parent: $of.to_owned(),)* ..Default::default() };
+        let listed = $dcm.$client().$list_call(asked).await.unwrap().into_inner();
         let rest = $dcm.get(&list).await.expect(200);
         let rest = rest.get("permissions").unwrap_or(&rest);
         let all: Vec<Value> = listed.$plural.iter().map($to).collect();

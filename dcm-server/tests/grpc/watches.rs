@@ -274,7 +274,8 @@ async fn what_is_not_a_logical_clouds_is_watched_too() {
     let Some(pb::watch_projects_response::Event::Project(project)) = &first.event else { panic!("{first:?}") };
     assert_eq!(dcm.get("/v2/projects/a").await.expect(200), same::project(project));
 
-    let mut watch = dcm.clusters().watch_cluster_providers(Default::default()).await.unwrap().into_inner();
+    let mut watch =
+        dcm.clusters().watch_cluster_providers(pb::WatchClusterProvidersRequest::default()).await.unwrap().into_inner();
     let first = watch.message().await.unwrap().unwrap();
     let Some(pb::watch_cluster_providers_response::Event::ClusterProvider(provider)) = &first.event else {
         panic!("{first:?}")
@@ -304,7 +305,8 @@ async fn what_is_not_a_logical_clouds_is_watched_too() {
     let Some(pb::watch_cluster_kv_pairs_response::Event::KvPair(told)) = &next.event else { panic!("{next:?}") };
     assert_eq!(pair, same::kv_pair(told));
 
-    let mut watch = dcm.controllers().watch_controllers(Default::default()).await.unwrap().into_inner();
+    let mut watch =
+        dcm.controllers().watch_controllers(pb::WatchControllersRequest::default()).await.unwrap().into_inner();
     assert!(watch.message().await.unwrap().unwrap().event.is_some());
     let controller = json!({ "metadata": { "name": "ca" }, "spec": { "host": "h", "port": 1 } });
     dcm.post("/v2/controllers", &controller).await.expect(201);
