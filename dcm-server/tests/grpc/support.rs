@@ -9,13 +9,17 @@ use dcm_proto::v1::{
 };
 use dcm_server::{Config, Running};
 use dcm_test_utils::patience::until;
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tonic::{
     Code, Response, Status,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt as _;
+use tower::{Service, service_fn};
 
 use crate::same;
 
@@ -82,6 +86,27 @@ impl Dcm {
 
     pub(crate) fn clouds(&self) -> LogicalCloudsClient<Channel> {
         LogicalCloudsClient::new(self.channel())
+    }
+
+    /// A client on a connection of its own that leaves deadlines to the server.
+    pub(crate) async fn raw(
+        &self,
+    ) -> LogicalCloudsClient<
+        impl Service<
+            http::Request<tonic::body::Body>,
+            Response = http::Response<Incoming>,
+            Error = hyper::Error,
+            Future: Send,
+        > + use<>,
+    > {
+        let stream = TokioIo::new(TcpStream::connect(self.running.grpc_addr()).await.unwrap());
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        let send = service_fn(move |request| {
+            let mut sender: http2::SendRequest<tonic::body::Body> = sender.clone();
+            async move { sender.send_request(request).await }
+        });
+        LogicalCloudsClient::with_origin(send, format!("http://{}", self.running.grpc_addr()).parse().unwrap())
     }
 
     pub(crate) fn projects(&self) -> ProjectsClient<Channel> {

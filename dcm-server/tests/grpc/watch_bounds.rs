@@ -40,7 +40,7 @@ async fn a_watch_ends_with_its_deadline() {
     let mut asked = Request::new(clouds());
     asked.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
     let begun = Instant::now();
-    let mut watch = dcm.clouds().watch(asked).await.unwrap().into_inner();
+    let mut watch = dcm.raw().await.watch(asked).await.unwrap().into_inner();
     let status = loop {
         match watch.message().await {
             Ok(message) => assert!(message.is_some()),

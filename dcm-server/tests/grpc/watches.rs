@@ -160,34 +160,24 @@ async fn both_edges_tell_the_same_and_go_on_where_the_other_left_off() {
         open.push((watched, path, grpc, rest));
     }
     dcm.change_all(1).await;
+    let mut left_off = Vec::new();
     for (watched, path, mut grpc, mut rest) in open {
         let (one, other) = (next(&mut grpc).await, rest.next().await);
         assert_eq!((one.name, &one.data), ("put", &other.data), "{watched:?}");
-        // Crosswise: what comes after each event is told by the other edge.
-        let (mut by_grpc, mut by_rest) = (dcm.watch(watched, &other.id).await, dcm.events(path, &one.id).await);
-        dcm.delete(&format!("{LC}/user-permissions/u1")).await;
-        dcm.delete(&format!("{LC}/cluster-quotas/q1")).await;
-        dcm.delete(&format!("{LC}/kv-pairs/k1")).await;
-        dcm.delete(&format!("{LC}/cluster-references/r1")).await;
-        let (one, other) = (next(&mut by_grpc).await, by_rest.next().await);
+        left_off.push((watched, path, one.id, other.id));
+    }
+    dcm.delete(&format!("{LC}/user-permissions/u1")).await.expect(204);
+    dcm.delete(&format!("{LC}/cluster-quotas/q1")).await.expect(204);
+    dcm.delete(&format!("{LC}/kv-pairs/k1")).await.expect(204);
+    dcm.delete(&format!("{LC}/cluster-references/r1")).await.expect(204);
+    // Crosswise: what came after each event is told by the other edge.
+    for (watched, path, by_grpc, by_rest) in left_off {
+        let (mut grpc, mut rest) = (dcm.watch(watched, &by_rest).await, dcm.events(path, &by_grpc).await);
+        let (one, other) = (next(&mut grpc).await, rest.next().await);
         assert_eq!((one.name, &one.data), (other.name, &other.data), "{watched:?}");
-        let lists = !matches!(watched, pb::Watched::LogicalClouds | pb::Watched::UserPermissions);
-        assert_eq!(one.name, if lists { "deleted" } else { "put" }, "{watched:?}");
-        drop((by_grpc, by_rest));
-        // For the next one.
-        dcm.put(LC, &cloud()).await.expect(200);
-        dcm.delete(&format!("{LC}/cluster-references/r2")).await;
-        for (path, body) in [
-            (
-                LISTS[1].1,
-                json!({ "metadata": { "name": "r1" }, "spec": { "cluster-name": "c1", "loadbalancer-ip": "0.0.0.0" } }),
-            ),
-            (LISTS[2].1, json!({ "name": "u1", "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] })),
-            (LISTS[3].1, json!({ "metadata": { "name": "q1" }, "spec": { "pods": "1" } })),
-            (LISTS[4].1, json!({ "metadata": { "name": "k1" }, "spec": { "kv": [{ "round": 1 }] } })),
-        ] {
-            dcm.post(path, &body).await;
-        }
+        // A reference is marked first; permissions go with a change of their logical cloud.
+        let goes_at_once = matches!(watched, pb::Watched::Quotas | pb::Watched::KvPairs);
+        assert_eq!(one.name, if goes_at_once { "deleted" } else { "put" }, "{watched:?}");
     }
     dcm.stop().await;
 }
