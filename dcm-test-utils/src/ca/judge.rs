@@ -108,6 +108,22 @@ pub fn trusts(
     leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, between, at, usage, None, None).map(drop)
 }
 
+/// Each certificate of a chain is signed by the next one, and the last one is the bundle's root of that generation.
+///
+/// # Panics
+/// Where it is not so.
+pub fn chain_holds(issued: &Intermediate) {
+    let chain = certificates(&issued.chain_pem);
+    assert!(chain.len() >= 2, "the chain has its root");
+    for pair in chain.windows(2) {
+        let (below, above) = (parse(&pair[0]), parse(&pair[1]));
+        assert_eq!(below.issuer().as_raw(), above.subject().as_raw());
+        below.verify_signature(Some(above.public_key())).expect("signed by the next one");
+    }
+    let root = issued.bundle.anchor(issued.root_generation).expect("the root is in the bundle");
+    assert_eq!(chain.last(), Some(&certificate(&root.certificate_pem)), "the root comes last");
+}
+
 /// The names beside the subject.
 #[must_use]
 pub fn other_names(certificate: &X509Certificate<'_>) -> Vec<String> {

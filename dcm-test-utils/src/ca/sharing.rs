@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 
 use super::{
     ask, issue,
+    judge::chain_holds,
     requester::{Key, cloud, generation},
     supported,
 };
@@ -29,6 +30,7 @@ pub async fn instances_make_one_root(open: impl AsyncFn() -> AnyCa) {
         let requests: Vec<_> = (0..all.len()).map(|n| Key::new().request(&cloud, &format!("c{n}"), 1)).collect();
         let issued = join_all(all.iter().zip(&requests).map(|(ca, request)| issue(&**ca, request))).await;
         assert!(issued.iter().all(|one| one.bundle == issued[0].bundle), "all have the same bundle");
+        issued.iter().for_each(chain_holds);
         assert_eq!(issued[0].bundle.anchors.len(), 1);
     }
 }
