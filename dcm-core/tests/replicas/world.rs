@@ -59,6 +59,9 @@ pub(crate) struct Sea {
     on_the_way: Mutex<Vec<Letter>>,
 }
 
+/// What became of a write, once that is known: the revision that it made, if it made one.
+type Answer = Arc<Mutex<Option<Result<Option<Revision>, Error>>>>;
+
 /// A write that was sent. It arrives, whatever became of who sent it.
 #[derive(Debug)]
 struct Letter {
@@ -67,7 +70,7 @@ struct Letter {
     /// `None` deletes.
     body: Option<Body>,
     precondition: Precondition,
-    answer: Arc<Mutex<Option<Result<Option<Revision>, Error>>>>,
+    answer: Answer,
 }
 
 impl Sea {

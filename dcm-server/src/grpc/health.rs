@@ -67,7 +67,7 @@ impl Health for Probe {
                     now = probe.status().await;
                 }
                 if told.as_ref() != Some(&now) {
-                    return Some((Ok(now.clone()), (probe, place, Some(now))));
+                    return Some((Ok(now), (probe, place, Some(now))));
                 }
             }
         });

@@ -102,7 +102,10 @@ mod tests {
         assert!(look(&[me.clone(), two.clone(), spoken.clone()], at(10), at(11)).is_empty());
         // Asked before the lease was over, whenever the answer came.
         assert!(look(&[me.clone(), two.clone(), spoken.clone()], at(16), at(30)).is_empty());
-        assert_eq!(look(&[me.clone(), two.clone(), spoken.clone()], at(17), at(17)), [two.value.id.clone()]);
+        assert_eq!(
+            look(&[me.clone(), two.clone(), spoken.clone()], at(17), at(17)),
+            std::slice::from_ref(&two.value.id)
+        );
         assert_eq!(look(&[me, two.clone(), spoken.clone()], at(27), at(27)), [two.value.id, spoken.value.id]);
     }
 
