@@ -36,8 +36,9 @@ impl Shared {
         let key = self.folder.path().join("key");
         let lease = format!("{}ms", LEASE.as_millis());
         let store = self.uri.as_deref().unwrap_or("memory:");
-        let options = ["--http", "127.0.0.1:0", "--store", store, "--resync-period", "0s", "--lease", &lease];
-        let options = options.into_iter().chain(["--cluster-concurrency", "4", "--encryption-key-file"]);
+        let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--resync-period", "0s"];
+        let options = options.into_iter().chain(["--lease", &lease]);
+        let options = options.chain(["--cluster-concurrency", "4", "--encryption-key-file"]);
         let options = options.map(Into::into).chain([key.into_os_string()]);
         let config = Config::from_options::<std::ffi::OsString>(options).unwrap();
         let running = match self.uri {
