@@ -47,10 +47,17 @@ struct Answered {
 
 impl Default for GrpcMetrics {
     fn default() -> Self {
+        let (unmatched, calls) = (Arc::<str>::from(UNMATCHED), Family::default());
+        let durations: Family<Called, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(BOUNDS));
+        // What was never called is told all the same: a rate of nothing at all cannot be watched.
+        let code = status::name(Code::Unimplemented);
+        calls.get_or_create_owned(&Answered { method: Arc::clone(&unmatched), code });
+        durations.get_or_create_owned(&Called { method: Arc::clone(&unmatched) });
         Self {
-            calls: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)),
-            unmatched: UNMATCHED.into(),
+            calls,
+            durations,
+            unmatched,
             in_flight: Gauge::default(),
             received: Counter::default(),
             sent: Counter::default(),
