@@ -6,8 +6,8 @@
 //! does not goes over to that lane. Which clusters do not answer is known to all drivers together: one
 //! attempt asks for all, and when the cluster is back, all go at once.
 //!
-//! Several processes may share a store: each is a member ([`membership`]), hears of the orders that others take
-//! ([`orders`]), and helps with those that are not carried out a moment later. Who works on a cluster is settled by the
+//! Several processes may share a store: each is a member (`membership`), hears of the orders that others take
+//! (`orders`), and helps with those that are not carried out a moment later. Who works on a cluster is settled by the
 //! claims of `dcm-core`, cluster by cluster.
 //!
 //! Nothing here has to survive: every order is found again in the store.
