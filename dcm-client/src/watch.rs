@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+use futures_util::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use tokio::time::sleep;
+use tonic::Streaming;
+
+use crate::{Error, Kind, Retry};
+
+/// What a watch tells, for as long as it is held. It ends after the event that says that what is watched is gone, and after an error that
+/// no other attempt would mend.
+///
+/// # Guarantees
+/// Where the connection or the server breaks off, it goes on after the last event: nothing is lost, nothing is told twice.
+///
+/// # Caveats
+/// While the server is away nothing is told, not even that.
+pub type Watch<T> = BoxStream<'static, Result<Event<T>, Error>>;
+
+/// One thing that a watch tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<T> {
+    /// The server tells this. Its `event_id` is where a later watch may go on.
+    Told(T),
+    /// The server does not know any more what came after the last event: all that is there follows, as at the beginning of a watch, and what
+    /// is not in it is gone.
+    Restarted,
+}
+
+/// What asks for a watch.
+pub(crate) trait Asks: Clone + Send + 'static {
+    fn last_event_id(&mut self) -> &mut String;
+}
+
+/// What a watch is told in.
+pub(crate) trait Tells: Send + 'static {
+    fn event_id(&self) -> &str;
+
+    /// Whether nothing follows.
+    fn is_end(&self) -> bool;
+}
+
+/// Makes a call that begins the watch, or takes it up again.
+type Open<M, T> = Box<dyn Fn(M) -> BoxFuture<'static, Result<Streaming<T>, Error>> + Send>;
+
+/// Watches until nothing follows.
+pub(crate) fn watch<M: Asks, T: Tells>(asked: M, retry: Retry, open: Open<M, T>) -> Watch<T> {
+    let watcher = Watcher { asked, retry, open, events: None, failed: 0, was_open: false, is_over: false };
+    stream::unfold(watcher, async |mut watcher| watcher.next().await.map(|event| (event, watcher))).boxed()
+}
+
+struct Watcher<M, T> {
+    /// What to ask for next time.
+    asked: M,
+    retry: Retry,
+    open: Open<M, T>,
+    events: Option<Streaming<T>>,
+    /// So many attempts in a row told nothing.
+    failed: u32,
+    was_open: bool,
+    is_over: bool,
+}
+
+impl<M: Asks, T: Tells> Watcher<M, T> {
+    async fn next(&mut self) -> Option<Result<Event<T>, Error>> {
+        while !self.is_over {
+            match self.attempt().await {
+                Ok(Some(told)) => return Some(Ok(self.tell(told))),
+                // It ended without saying that nothing follows: something on the way did that.
+                Ok(None) => self.again(None).await,
+                Err(error) => {
+                    self.events = None;
+                    if error.kind() == Some(Kind::Expired) && !self.asked.last_event_id().is_empty() {
+                        self.asked.last_event_id().clear();
+                        return Some(Ok(Event::Restarted));
+                    }
+                    if !error.is_passing() || (!self.was_open && self.failed + 1 >= self.retry.attempts) {
+                        self.is_over = true;
+                        return Some(Err(error));
+                    }
+                    self.again(Some(error)).await;
+                }
+            }
+        }
+        None
+    }
+
+    /// The next that the server tells; `None` where the call ended well.
+    async fn attempt(&mut self) -> Result<Option<T>, Error> {
+        if self.events.is_none() {
+            self.events = Some((self.open)(self.asked.clone()).await?);
+            self.was_open = true;
+        }
+        match &mut self.events {
+            Some(events) => events.message().await.map_err(Error::of),
+            None => Ok(None),
+        }
+    }
+
+    fn tell(&mut self, told: T) -> Event<T> {
+        self.failed = 0;
+        self.is_over = told.is_end();
+        told.event_id().clone_into(self.asked.last_event_id());
+        Event::Told(told)
+    }
+
+    /// Waits before the next attempt.
+    async fn again(&mut self, error: Option<Error>) {
+        self.events = None;
+        self.failed = self.failed.saturating_add(1);
+        let pause = error.map_or(Duration::ZERO, |error| self.retry.pause(self.failed, &error));
+        sleep(pause.max(self.retry.first_pause)).await;
+    }
+}
