@@ -69,7 +69,9 @@ async fn count(State(metrics): State<Metrics>, path: MatchedPath, request: Reque
 }
 
 async fn own_host(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 has it in the URI.
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    let host = authority.or_else(|| request.headers().get(header::HOST).and_then(|host| host.to_str().ok()));
     let name = host.map(|host| host.split_once(':').map_or(host, |(name, _)| name));
     if matches!(name, Some("localhost" | "127.0.0.1")) {
         next.run(request).await
@@ -79,13 +81,19 @@ async fn own_host(request: Request, next: Next) -> Response {
 }
 
 /// Serves a constant answer at the path of a logical cloud, with a tag as DCM's has.
+#[allow(dead_code, reason = "gRPC has an answer of its own")]
 pub(crate) async fn serve(body: String) -> Result<()> {
-    telemetry::init("info", LogFormat::Text)?;
     let body = Bytes::from(body);
     let answer = move || {
         let body = body.clone();
         async move { ([(header::CONTENT_TYPE, "application/json"), (header::ETAG, "\"1234567\"")], body) }
     };
+    listen(Router::new().route("/v2/projects/{project}/logical-clouds/{logical-cloud}", get(answer))).await
+}
+
+/// Serves routes behind the layers, and prints where.
+pub(crate) async fn listen(routes: Router) -> Result<()> {
+    telemetry::init("info", LogFormat::Text)?;
     let metrics =
         Metrics { requests: Family::default(), durations: Family::new_with_constructor(|| Histogram::new(BOUNDS)) };
     let id = HeaderName::from_static("x-request-id");
@@ -98,10 +106,7 @@ pub(crate) async fn serve(body: String) -> Result<()> {
         .layer(GlobalConcurrencyLimitLayer::new(1024))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
         .layer(from_fn(own_host));
-    let app = Router::new()
-        .route("/v2/projects/{project}/logical-clouds/{logical-cloud}", get(answer))
-        .route_layer(from_fn_with_state(metrics, count))
-        .layer(layers);
+    let app = routes.route_layer(from_fn_with_state(metrics, count)).layer(layers);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     axum::serve(listener, app).await?;

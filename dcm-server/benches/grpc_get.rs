@@ -1,0 +1,153 @@
+//! `GetLogicalCloud` against two yardsticks that answer a constant message of the same size: tonic, and tonic with the same kind of
+//! layers.
+//!
+//! Each server is a process of its own with one thread, so that it has one core at most; this process makes the load on a thread of
+//! its own, with some connections and many calls at once on each. The rounds alternate, and the medians are compared: by the clock,
+//! which the load's own cost blurs, and by the processor time that the servers used.
+//!
+//! `cargo bench -p dcm-server --bench grpc_get [-- <calls at once>…]`
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+#[path = "grpc/constant.rs"]
+mod constant;
+#[path = "grpc/fill.rs"]
+mod fill;
+#[path = "http/layered.rs"]
+mod layered;
+#[path = "http/load.rs"]
+#[allow(dead_code, reason = "its load is HTTP/1.1")]
+mod load;
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use data_encoding::HEXLOWER;
+use dcm_proto::v1::{self as pb, logical_clouds_client::LogicalCloudsClient};
+use load::{Measured, Server, median};
+use prost::Message as _;
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+
+const ROUND: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 7;
+/// Over so many connections.
+const CONNECTIONS: usize = 8;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["serve-dcm", store] => runtime.block_on(fill::serve_dcm(store, &[])),
+        ["serve-tonic", message] => runtime.block_on(constant::serve(&HEXLOWER.decode(message.as_bytes())?)),
+        ["serve-layered", message] => {
+            let routes = constant::routes(&HEXLOWER.decode(message.as_bytes())?)?;
+            runtime.block_on(layered::listen(routes.into_axum_router()))
+        }
+        [] => runtime.block_on(compare(&[32, 256])),
+        calls => {
+            let calls = calls.iter().map(|count| count.parse()).collect::<Result<Vec<usize>, _>>()?;
+            runtime.block_on(compare(&calls))
+        }
+    }
+}
+
+async fn compare(calls: &[usize]) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let sled = Server::start(&["serve-dcm", &format!("sled:{}", directory.path().join("data").display())])?;
+    let memory = Server::start(&["serve-dcm", "memory:"])?;
+    let mut messages = Vec::new();
+    for server in [&sled, &memory] {
+        fill::one_cloud(channel(server).await?).await?;
+        let read = LogicalCloudsClient::new(channel(server).await?).get_logical_cloud(asked()).await?;
+        messages.push(read.into_inner().encode_to_vec());
+    }
+    ensure!(messages[0].len() == messages[1].len(), "the stores answer differently");
+    let message = HEXLOWER.encode(&messages[0]);
+    let tonic = Server::start(&["serve-tonic", &message])?;
+    let layered = Server::start(&["serve-layered", &message])?;
+    let servers =
+        [("tonic, constant", &tonic), ("tonic, layers", &layered), ("DCM on sled", &sled), ("DCM on memory", &memory)];
+    for &calls in calls {
+        println!(
+            "GetLogicalCloud: {} bytes, {calls} calls at once over {} connections, {ROUNDS} rounds of {ROUND:?}",
+            messages[0].len(),
+            CONNECTIONS.min(calls)
+        );
+        let mut results: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
+        for number in 0..=ROUNDS {
+            for ((_, server), results) in servers.iter().zip(&mut results) {
+                let measured = round(server, calls).await?;
+                // The first one warms up.
+                if number > 0 {
+                    results.push(measured);
+                }
+            }
+        }
+        print(&servers, &results);
+    }
+    Ok(())
+}
+
+async fn channel(server: &Server) -> Result<Channel> {
+    Ok(Endpoint::from_shared(format!("http://{}", server.address))?.connect().await?)
+}
+
+fn asked() -> pb::GetLogicalCloudRequest {
+    let (project, name) = (fill::PROJECT.to_owned(), fill::CLOUD.to_owned());
+    pb::GetLogicalCloudRequest { project, name, ..Default::default() }
+}
+
+/// Loads one server for a while, with so many calls at once.
+async fn round(server: &Server, calls: usize) -> Result<Measured> {
+    let mut channels = Vec::new();
+    for _ in 0..CONNECTIONS.min(calls) {
+        channels.push(channel(server).await?);
+    }
+    let (started, cpu) = (Instant::now(), server.cpu()?);
+    let mut callers = JoinSet::new();
+    for channel in channels.iter().cycle().take(calls) {
+        let mut client = LogicalCloudsClient::new(channel.clone());
+        callers.spawn(async move {
+            let mut latencies = Vec::new();
+            while started.elapsed() < ROUND {
+                let begun = Instant::now();
+                client.get_logical_cloud(asked()).await?;
+                latencies.push(begun.elapsed().as_secs_f64() * 1e6);
+            }
+            Ok::<_, tonic::Status>(latencies)
+        });
+    }
+    let mut latencies = Vec::new();
+    while let Some(ended) = callers.join_next().await {
+        latencies.extend(ended??);
+    }
+    let (seconds, cpu) = (started.elapsed().as_secs_f64(), server.cpu()? - cpu);
+    latencies.sort_by(f64::total_cmp);
+    let count = latencies.len() as f64;
+    let at = |share: f64| latencies.get((count * share) as usize).copied().unwrap_or_default();
+    Ok(Measured { per_second: count / seconds, per_cpu_second: count / cpu, p50: at(0.5), p99: at(0.99) })
+}
+
+fn print(servers: &[(&str, &Server)], results: &[Vec<Measured>]) {
+    println!(
+        "{:<16} {:>10} {:>6} {:>12} {:>6} {:>6} {:>9} {:>9}",
+        "", "calls/s", "ratio", "calls/cpu-s", "ratio", "layers", "p50 us", "p99 us"
+    );
+    let by_cpu = |at: usize| median(&results[at], |m| m.per_cpu_second);
+    for (at, (name, _)) in servers.iter().enumerate() {
+        let by_clock = median(&results[at], |m| m.per_second);
+        println!(
+            "{name:<16} {by_clock:>10.0} {:>6.2} {:>12.0} {:>6.2} {:>6.2} {:>9.0} {:>9.0}",
+            by_clock / median(&results[0], |m| m.per_second),
+            by_cpu(at),
+            by_cpu(at) / by_cpu(0),
+            by_cpu(at) / by_cpu(1),
+            median(&results[at], |m| m.p50),
+            median(&results[at], |m| m.p99),
+        );
+    }
+}
