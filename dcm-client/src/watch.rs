@@ -10,6 +10,9 @@ use tonic::Streaming;
 
 use crate::{Error, Kind, Retry};
 
+/// A watch that broke off is taken up again no sooner, even by a client that otherwise tries nothing twice.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a watch tells, for as long as it is held. It ends after the event that says that what is watched is gone, and after an error that
 /// no other attempt would mend.
 ///
@@ -73,11 +76,13 @@ impl<M: Asks, T: Tells> Watcher<M, T> {
                 Ok(None) => self.again(None).await,
                 Err(error) => {
                     self.events = None;
-                    if error.kind() == Some(Kind::Expired) && !self.asked.last_event_id().is_empty() {
+                    let is_too_old = error.kind() == Some(Kind::Expired);
+                    if is_too_old && !self.asked.last_event_id().is_empty() {
                         self.asked.last_event_id().clear();
                         return Some(Ok(Event::Restarted));
                     }
-                    if !error.is_passing() || (!self.was_open && self.failed + 1 >= self.retry.attempts) {
+                    let may_pass = error.is_passing() || (is_too_old && self.was_open);
+                    if !may_pass || (!self.was_open && self.failed + 1 >= self.retry.attempts) {
                         self.is_over = true;
                         return Some(Err(error));
                     }
@@ -112,6 +117,6 @@ impl<M: Asks, T: Tells> Watcher<M, T> {
         self.events = None;
         self.failed = self.failed.saturating_add(1);
         let pause = error.map_or(Duration::ZERO, |error| self.retry.pause(self.failed, &error));
-        sleep(pause.max(self.retry.first_pause)).await;
+        sleep(pause.max(LEAST_PAUSE)).await;
     }
 }

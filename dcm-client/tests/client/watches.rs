@@ -97,7 +97,7 @@ async fn it_goes_on_after_its_connection_broke() {
     let server = start().await;
     let direct = client(server.grpc_addr());
     let proxy = Proxy::to(server.grpc_addr()).await;
-    let mut watch = watch(&client(proxy.address).with_retry(OFTEN), "");
+    let mut watch = watch(&client(proxy.address).with_retry(Retry::NEVER), "");
     assert_eq!(next(&mut watch).await, "synced");
     for name in ["a", "b", "c"] {
         proxy.set(Way::Cut).await;
