@@ -27,6 +27,7 @@ mod references;
 mod reply;
 mod services;
 mod status;
+mod status_notify;
 mod synchronizer;
 mod watch;
 mod watches;

@@ -9,7 +9,9 @@ use dcm_proto::v1::{
     self as pb, clusters_server as clusters_of, controllers_server as controllers_of,
     logical_clouds_server as logical_clouds_of, projects_server as projects_of,
 };
-use dcm_proto::{ca_v1::ca_key_distribution_server, sync_v1::resource_synchronizer_server};
+use dcm_proto::{
+    ca_v1::ca_key_distribution_server, statusnotify::status_notify_server, sync_v1::resource_synchronizer_server,
+};
 use futures_util::future::BoxFuture;
 use prost::DecodeError;
 use tonic::{Response, Status, codegen::Service};
@@ -19,7 +21,7 @@ use tonic_reflection::server::Builder;
 use super::{
     App, call::Call, cloud_status, cluster_kv_pairs, cluster_labels, clusters, controllers, health::Probe, kubeconfigs,
     kv_pairs, logical_clouds, methods::Methods, orders, permissions, previews, projects, providers, quotas, references,
-    reply::answer, synchronizer::Synchronizer, watch::Events, watches,
+    reply::answer, status_notify::StatusNotify, synchronizer::Synchronizer, watch::Events, watches,
 };
 
 /// What handlers of `dcm.v1` work with.
@@ -158,12 +160,13 @@ service! {
     }
 }
 
-/// The services of `dcm.v1`.
-const OURS: [&str; 4] = [
+/// The services for clients: those of `dcm.v1`, and EMCO's.
+const FOR_CLIENTS: [&str; 5] = [
     logical_clouds_of::SERVICE_NAME,
     projects_of::SERVICE_NAME,
     clusters_of::SERVICE_NAME,
     controllers_of::SERVICE_NAME,
+    status_notify_server::SERVICE_NAME,
 ];
 
 type Answered = BoxFuture<'static, Result<http::Response<tonic::body::Body>, Infallible>>;
@@ -174,7 +177,7 @@ type Named = (&'static str, Box<dyn Fn(Request) -> Answered + Send + Sync>);
 /// What a role serves over gRPC, beside its health and what describes it.
 #[derive(Debug)]
 pub(crate) enum Offer {
-    /// `dcm.v1`, to clients.
+    /// `dcm.v1`, and EMCO's `StatusNotify`, to clients.
     Clients,
     /// `dcm.sync.v1`, to main servers: the worker is told of orders.
     Synchronizer(Arc<dyn Wake>),
@@ -192,7 +195,7 @@ impl Services {
     pub(super) fn of(app: &App, offer: Offer) -> Result<(Self, Methods), ServicesError> {
         let mut names = vec![health_server::SERVICE_NAME, v1_name(), v1alpha_name()];
         match &offer {
-            Offer::Clients => names.extend(OURS),
+            Offer::Clients => names.extend(FOR_CLIENTS),
             Offer::Synchronizer(_) => names.push(resource_synchronizer_server::SERVICE_NAME),
             Offer::Ca(_) => names.push(ca_key_distribution_server::SERVICE_NAME),
         }
@@ -201,15 +204,14 @@ impl Services {
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            // What errors carry: a client that knows nothing but reflection reads them, too.
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
         ];
         let methods = Methods::of(&descriptors, &names)?;
         let reflection = || {
-            let builder = Builder::configure()
-                .include_reflection_service(false)
-                .register_encoded_file_descriptor_set(descriptors[0])
-                .register_encoded_file_descriptor_set(descriptors[1])
-                .register_encoded_file_descriptor_set(descriptors[2])
-                .register_encoded_file_descriptor_set(descriptors[3]);
+            let builder = Builder::configure().include_reflection_service(false);
+            let builder =
+                descriptors.iter().fold(builder, |builder, set| builder.register_encoded_file_descriptor_set(set));
             names.iter().fold(builder, |builder, name| builder.with_service_name(*name))
         };
         let probe = Probe::new(App::clone(app), names.clone());
@@ -229,7 +231,7 @@ impl Services {
         Ok((services, methods))
     }
 
-    /// The services of `dcm.v1`.
+    /// The services for clients.
     fn add_clients(&mut self, app: &App) {
         let handlers = Handlers { app: App::clone(app) };
         // The edge has read the message by then, within its bound; the length that stands in front of it may be another one.
@@ -242,6 +244,8 @@ impl Services {
         self.add(clusters_of::SERVICE_NAME, clusters.max_decoding_message_size(most));
         let controllers = controllers_of::ControllersServer::new(handlers);
         self.add(controllers_of::SERVICE_NAME, controllers.max_decoding_message_size(most));
+        let emco = status_notify_server::StatusNotifyServer::new(StatusNotify::new(App::clone(app)));
+        self.add(status_notify_server::SERVICE_NAME, emco.max_decoding_message_size(most));
     }
 
     fn add<S>(&mut self, name: &'static str, service: S)

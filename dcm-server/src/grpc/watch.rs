@@ -1,6 +1,6 @@
 //! What feeds the answer to one watch.
 
-use std::{future::pending, marker::PhantomData, time::Duration};
+use std::{future::pending, time::Duration};
 
 use dcm_core::{
     error::Error,
@@ -87,18 +87,28 @@ impl Watching {
         watch: Watch<V>,
         put: impl Fn(&V) -> T::Event + Send + Sync + 'static,
     ) -> Answer<Events<T>> {
-        let (sender, receiver) = mpsc::channel(1);
+        self.fed(|client| async move { Feed::<T, _> { client, put }.feed(watch).await })
+    }
+
+    /// The answer: what `feed` tells its client.
+    pub(super) fn fed<T, F>(self, feed: impl FnOnce(Client<T>) -> F) -> Answer<Events<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (items, receiver) = mpsc::channel(1);
         let Self { place, call } = self;
         let (tasks, stop) = (place.tasks.clone(), place.stop.clone());
-        let feeding: Feed<T, _> = Feed { call: call.clone(), client: sender, put, telling: PhantomData };
+        let client = Client { call: call.clone(), items };
+        let feeding = feed(client.clone());
         tasks.spawn(async move {
             let _place = place;
-            let deadline = feeding.call.deadline;
+            let deadline = client.call.deadline;
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = feeding.client.closed() => {}
-                () = until(deadline) => feeding.fail(Problem::new(Kind::TimedOut, "the deadline of the call has passed")).await,
-                () = feeding.feed(watch) => {}
+                () = client.items.closed() => {}
+                () = until(deadline) => client.fail(Problem::new(Kind::TimedOut, "the deadline of the call has passed")).await,
+                () = feeding => {}
             }
         });
         Ok(Reply::new(events(receiver, call).boxed()))
@@ -110,6 +120,8 @@ enum Item<T> {
     Event(T),
     /// Nothing follows.
     Last(Result<T, Status>),
+    /// Nothing at all.
+    End,
 }
 
 /// The client's end: where it ends too early, the server stops.
@@ -122,6 +134,7 @@ fn events<T: Send + 'static>(
         match receiver.recv().await {
             Some(Item::Event(event)) => Some((Ok(event), Some((receiver, call)))),
             Some(Item::Last(last)) => Some((last, None)),
+            Some(Item::End) => None,
             None => {
                 let detail = "the server stops: go on after the last event, at another server or when it is back";
                 let problem = Problem::new(Kind::Overloaded, detail).retry_after(RETRY_AFTER);
@@ -131,12 +144,41 @@ fn events<T: Send + 'static>(
     })
 }
 
+/// Whom a watch is told to.
+pub(super) struct Client<T> {
+    call: Call,
+    items: Sender<Item<T>>,
+}
+
+impl<T> Clone for Client<T> {
+    fn clone(&self) -> Self {
+        Self { call: self.call.clone(), items: self.items.clone() }
+    }
+}
+
+impl<T> Client<T> {
+    /// Waits however long it takes: a client that takes nothing of what he was sent is cut by his connection.
+    pub(super) async fn tell(&self, event: T) {
+        // One who has gone ends the whole watch.
+        let _ = self.items.send(Item::Event(event)).await;
+    }
+
+    /// The watch ends well.
+    pub(super) async fn end(&self) {
+        let _ = self.items.send(Item::End).await;
+    }
+
+    pub(super) async fn fail(&self, problem: Problem) {
+        let status = render(problem, &self.call);
+        // Its client hears it even where he takes no more events: the connection's bound holds for that, too.
+        let _ = self.items.send(Item::Last(Err(status))).await;
+    }
+}
+
 /// Reads a watch for its client, no faster than he does: what he has not taken is not read.
 struct Feed<T, P> {
-    call: Call,
-    client: Sender<Item<T>>,
+    client: Client<T>,
     put: P,
-    telling: PhantomData<fn() -> T>,
 }
 
 impl<T: Telling, P> Feed<T, P> {
@@ -147,18 +189,12 @@ impl<T: Telling, P> Feed<T, P> {
         while let Some(told) = watch.next().await {
             let (item, pause) = self.item(told);
             let is_last = matches!(item, Item::Last(_));
-            // However long it takes: a client that takes nothing of what he was sent is cut by his connection.
-            if self.client.send(item).await.is_err() || is_last {
+            // As in `tell`.
+            if self.client.items.send(item).await.is_err() || is_last {
                 return;
             }
             tokio::time::sleep(pause).await;
         }
-    }
-
-    async fn fail(&self, problem: Problem) {
-        let status = render(problem, &self.call);
-        // Its client hears it even where he takes no more events: the connection's bound holds for that, too.
-        let _ = self.client.send(Item::Last(Err(status))).await;
     }
 
     fn item<V: Shown>(&self, told: Result<WatchEvent<V>, Error>) -> (Item<T>, Duration)
@@ -167,7 +203,7 @@ impl<T: Telling, P> Feed<T, P> {
     {
         let WatchEvent { position, news } = match told {
             Ok(event) => event,
-            Err(error) => return (Item::Last(Err(render(error.into(), &self.call))), Duration::ZERO),
+            Err(error) => return (Item::Last(Err(render(error.into(), &self.client.call))), Duration::ZERO),
         };
         let event = |event| Item::Event(T::new(position.to_string(), event));
         match news {

@@ -29,7 +29,10 @@ pub(crate) use access::RevokedAnswer;
 pub(crate) use cluster::{ClusterAnswer, ClusterBody, ClusterOrNameSchema, capabilities, from_multipart};
 pub(crate) use cluster_label::{ClusterLabelAnswer, ClusterLabelBody};
 pub(crate) use controller::{ControllerAnswer, ControllerBody};
-pub(crate) use emco_status::{EmcoQuery, EmcoStatus, List, Output, Source, StatusSchema, instance};
+pub(crate) use emco_status::{
+    EmcoQuery, EmcoStatus, List, Output, Source, StatusSchema, instance, is_deployed, is_object_deployed,
+    is_object_ready,
+};
 pub(crate) use encryption::EncryptionAnswer;
 pub(crate) use kv_pair::{KvPairAnswer, KvPairBody, KvPairOrValueSchema, KvValueAnswer};
 pub(crate) use logical_cloud::{LogicalCloudAnswer, LogicalCloudBody, UserKey};

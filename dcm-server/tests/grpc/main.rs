@@ -10,6 +10,7 @@ mod lists;
 mod resources;
 mod same;
 mod server;
+mod status_notify;
 mod support;
 mod watch_bounds;
 mod watches;

@@ -11,7 +11,8 @@ use tower::ServiceExt as _;
 
 use crate::support::{Dcm, LC};
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
+    "StatusNotify",
     "dcm.v1.Clusters",
     "dcm.v1.Controllers",
     "dcm.v1.LogicalClouds",

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::status::StatusAnswer;
 use lists::{ClustersResult, ResourcesResult};
 use result::StatusResult;
+pub(crate) use result::{is_deployed, is_object_deployed, is_object_ready};
 
 /// What a client asked for.
 #[derive(Clone, Debug, Default)]

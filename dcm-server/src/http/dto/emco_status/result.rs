@@ -114,18 +114,33 @@ impl<'a> StatusResult<'a> {
     }
 }
 
+/// Whether everything was carried out that was ordered.
+pub(crate) fn is_deployed(all: &CloudObjects) -> bool {
+    deployed_status(all) == Some(INSTANTIATED)
+}
+
+/// Whether it was carried out that an object be there.
+pub(crate) fn is_object_deployed(object: &ObjectStatus<'_>) -> bool {
+    deployed(object) == APPLIED
+}
+
+/// Whether an object is there and as it should be.
+pub(crate) fn is_object_ready(object: &ObjectStatus<'_>) -> bool {
+    ready(object) == READY
+}
+
 /// How far the whole is; `None` before it is applied, as EMCO has it.
 fn deployed_status(all: &CloudObjects) -> Option<&'static str> {
     Some(match all.status.overall {
         Overall::NotCreated => return None,
         Overall::CreationInProgress => "Instantiating",
-        Overall::Created => "Instantiated",
+        Overall::Created => INSTANTIATED,
         Overall::CreationFailed => "InstantiateFailed",
         Overall::DeletionInProgress => "Terminating",
         Overall::Deleted => "Terminated",
         Overall::DeletionFailed => "TerminateFailed",
         // What was stopped in its midst has failed, for EMCO.
-        Overall::Stopped if all.clusters().all(|cluster| cluster.is_reached) => "Instantiated",
+        Overall::Stopped if all.clusters().all(|cluster| cluster.is_reached) => INSTANTIATED,
         Overall::Stopped => {
             let last = all.status.cloud.lifecycle.actions.last();
             let terminating = last.is_some_and(|action| action.kind == ActionKind::TerminateStopped);
@@ -138,13 +153,15 @@ fn deployed_status(all: &CloudObjects) -> Option<&'static str> {
 /// keep the word that they have.
 const fn deployed(object: &ObjectStatus<'_>) -> &'static str {
     match object.state {
-        ObjectState::Created => "Applied",
+        ObjectState::Created => APPLIED,
         ObjectState::Deleted => "Deleted",
         ObjectState::Pending | ObjectState::NotAvailable => "Pending",
         ObjectState::Failed => "Failed",
     }
 }
 
+const INSTANTIATED: &str = "Instantiated";
+const APPLIED: &str = "Applied";
 const READY: &str = "Ready";
 const NOT_READY: &str = "NotReady";
 const NOT_PRESENT: &str = "NotPresent";
