@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dcm_store::memory::MemoryStore;
 use serde_json::json;
 
-use crate::support::{Grpcurl, Place, cloud, code};
+use crate::support::{Asks, Grpcurl, Place, cloud, code};
 
 const DCM: &str = "spiffe://example.com/dcm";
 
@@ -79,4 +79,31 @@ async fn the_synchronizer_serves_main_servers_and_nobody_else() {
     assert!(!nobody.is_good() && nobody.stderr.contains("tls: "), "{nobody:?}");
     server.stop().await;
     main.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_ends_what_one_with_another_certificate_has_registered() {
+    let Some(grpcurl) = Grpcurl::find("StatusNotify over mutual TLS") else { return };
+    let place = Place::new();
+    let ca = place.path("ca.crt");
+    let server = place.secured(&["--client-ca", &ca]).await;
+    let [one, other] = ["one.example.com", "other.example.com"].map(|name| {
+        let (cert, key) = place.pair(name, &[name]);
+        grpcurl.of(&server, &["-cacert", &ca, "-cert", &cert, "-key", &key])
+    });
+    one.call("dcm.v1.LogicalClouds/CreateLogicalCloud", &cloud("lc-1")).message();
+    let asked = json!({ "clientId": "a", "lcKey": { "project": "p", "logicalCloud": "lc-1" }, "statusType": "READY" });
+    let mut ones = one.begin("StatusNotify/StatusRegister", &asked);
+    ones.wait_for("NOT_READY");
+    // The same id, and another client's.
+    let deregister = |asks: &Asks| asks.call("StatusNotify/StatusDeregister", &json!({ "clientId": "a" })).message();
+    deregister(&other);
+    let mut others = other.begin("StatusNotify/StatusRegister", &asked);
+    others.wait_for("NOT_READY");
+    deregister(&other);
+    others.end().good();
+    assert!(ones.goes_on(), "the other one's was ended");
+    deregister(&one);
+    ones.end().good();
+    server.stop().await;
 }

@@ -160,6 +160,11 @@ impl Stream {
         }
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for the end.
     pub(crate) fn end(mut self) -> Called {
         self.lines.read_to_string(&mut self.told).unwrap();
