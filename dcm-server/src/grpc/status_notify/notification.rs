@@ -36,13 +36,13 @@ impl Word {
 impl Asked {
     /// Of the whole alone, for those who ask whether it is ready.
     pub(super) fn notification(&self, status: &CloudStatus) -> StatusNotification {
-        StatusNotification { status_value: self.whole(is_ready(status)), details: Vec::new() }
+        StatusNotification { status_value: self.whole(is_ready(status.overall)), details: Vec::new() }
     }
 
     /// Of the whole, and of each object where that is asked for. As in EMCO the whole is not selected from.
     pub(super) fn notification_of_objects(&self, all: &CloudObjects) -> Result<StatusNotification, Problem> {
         let is_so = match self.word {
-            Word::Ready => is_ready(&all.status),
+            Word::Ready => is_ready(all.status.overall),
             Word::Deployed => is_deployed(all),
         };
         let details = if self.details { self.clusters(all)? } else { Vec::new() };
@@ -101,6 +101,28 @@ impl Asked {
 }
 
 /// Only where every cluster is as it was applied.
-fn is_ready(status: &CloudStatus) -> bool {
-    status.overall == Overall::Created
+fn is_ready(overall: Overall) -> bool {
+    overall == Overall::Created
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_created_is_ready() {
+        use Overall as O;
+        assert!(is_ready(O::Created));
+        for overall in [
+            O::NotCreated,
+            O::CreationInProgress,
+            O::CreationFailed,
+            O::DeletionInProgress,
+            O::Deleted,
+            O::DeletionFailed,
+            O::Stopped,
+        ] {
+            assert!(!is_ready(overall), "{overall:?}");
+        }
+    }
 }
