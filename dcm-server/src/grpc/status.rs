@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::call::Call;
 use crate::{
     http::Problem,
-    status::{Kind, Meaning},
+    status::{Kind, Meaning, name},
 };
 
 /// Who says so, in `ErrorInfo`.
@@ -46,13 +46,29 @@ pub(super) fn complete(status: Status, call: &Call) -> Status {
     let carried = status.source().and_then(|source| source.downcast_ref::<Carried>());
     match carried.map(|carried| carried.0.clone()).or_else(|| of_tonic(&status)) {
         Some(problem) => render(problem, call),
-        None => status,
+        None => {
+            log_cause(&status, call);
+            status
+        }
     }
 }
 
-/// What went wrong before a handler was called: with the message. What services of others say is `None`.
+/// What made a service fail is told to the operator only.
+fn log_cause(status: &Status, call: &Call) {
+    let Some(source) = status.source() else { return };
+    let (request_id, path, code) = (call.id.as_str(), call.uri.path(), name(status.code()));
+    let cause = crate::telemetry::chain(source);
+    if matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss) {
+        tracing::error!(request_id, path, code, %cause, "a call failed inside");
+    } else {
+        tracing::warn!(request_id, path, code, %cause, "a call could not be served");
+    }
+}
+
+/// What went wrong before a handler was called: with the message. What services of others say is `None`: theirs have details, or
+/// a cause, which tonic's own have not.
 fn of_tonic(status: &Status) -> Option<Problem> {
-    if !status.details().is_empty() {
+    if !status.details().is_empty() || status.source().is_some() {
         return None;
     }
     let (kind, detail) = match status.code() {
@@ -138,6 +154,17 @@ mod tests {
         let status = render(Problem::bug("s3cret"), &call());
         assert_eq!(status.code(), Code::Internal);
         assert_eq!(status.message(), "the failure is in the server's log under the request id r-1");
+    }
+
+    #[test]
+    fn a_failure_of_a_service_stays_a_failure_and_its_cause_at_home() {
+        let mut failed = Status::internal("the CA failed");
+        failed.set_source(Arc::new(std::io::Error::other("s3cret")));
+        let status = complete(failed, &call());
+        assert_eq!((status.code(), status.message()), (Code::Internal, "the CA failed"));
+        assert!(status.details().is_empty(), "it is not the request that is wrong");
+        let response = status.into_http::<()>();
+        assert!(!format!("{:?}", response.headers()).contains("s3cret"));
     }
 
     #[test]
