@@ -159,7 +159,8 @@ impl Edge {
         let services = Arc::clone(&self.services);
         let served = AssertUnwindSafe(async move {
             let _running = running;
-            let (body, _held) = if method.takes_stream {
+            // What is asked of the server itself is small, which its services see to, and takes no memory that is there for others.
+            let (body, _held) = if method.takes_stream || method.of_the_server {
                 (body, None)
             } else {
                 let (message, held) = read_whole(body, app.limits.body_size.saturating_add(PREFIX), &app).await?;
@@ -169,7 +170,7 @@ impl Edge {
             let answered = services.call(Request::from_parts(parts, body));
             let Some(answered) = answered else { return Err(Problem::bug("a method has no service")) };
             let response = answered.await.unwrap_or_else(|never| match never {});
-            finish(response, &method, &app).await
+            finish(response, &method, &app, within).await
         });
         let served = served.catch_unwind();
         // A write that was begun is ended, even where its client goes away or does not get an answer in time: a task of its own is
@@ -234,11 +235,16 @@ impl serving::Edge for Edge {
 }
 
 /// What is known of an answer where it is not a stream.
-async fn finish(response: http::Response<tonic::body::Body>, method: &Method, app: &App) -> Result<Response, Problem> {
+async fn finish(
+    response: http::Response<tonic::body::Body>,
+    method: &Method,
+    app: &App,
+    within: Duration,
+) -> Result<Response, Problem> {
     let (mut parts, body) = response.into_parts();
     if method.gives_stream {
         parts.extensions.insert(Watch);
-        let body = if method.takes_stream { until_stopped(body, app.watches.place()?) } else { Body::new(body) };
+        let body = if method.takes_stream { bounded(body, app.watches.place()?, within) } else { Body::new(body) };
         return Ok(Response::from_parts(parts, body));
     }
     let whole = Whole::of(body, app, method.reads).await?;
@@ -247,18 +253,20 @@ async fn finish(response: http::Response<tonic::body::Body>, method: &Method, ap
     Ok(Response::from_parts(parts, Body::new(whole)))
 }
 
-/// A stream that goes on for as long as its client asks; the server ends it where it stops.
-fn until_stopped(body: tonic::body::Body, place: Place) -> Body {
-    let frames = stream::unfold(Some((body, place)), async |state| {
-        let (mut body, place) = state?;
-        tokio::select! {
-            frame = body.frame() => Some((frame?, Some((body, place)))),
-            () = place.stop.cancelled() => {
-                let mut trailers = HeaderMap::new();
-                let _ = Status::unavailable("the server stops").add_header(&mut trailers);
-                Some((Ok(Frame::trailers(trailers)), None))
-            }
-        }
+/// A stream that goes on for as long as its client asks, within bounds: it has a place among the watches, and an end; the server
+/// ends it where it stops.
+fn bounded(body: tonic::body::Body, place: Place, within: Duration) -> Body {
+    let end = Box::pin(tokio::time::sleep(within));
+    let frames = stream::unfold(Some((body, place, end)), async |state| {
+        let (mut body, place, mut end) = state?;
+        let status = tokio::select! {
+            frame = body.frame() => return Some((frame?, Some((body, place, end)))),
+            () = place.stop.cancelled() => Status::unavailable("the server stops"),
+            () = &mut end => Status::deadline_exceeded("the stream has come to its end; ask again"),
+        };
+        let mut trailers = HeaderMap::new();
+        let _ = status.add_header(&mut trailers);
+        Some((Ok(Frame::trailers(trailers)), None))
     });
     Body::new(StreamBody::new(frames))
 }

@@ -17,6 +17,8 @@ pub(super) struct Method {
     /// Whether its answer is a stream.
     pub(super) gives_stream: bool,
     /// Whether it says how the server itself is, or what it can do.
+    pub(super) of_the_server: bool,
+    /// Whether it is what a supervisor asks, who has no certificate and must not take a busy server for a dead one.
     pub(super) is_probe: bool,
 }
 
@@ -26,6 +28,9 @@ pub(super) struct Methods(HashMap<String, Method>);
 
 /// The services that tell of the server itself. What they have changes nothing.
 const OF_THE_SERVER: &str = "grpc.";
+
+/// The one call that is answered to everybody, and at once.
+const PROBE: &str = "grpc.health.v1.Health/Check";
 
 impl Methods {
     /// Those of these services.
@@ -50,7 +55,8 @@ impl Methods {
                             reads: of_the_server || level == Some(IdempotencyLevel::NoSideEffects),
                             takes_stream: method.client_streaming(),
                             gives_stream: method.server_streaming(),
-                            is_probe: of_the_server,
+                            of_the_server,
+                            is_probe: name == PROBE,
                         };
                         methods.insert(format!("/{name}"), described);
                     }
@@ -79,8 +85,18 @@ mod tests {
             let is_read = ["Get", "List", "Watch", "Diff"].iter().any(|begin| name.starts_with(begin));
             assert_eq!(method.reads, is_read, "{path}");
             assert_eq!(method.gives_stream, name.starts_with("Watch"), "{path}");
-            assert!(!method.takes_stream && !method.is_probe, "{path}");
+            assert!(!method.takes_stream && !method.of_the_server && !method.is_probe, "{path}");
         }
         assert!(methods.find("/dcm.ca.v1.CaKeyDistribution/Revoke").is_none());
+    }
+
+    #[test]
+    fn only_the_question_for_health_is_open_to_everybody() {
+        let descriptors = [tonic_health::pb::FILE_DESCRIPTOR_SET, tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET];
+        let services = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+        let methods = Methods::of(&descriptors, &services).unwrap();
+        assert!(methods.0.values().all(|method| method.of_the_server && method.reads));
+        let open: Vec<&str> = methods.0.values().filter(|method| method.is_probe).map(|method| &*method.name).collect();
+        assert_eq!(open, [PROBE]);
     }
 }

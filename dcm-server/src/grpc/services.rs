@@ -225,7 +225,7 @@ impl Services {
             }
             Offer::Ca(ca) => services.add(ca_key_distribution_server::SERVICE_NAME, CaService::new(ca).into_server()),
         }
-        services.add(health_server::SERVICE_NAME, HealthServer::new(probe));
+        services.add(health_server::SERVICE_NAME, HealthServer::new(probe).max_decoding_message_size(LONGEST_NAME));
         services.add(v1_name(), reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION));
         services.add(v1alpha_name(), reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
         Ok((services, methods))
@@ -268,6 +268,9 @@ impl Services {
         Some(call(request))
     }
 }
+
+/// A question for health has the name of a service.
+const LONGEST_NAME: usize = 1024;
 
 /// A question to reflection is a name.
 const LARGEST_QUESTION: usize = 16 * 1024;

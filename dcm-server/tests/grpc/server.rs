@@ -75,6 +75,24 @@ async fn reflection_shows_what_is_served_and_nothing_else() {
     dcm.stop().await;
 }
 
+#[tokio::test]
+async fn a_question_to_reflection_ends_some_time_whatever_its_client_does() {
+    let dcm = Dcm::start(&["--request-timeout", "1s"]).await;
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(dcm.channel());
+    let mut answers = client.server_reflection_info(stream::pending()).await.unwrap().into_inner();
+    assert_eq!(answers.message().await.unwrap_err().code(), Code::DeadlineExceeded);
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_for_health_is_small() {
+    let dcm = Dcm::start(&[]).await;
+    let mut health = HealthClient::new(dcm.channel());
+    let status = health.check(HealthCheckRequest { service: "x".repeat(2000) }).await.unwrap_err();
+    assert_eq!(status.get_error_details().error_info().unwrap().reason, "BODY_TOO_LARGE");
+    dcm.stop().await;
+}
+
 /// Calls a method by its path, whatever it is.
 async fn call(dcm: &Dcm, path: &'static str, metadata: &[(&'static str, &str)]) -> tonic::Status {
     let mut grpc = Grpc::new(dcm.channel());
@@ -128,8 +146,13 @@ async fn only_hosts_that_are_ours_are_listened_to() {
         let channel = endpoint.origin(format!("http://{host}").parse().unwrap()).connect().await.unwrap();
         let status = LogicalCloudsClient::new(channel.clone()).get_logical_cloud(asked()).await.unwrap_err();
         assert_eq!(status.code(), code, "{host}");
-        // A prober knows a pod's address and not its name.
-        assert!(HealthClient::new(channel).check(HealthCheckRequest::default()).await.is_ok());
+        // A prober knows a pod's address and not its name. What takes the place of a watch is for clients only.
+        let mut health = HealthClient::new(channel.clone());
+        assert!(health.check(HealthCheckRequest::default()).await.is_ok());
+        let is_ours = code == Code::NotFound;
+        assert_eq!(health.watch(HealthCheckRequest::default()).await.is_ok(), is_ours, "{host}");
+        let mut reflection = v1::server_reflection_client::ServerReflectionClient::new(channel);
+        assert_eq!(reflection.server_reflection_info(stream::pending()).await.is_ok(), is_ours, "{host}");
     }
     let foreign = [("origin", "http://evil.example.com")];
     assert_eq!(call(&dcm, "/dcm.v1.LogicalClouds/GetStatus", &foreign).await.code(), Code::PermissionDenied);
