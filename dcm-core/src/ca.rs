@@ -222,8 +222,8 @@ pub trait CaProvider: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`Error::Invalid`] names each bad field: `/csr` where the request cannot be read, is not signed with its own key, or
-    /// the key is too weak; `/trust-domain` where it is not the one that the logical cloud has. [`Error::OtherKey`],
-    /// [`Error::Unusable`].
+    /// the key is too weak, or that of another generation where the provider takes each key once (it must where that one was
+    /// revoked); `/trust-domain` where it is not the one that the logical cloud has. [`Error::OtherKey`], [`Error::Unusable`].
     async fn issue_intermediate(&self, request: &IntermediateRequest) -> Result<Intermediate, Error>;
 
     /// What the peers in a logical cloud are to trust.
@@ -242,7 +242,7 @@ pub trait CaProvider: Send + Sync + fmt::Debug {
     async fn rotate(&self, cloud: &Uid, step: Rotation) -> Result<Bundle, Error>;
 
     /// Records that an intermediate is not to be trusted: it is not given out again, nor is its key certified again for that
-    /// cluster. Who asks again gets the same answer.
+    /// cluster, nor what another generation has for the same key. Who asks again gets the same answer.
     ///
     /// # Errors
     /// [`Error::UnknownCloud`]; [`Error::NotIssued`] where there is no such intermediate; [`Error::Unsupported`].

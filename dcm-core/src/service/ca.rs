@@ -67,7 +67,8 @@ impl Default for CaSettings {
 ///
 /// # Guarantees
 /// All that [`CaProvider`] promises. What is answered was recorded before; a crash loses at most a certificate that nobody was
-/// told of, and the repeat gets the recorded one. Roots' keys are sealed before the store sees them.
+/// told of, and the repeat gets the recorded one. Roots' keys are sealed before the store sees them. A key is certified for one
+/// generation of a cluster only; where two were asked for at one moment, revoking one takes the other along.
 ///
 /// # Caveats
 /// Peers are not told of a revocation (there are no revocation lists yet): they trust what was revoked until it runs out or its

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dcm_core::{
-    ca::{CaProvider as _, Error, Intermediate, IntermediateRequest, Rotation},
+    ca::{CaProvider as _, Error, Intermediate, IntermediateRequest, Rotation, UnusableReason},
     clock::Clock,
-    model::{CertificateAuthority, Uid},
+    model::{CertificateAuthority, IntermediateCa, Uid},
     secret::Sealer,
     service::{BuiltInCa, CaPorts, CaSettings, ReencryptionStep as Step},
     store::{BoxError, Scan, Store, StoreExt as _},
@@ -207,4 +207,28 @@ async fn an_intermediate_lives_no_longer_than_its_root() {
     clock.go_back(DAY * 3653);
     let refused = ca.issue_intermediate(&Key::new().request(&cloud, "c1", 4)).await.unwrap_err();
     assert!(matches!(&refused, Error::OutOfOrder(why) if why.contains("clock")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_generation_and_revoking_it_takes_along_what_came_at_the_same_moment() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let ca = open(Arc::clone(&store), &[K1]).await;
+    let (key, cloud) = (Key::new(), cloud());
+    let (first, second) = (key.request(&cloud, "c1", 1), key.request(&cloud, "c1", 2));
+    ca.issue_intermediate(&first).await.unwrap();
+    let refused = ca.issue_intermediate(&second).await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::Invalid(faults) if faults.to_string().contains("generation 1: make a new one")),
+        "{refused:?}"
+    );
+
+    // As two leave it who ask for the same key at one moment: none saw the other's.
+    let document = |number: &str| dcm_core::keys::intermediate_ca(&cloud.uid, &first.cluster, number).unwrap();
+    let numbers = [1, 2].map(|number| dcm_core::keys::generation_number(generation(number)));
+    let issued = store.load::<IntermediateCa>(&document(&numbers[0])).await.unwrap().unwrap().value;
+    store.insert(&document(&numbers[1]), &IntermediateCa { generation: generation(2), ..issued }).await.unwrap();
+    ca.issue_intermediate(&second).await.unwrap();
+    ca.revoke(&cloud.uid, &first.cluster, generation(1)).await.unwrap();
+    let refused = ca.issue_intermediate(&second).await.unwrap_err();
+    assert!(matches!(refused, Error::Unusable { reason: UnusableReason::Revoked, .. }), "{refused:?}");
 }

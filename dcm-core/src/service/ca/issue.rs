@@ -34,7 +34,7 @@ impl BuiltInCa {
                 authority
             }
         };
-        self.refuse_revoked_key(request, &requested).await?;
+        self.refuse_known_key(request, &requested).await?;
         let issued = self.sign(request, &requested, &authority)?;
         match self.store().insert(&key, &issued).await {
             Ok(_) => self.answer(&requested, issued).await,
@@ -78,23 +78,29 @@ impl BuiltInCa {
         }
     }
 
-    /// Refuses a key that was revoked in another generation: nobody who distrusts it would see that it is the same one.
-    async fn refuse_revoked_key(&self, request: &IntermediateRequest, requested: &RequestedKey) -> Result<(), Error> {
-        let all = keys::intermediate_cas(&request.cloud.uid, &request.cluster)?;
-        let others = self.store().list_all::<IntermediateCa>(&all).await?;
-        let revoked = others
-            .iter()
-            .map(|entry| &entry.value)
-            .find(|other| other.revoked_at.is_some() && other.key_digest == requested.digest);
-        match revoked {
-            Some(other) => {
-                let generation = other.generation;
-                let reason =
-                    format!("its key is that of the generation {generation}, which was revoked: make a new one");
+    /// Refuses a key that another generation has: to revoke the one would leave the other, which whoever distrusts the key does
+    /// not know for the same.
+    async fn refuse_known_key(&self, request: &IntermediateRequest, requested: &RequestedKey) -> Result<(), Error> {
+        let same = self.with_key(&request.cloud.uid, &request.cluster, &requested.digest).await?;
+        match same.iter().find(|other| other.generation != request.generation) {
+            Some(IntermediateCa { generation, revoked_at, .. }) => {
+                let was = if revoked_at.is_some() { ", which was revoked" } else { "" };
+                let reason = format!("its key is that of the generation {generation}{was}: make a new one");
                 Err(Error::invalid("/csr", reason))
             }
             None => Ok(()),
         }
+    }
+
+    /// The intermediates of a cluster that are for a key.
+    async fn with_key(
+        &self,
+        cloud: &Uid,
+        cluster: &ClusterIdentity,
+        digest: &str,
+    ) -> Result<Vec<IntermediateCa>, Error> {
+        let all = self.store().list_all::<IntermediateCa>(&keys::intermediate_cas(cloud, cluster)?).await?;
+        Ok(all.into_iter().map(|entry| entry.value).filter(|found| found.key_digest == digest).collect())
     }
 
     fn sign(
@@ -136,11 +142,13 @@ impl BuiltInCa {
 
     /// Answers what is recorded, if it may be used with this key.
     async fn answer(&self, requested: &RequestedKey, found: IntermediateCa) -> Result<Intermediate, Error> {
+        // Read after it was recorded: who got the same key into another generation meanwhile, and has it revoked by now, is seen.
+        let same = self.with_key(&found.cloud, &found.cluster, &requested.digest).await?;
         let IntermediateCa { cluster, generation, .. } = found;
         if found.key_digest != requested.digest {
             return Err(Error::OtherKey { cluster, generation });
         }
-        if found.revoked_at.is_some() {
+        if found.revoked_at.is_some() || same.iter().any(|other| other.revoked_at.is_some()) {
             return Err(Error::Unusable { cluster, generation, reason: UnusableReason::Revoked });
         }
         // Read after the intermediate: a rotation that went by meanwhile is seen.
