@@ -60,6 +60,8 @@ pub struct Running {
     grpc: Server,
     /// Looks for changed certificates.
     looks: Option<Looks>,
+    /// What other roles are shown; looks by itself, too.
+    peer: Option<PeerTls>,
     crew: Crew,
     reencryption: Reencryption,
     simulation: Option<Simulation>,
@@ -177,7 +179,7 @@ async fn assemble(
     let http_listener = listen(HTTP, config.http).await?;
     let grpc_listener = listen(GRPC, config.grpc).await?;
     let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.shown_to_peers())).transpose()?;
-    let (wake, crew) = CrewSeed::of(&config, sharing, peer);
+    let (wake, crew) = CrewSeed::of(&config, sharing, peer.clone());
     let (synchronizer, simulation) = synchronizer(&config);
     let worker = Arc::clone(&wake);
     let ports = Ports {
@@ -215,7 +217,7 @@ async fn assemble(
     let grpc = grpc_listener.serve(grpc_edge, server_tls)?;
     let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
-    Ok(Running { role: config.role, dcm, http, grpc, looks, crew, reencryption, simulation })
+    Ok(Running { role: config.role, dcm, http, grpc, looks, peer, crew, reencryption, simulation })
 }
 
 /// The CA that is built in.
@@ -289,6 +291,9 @@ impl Running {
     pub async fn reload_tls(&self) {
         if let Some(looks) = &self.looks {
             looks.now().await;
+        }
+        if let Some(peer) = &self.peer {
+            peer.reload().await;
         }
     }
 

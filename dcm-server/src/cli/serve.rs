@@ -12,8 +12,8 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         // Who sees that it serves may stop it at once.
         let mut requested = pin!(shutdown::requested()?);
-        // Without TLS there is nothing to read again, and SIGHUP ends the process as it always does.
-        let mut hangups = config.tls.own().map(|_| shutdown::hangups()).transpose()?;
+        // Without files there is nothing to read again, and SIGHUP ends the process as it always does.
+        let mut hangups = config.tls.has_files().then(shutdown::hangups).transpose()?;
         let server = tokio::select! {
             biased;
             signal = &mut requested => {

@@ -52,6 +52,12 @@ impl TlsOptions {
         self.peer_cert.as_deref().zip(self.peer_key.as_deref()).or_else(|| self.own())
     }
 
+    /// Whether any file is named that is taken again when it changes.
+    #[must_use]
+    pub const fn has_files(&self) -> bool {
+        self.tls_cert.is_some() || self.peer_ca.is_some()
+    }
+
     /// Whether clients have to show who they are.
     #[must_use]
     pub fn authenticates(&self) -> bool {

@@ -196,3 +196,16 @@ fn sighup_takes_what_is_new_at_once() {
     });
     assert!(said.contains("SIGHUP"), "{said}");
 }
+
+#[test]
+fn sighup_does_not_end_a_server_that_has_files_for_other_roles_alone() {
+    let (place, old, new) = (Place::new(), Ca::new("old"), Ca::new("new"));
+    let peer_ca = place.put("peers.crt", &old.pem);
+    let said = log_of(&[format!("--peer-ca={peer_ca}")], |child, _| {
+        place.put("peers.crt", &new.pem);
+        send(child, rustix::process::Signal::HUP);
+        // So long that it is not the look that is due anyway.
+        std::thread::sleep(Duration::from_secs(2));
+    });
+    assert!(said.contains("SIGHUP") && said.matches("trusts this CA").count() == 2, "{said}");
+}
