@@ -178,7 +178,7 @@ async fn assemble(
     let server_tls = tls.own().map(|(cert, key)| ServerTls::open(cert, key, tls.client_ca.as_deref())).transpose()?;
     let http_listener = listen(HTTP, config.http).await?;
     let grpc_listener = listen(GRPC, config.grpc).await?;
-    let peer = tls.peer_ca.as_deref().map(|peer_ca| PeerTls::open(peer_ca, tls.shown_to_peers())).transpose()?;
+    let peer = PeerTls::of(tls)?;
     let (wake, crew) = CrewSeed::of(&config, sharing, peer.clone());
     let (synchronizer, simulation) = synchronizer(&config);
     let worker = Arc::clone(&wake);

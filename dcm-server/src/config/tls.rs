@@ -46,10 +46,12 @@ impl TlsOptions {
         self.tls_cert.as_deref().zip(self.tls_key.as_deref())
     }
 
-    /// The certificate and key that are shown to other roles.
+    /// The certificate and key that are shown to other roles, with the options that name them.
     #[must_use]
-    pub fn shown_to_peers(&self) -> Option<(&Path, &Path)> {
-        self.peer_cert.as_deref().zip(self.peer_key.as_deref()).or_else(|| self.own())
+    pub fn shown_to_peers(&self) -> Option<([&'static str; 2], (&Path, &Path))> {
+        let theirs = self.peer_cert.as_deref().zip(self.peer_key.as_deref());
+        let theirs = theirs.map(|pair| (["--peer-cert", "--peer-key"], pair));
+        theirs.or_else(|| Some((["--tls-cert", "--tls-key"], self.own()?)))
     }
 
     /// Whether any file is named that is taken again when it changes.

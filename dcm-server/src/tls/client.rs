@@ -22,6 +22,7 @@ use super::{
     other, provider,
     reload::{Looks, Reloaded, Source},
 };
+use crate::config::TlsOptions;
 
 /// How long a connection may take to be there, and secure.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -34,14 +35,25 @@ pub struct PeerTls {
 }
 
 impl PeerTls {
-    /// Reads the files: the CAs that other roles' certificates come from, and the certificate and key that are shown to them. From then on
-    /// they are taken again when they change, for connections that are made later. Must be called in a tokio runtime.
+    /// Reads the files: the CAs that other roles' certificates come from (`--peer-ca`), and the certificate and key that are shown to
+    /// them (`--peer-cert`, `--peer-key`). From then on they are taken again when they change, for connections that are made later.
+    /// Must be called in a tokio runtime.
     ///
     /// # Errors
     /// Where one of them cannot be used.
     pub fn open(peer_ca: &Path, own: Option<(&Path, &Path)>) -> Result<Self, FileError> {
-        let source =
-            ClientFiles { ca: Named::new("--peer-ca", peer_ca), own: own.map(|(cert, key)| Pair::new(cert, key)) };
+        Self::with(peer_ca, own.map(|(cert, key)| Pair::new(Pair::PEER, cert, key)))
+    }
+
+    /// Likewise, with what is configured: where no other pair is, that of the server is shown. `None` where nothing says whom to trust.
+    pub(crate) fn of(options: &TlsOptions) -> Result<Option<Self>, FileError> {
+        let own = options.shown_to_peers();
+        let own = own.map(|(names, (cert, key))| Pair::new(names, cert, key));
+        options.peer_ca.as_deref().map(|peer_ca| Self::with(peer_ca, own)).transpose()
+    }
+
+    fn with(peer_ca: &Path, own: Option<Pair>) -> Result<Self, FileError> {
+        let source = ClientFiles { ca: Named::new("--peer-ca", peer_ca), own };
         let files = Arc::new(Reloaded::open(source, TlsMetrics::default())?);
         let looks = Arc::new(Looks::start(vec![files.clone()]));
         Ok(Self { files, looks })

@@ -150,8 +150,14 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    pub(crate) fn new(cert: &Path, key: &Path) -> Self {
-        Self { cert: Named::new("--tls-cert", cert), key: Named::new("--tls-key", key) }
+    /// What names the server's pair.
+    pub(crate) const SERVER: [&'static str; 2] = ["--tls-cert", "--tls-key"];
+    /// What names the pair that is shown to other roles.
+    pub(crate) const PEER: [&'static str; 2] = ["--peer-cert", "--peer-key"];
+
+    /// With the options that name them.
+    pub(crate) fn new(options: [&'static str; 2], cert: &Path, key: &Path) -> Self {
+        Self { cert: Named::new(options[0], cert), key: Named::new(options[1], key) }
     }
 
     /// The two together, if they belong together.

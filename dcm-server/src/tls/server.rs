@@ -52,7 +52,7 @@ impl ServerTls {
     pub(crate) fn open(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, FileError> {
         let metrics = TlsMetrics::default();
         let source = ServerFiles {
-            pair: Pair::new(cert, key),
+            pair: Pair::new(Pair::SERVER, cert, key),
             client_ca: client_ca.map(|path| Named::new("--client-ca", path)),
             metrics: metrics.clone(),
             told: Mutex::new(None),

@@ -80,6 +80,19 @@ async fn a_file_that_cannot_be_used_is_named_with_its_option_and_the_fix_and_nev
 }
 
 #[tokio::test]
+async fn what_is_shown_to_other_roles_is_named_by_the_options_that_gave_it() {
+    let (place, ca) = (Place::new(), Ca::new("ca"));
+    let pair = ca.server();
+    let (cert, key) = (place.put("one.crt", &pair.cert), place.put("one.key", &pair.key));
+    let (peer_ca, none) = (place.put("ca.crt", &ca.pem), place.put("none", ""));
+    for [with_cert, with_key] in [[&none, &key], [&cert, &none]] {
+        let error = refusal(&["--peer-ca", &peer_ca, "--peer-cert", with_cert, "--peer-key", with_key]).await;
+        let option = if with_cert == &none { "--peer-cert" } else { "--peer-key" };
+        assert!(error.contains(&format!("{option} {none} cannot be used")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn every_kind_and_form_of_key_is_served() {
     let (place, ca) = (Place::new(), Ca::new("ca"));
     let make = |name: &str, options: &[&str]| {
