@@ -203,7 +203,8 @@ async fn assemble(
         dcm.ensure_default_provider().await?;
     }
     let readiness = Readiness::default();
-    let metrics = Metrics::new(&crew.metrics(), server_tls.as_ref().map(ServerTls::metrics), SystemClock.now());
+    let tls_metrics = [server_tls.as_ref().map(ServerTls::metrics), peer.as_ref().map(PeerTls::metrics)];
+    let metrics = Metrics::new(&crew.metrics(), tls_metrics, SystemClock.now());
     let shared = Arc::new(Shared::new(dcm.clone(), limits(&config), metrics, readiness.clone()));
     let trust = Trust::new(&config.allowed_host).with_tls(server_tls.clone(), &tls.allowed_identity);
     let looks = server_tls.as_ref().map(ServerTls::reload);

@@ -23,8 +23,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// `started` is when this server was.
-    pub(crate) fn new(worker: &WorkerMetrics, tls: Option<&TlsMetrics>, started: Timestamp) -> Self {
+    /// `tls` is that of the server, then that with other roles; `started` is when this server was.
+    pub(crate) fn new(worker: &WorkerMetrics, [tls, peer]: [Option<&TlsMetrics>; 2], started: Timestamp) -> Self {
         let mut registry = Registry::default();
         let (http, grpc) = (HttpMetrics::default(), GrpcMetrics::default());
         {
@@ -36,6 +36,9 @@ impl Metrics {
             worker.register(registry.sub_registry_with_prefix("worker"));
             if let Some(tls) = tls {
                 tls.register(registry.sub_registry_with_prefix("tls"));
+            }
+            if let Some(peer) = peer {
+                peer.register_peer(registry.sub_registry_with_prefix("peer_tls"));
             }
         }
         registry.register_collector(Box::new(Process { started }));

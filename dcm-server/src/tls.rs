@@ -3,6 +3,7 @@
 
 mod accept;
 mod client;
+mod expiry;
 mod facts;
 mod files;
 mod identity;

@@ -358,7 +358,7 @@ mod tests {
             write_timeout: second,
             stop_timeout: second,
         };
-        let metrics = Metrics::new(&WorkerMetrics::default(), None, Timestamp::UNIX_EPOCH);
+        let metrics = Metrics::new(&WorkerMetrics::default(), [None; 2], Timestamp::UNIX_EPOCH);
         let shared = Arc::new(super::super::Shared::new(
             Fixture::new(store).await.unwrap().dcm,
             limits,

@@ -18,6 +18,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     FileError, TlsMetrics,
+    expiry::Expiry,
+    facts::Served,
     files::{Fault, Named, Pair},
     other, provider,
     reload::{Looks, Reloaded, Source},
@@ -32,6 +34,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub struct PeerTls {
     files: Arc<Reloaded<ClientFiles>>,
     looks: Arc<Looks>,
+    metrics: TlsMetrics,
 }
 
 impl PeerTls {
@@ -53,16 +56,22 @@ impl PeerTls {
     }
 
     fn with(peer_ca: &Path, own: Option<Pair>) -> Result<Self, FileError> {
-        let source = ClientFiles { ca: Named::new("--peer-ca", peer_ca), own };
-        let files = Arc::new(Reloaded::open(source, TlsMetrics::default())?);
+        let metrics = TlsMetrics::default();
+        let expiry = Expiry::new("other roles", metrics.clone());
+        let source = ClientFiles { ca: Named::new("--peer-ca", peer_ca), own, expiry };
+        let files = Arc::new(Reloaded::open(source, metrics.clone())?);
         let looks = Arc::new(Looks::start(vec![files.clone()]));
-        Ok(Self { files, looks })
+        Ok(Self { files, looks, metrics })
     }
 
     /// What makes connections, for `tonic::transport::Endpoint::connect_with_connector` and others.
     #[must_use]
     pub fn connector(&self) -> Connector {
         Connector { tls: self.clone() }
+    }
+
+    pub(crate) const fn metrics(&self) -> &TlsMetrics {
+        &self.metrics
     }
 
     /// Takes changed files now, instead of within seconds.
@@ -75,10 +84,18 @@ impl PeerTls {
 struct ClientFiles {
     ca: Named,
     own: Option<Pair>,
+    expiry: Expiry,
+}
+
+#[derive(Debug)]
+struct Made {
+    config: Arc<ClientConfig>,
+    /// What the certificate says that is shown.
+    shown: Option<Served>,
 }
 
 impl Source for ClientFiles {
-    type Made = Arc<ClientConfig>;
+    type Made = Made;
 
     const NAME: &'static str = "TLS with other roles";
 
@@ -87,7 +104,7 @@ impl Source for ClientFiles {
         std::iter::once(&self.ca).chain(own).map(Named::read).collect()
     }
 
-    fn make(&self, files: &[Secret]) -> Result<Arc<ClientConfig>, FileError> {
+    fn make(&self, files: &[Secret]) -> Result<Made, FileError> {
         let mut files = files.iter();
         let none = Secret::new("");
         let mut next = || files.next().unwrap_or(&none);
@@ -97,20 +114,25 @@ impl Source for ClientFiles {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(refused)?
             .with_root_certificates(roots);
+        let mut shown = None;
         let mut config = match &self.own {
             None => builder.with_no_client_auth(),
             Some(own) => {
                 let certified = own.certified(next(), next())?;
+                shown = Some(own.served(&certified)?);
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
             }
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Arc::new(config))
+        Ok(Made { config: Arc::new(config), shown })
     }
 
-    fn tell(&self, _: &Arc<ClientConfig>, is_new: bool) {
+    fn tell(&self, made: &Made, is_new: bool) {
         if is_new {
             tracing::info!(ca = %self.ca.path.display(), "TLS with other roles trusts this CA");
+        }
+        if let Some((own, shown)) = self.own.as_ref().zip(made.shown.as_ref()) {
+            self.expiry.tell(own, shown, is_new);
         }
     }
 }
@@ -133,7 +155,7 @@ impl Connector {
             let stream = TcpStream::connect((bare.as_str(), port)).await?;
             stream.set_nodelay(true)?;
             let name = ServerName::try_from(bare).map_err(other)?;
-            let connector = TlsConnector::from(Arc::clone(&*self.tls.files.get()));
+            let connector = TlsConnector::from(Arc::clone(&self.tls.files.get().config));
             connector.connect(name, stream).await
         };
         let timed = tokio::time::timeout(WITHIN, connecting).await;

@@ -17,6 +17,8 @@ use rustls::{
 };
 use zeroize::Zeroize as _;
 
+use super::facts::Served;
+
 /// A file may have so many bytes: a bundle of a few hundred CAs.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -158,6 +160,12 @@ impl Pair {
     /// With the options that name them.
     pub(crate) fn new(options: [&'static str; 2], cert: &Path, key: &Path) -> Self {
         Self { cert: Named::new(options[0], cert), key: Named::new(options[1], key) }
+    }
+
+    /// What the certificates say.
+    pub(super) fn served(&self, certified: &CertifiedKey) -> Result<Served, FileError> {
+        let why = rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
+        Served::of(&certified.cert).map_err(|_| self.cert.wrong(Fault::BadCertificate { number: 1, why }))
     }
 
     /// The two together, if they belong together.

@@ -39,13 +39,29 @@ const FAILURE: &str = "failure";
 
 impl TlsMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let help = "When the first of the certificates that are served runs out, in seconds since 1970";
+        self.register_shown(registry);
+        self.register_files(registry);
+        registry.register("handshakes_failed", "Connections that ended before they were secure", self.failed.clone());
+    }
+
+    /// Likewise, for what goes to other roles: they may be shown no certificate, and count failed handshakes themselves.
+    pub(crate) fn register_peer(&self, registry: &mut Registry) {
+        if self.expires.get() != 0 {
+            self.register_shown(registry);
+        }
+        self.register_files(registry);
+    }
+
+    fn register_shown(&self, registry: &mut Registry) {
+        let help = "When the first of the certificates that are shown runs out, in seconds since 1970";
         let unit = Unit::Seconds;
         registry.register_with_unit("certificate_expiration_timestamp", help, unit, self.expires.clone());
+    }
+
+    fn register_files(&self, registry: &mut Registry) {
         registry.register("reloads", "Changed files with certificates, keys and CAs, by result", self.reloads.clone());
         let help = "1 where these files are what is in force, 0 where they cannot be used and older ones are in force";
         registry.register("last_reload_successful", help, self.last_reload.clone());
-        registry.register("handshakes_failed", "Connections that ended before they were secure", self.failed.clone());
     }
 
     pub(super) fn serves_until(&self, seconds: i64) {

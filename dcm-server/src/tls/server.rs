@@ -1,35 +1,22 @@
 //! The server's side: its certificate, and whom it lets in.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
-use dcm_core::{clock::Clock as _, secret::Secret};
+use dcm_core::secret::Secret;
 use rustls::{
     ServerConfig,
-    pki_types::CertificateDer,
     server::{NoServerSessionStorage, WebPkiClientVerifier},
     sign::SingleCertAndKey,
 };
-use tokio::time::Instant;
 
 use super::{
     FileError, TlsMetrics,
+    expiry::Expiry,
     facts::Served,
     files::{Fault, Named, Pair},
     provider,
     reload::{Look, Looks, Reloaded, Source},
 };
-use crate::assemble::SystemClock;
-
-/// A certificate is near its end when so much of its time is left, or a fifth of its whole time where that is less. (Whoever renews
-/// certificates does it at two thirds.)
-const NEAR: Duration = Duration::from_secs(14 * 86_400);
-
-/// How often that is told.
-const AGAIN: Duration = Duration::from_secs(86_400);
 
 /// What an edge speaks below TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +41,7 @@ impl ServerTls {
         let source = ServerFiles {
             pair: Pair::new(Pair::SERVER, cert, key),
             client_ca: client_ca.map(|path| Named::new("--client-ca", path)),
-            metrics: metrics.clone(),
-            told: Mutex::new(None),
+            expiry: Expiry::new("clients", metrics.clone()),
         };
         let files = Arc::new(Reloaded::open(source, metrics.clone())?);
         Ok(Self { files, metrics })
@@ -90,9 +76,7 @@ impl ServerTls {
 struct ServerFiles {
     pair: Pair,
     client_ca: Option<Named>,
-    metrics: TlsMetrics,
-    /// When it was told last that the certificate runs out.
-    told: Mutex<Option<Instant>>,
+    expiry: Expiry,
 }
 
 #[derive(Debug)]
@@ -100,13 +84,6 @@ struct Made {
     http: Arc<ServerConfig>,
     http2: Arc<ServerConfig>,
     served: Served,
-}
-
-impl ServerFiles {
-    fn served(&self, chain: &[CertificateDer<'_>]) -> Result<Served, FileError> {
-        let bad = |_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
-        Served::of(chain).map_err(|error| self.pair.cert.wrong(Fault::BadCertificate { number: 1, why: bad(error) }))
-    }
 }
 
 impl Source for ServerFiles {
@@ -127,7 +104,7 @@ impl Source for ServerFiles {
         let none = Secret::new("");
         let mut next = || files.next().unwrap_or(&none);
         let certified = self.pair.certified(next(), next())?;
-        let served = self.served(&certified.cert)?;
+        let served = self.pair.served(&certified)?;
         let refused = |why| self.pair.cert.wrong(Fault::Refused(why));
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -153,34 +130,6 @@ impl Source for ServerFiles {
     }
 
     fn tell(&self, made: &Made, is_new: bool) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let (from, to) = made.served.valid;
-        if is_new {
-            *told = None;
-            self.metrics.serves_until(to);
-            if let Some(expires) = made.served.expires() {
-                tracing::info!(certificate = %self.pair.cert.path.display(), %expires, "TLS with this certificate");
-            }
-            if self.pair.key.is_open_to_others() {
-                let file = self.pair.key.path.display();
-                tracing::warn!("--tls-key {file} may be read by everybody on this machine: chmod o-rwx {file}");
-            }
-        }
-        let now = SystemClock.now().as_second();
-        let near = NEAR.as_secs().min(to.saturating_sub(from).unsigned_abs() / 5);
-        if to.saturating_sub(now) > near.cast_signed() && from <= now || told.is_some_and(|told| told.elapsed() < AGAIN)
-        {
-            return;
-        }
-        *told = Some(Instant::now());
-        let certificate = self.pair.cert.path.display();
-        if to <= now {
-            tracing::error!(%certificate, "the certificate has run out, and clients refuse it: renew --tls-cert and --tls-key");
-        } else if from > now {
-            tracing::warn!(%certificate, "the certificate is not valid yet, and clients refuse it: is the clock right?");
-        } else {
-            let hours = to.saturating_sub(now) / 3600;
-            tracing::warn!(%certificate, hours, "the certificate runs out soon: renew --tls-cert and --tls-key");
-        }
+        self.expiry.tell(&self.pair, &made.served, is_new);
     }
 }

@@ -138,3 +138,14 @@ fn a_key_that_everybody_may_read_and_a_certificate_that_has_run_out_are_warned_o
         }
     }
 }
+
+#[test]
+fn what_is_shown_to_other_roles_does_not_run_out_unnoticed() {
+    let (place, ca) = (Place::new(), Ca::new("ca"));
+    let old = ca.issue_until(&["dcm"], date_time_ymd(2021, 1, 1), KeyPair::generate().unwrap());
+    let (cert, key) = (place.put("old.crt", &old.cert), place.put("old.key", &old.key));
+    let peer_ca = place.put("ca.crt", &ca.pem);
+    let files = [format!("--peer-ca={peer_ca}"), format!("--peer-cert={cert}"), format!("--peer-key={key}")];
+    let said = crate::reload::log_of(&files, |_, _| {});
+    assert!(said.contains("other roles refuse it: renew --peer-cert and --peer-key"), "{said}");
+}

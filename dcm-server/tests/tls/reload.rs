@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rcgen::{KeyPair, date_time_ymd};
+
 use crate::support::{Ca, Client, Pair, Place, Server, ask, shown};
 
 const RELOADED: &str = "dcm_tls_last_reload_successful";
@@ -76,9 +78,15 @@ async fn a_renewed_pair_is_served_within_seconds_and_no_request_fails_meanwhile(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_pair_keeps_the_one_before_and_shows_in_the_metrics_until_it_is_mended() {
     let (place, ca) = (Place::new(), Ca::new("ca"));
-    let server = place.serve(&ca.server(), &[]).await;
+    let peer = ca.issue_until(&["dcm"], date_time_ymd(2030, 1, 1), KeyPair::generate().unwrap());
+    let (peer_cert, peer_key) = (place.put("peer.crt", &peer.cert), place.put("peer.key", &peer.key));
+    let peer_ca = place.put("peers.crt", &ca.pem);
+    let peers = ["--peer-ca", &peer_ca, "--peer-cert", &peer_cert, "--peer-key", &peer_key];
+    let server = place.serve(&ca.server(), &peers).await;
     let client = Client::new(&ca, None);
     let first = now_shown(&client, &server).await;
+    // 2030-01-01.
+    assert_eq!(server.metric(&client, &format!("dcm_peer_{}", &EXPIRES[4..])).await, 1_893_456_000.0);
     assert_eq!(server.metric(&client, RELOADED).await, 1.0);
     // 2040-01-01.
     assert_eq!(server.metric(&client, EXPIRES).await, 2_208_988_800.0);
@@ -99,9 +107,16 @@ async fn a_broken_pair_keeps_the_one_before_and_shows_in_the_metrics_until_it_is
 
     let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tls.md")).unwrap();
     let served = client.get(&server, "/metrics").await.unwrap();
-    let told: Vec<_> = docs.lines().filter_map(|line| line.strip_prefix("| `dcm_tls_")?.split('`').next()).collect();
-    let missing: Vec<_> = told.iter().filter(|name| !served.contains(&format!("\ndcm_tls_{name}"))).collect();
-    assert!(told.len() == 4 && missing.is_empty(), "{told:?}: {missing:?}");
+    let rows = docs.lines().filter(|line| line.starts_with("| `dcm_"));
+    let told: Vec<_> = rows.flat_map(|row| row.split('`').filter(|part| part.starts_with("dcm_"))).collect();
+    let missing: Vec<_> = told.iter().filter(|name| !served.contains(&format!("\n{name}"))).collect();
+    assert!(told.len() == 7 && missing.is_empty(), "{told:?}: {missing:?}");
+
+    // What is shown to other roles, likewise.
+    place.put("peer.key", &second.key);
+    server.0.reload_tls().await;
+    assert_eq!(server.metric(&client, "dcm_peer_tls_last_reload_successful").await, 0.0);
+    assert_eq!(server.metric(&client, RELOADED).await, 1.0);
 
     std::fs::remove_file(place.path("tls.key")).unwrap();
     server.0.reload_tls().await;
