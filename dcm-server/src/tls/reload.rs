@@ -15,6 +15,13 @@ use dcm_core::secret::Secret;
 /// How often files are looked at. All of them are read each time: links are swapped, volumes keep no times, and it is a few kilobytes.
 const PERIOD: Duration = Duration::from_secs(5);
 
+/// How long files have to be as they are before they are taken: who writes several certificates into one may be half done, and
+/// what is there then can be used, but is not what he means.
+const AT_REST: Duration = Duration::from_millis(200);
+
+/// How often that is waited for in one look.
+const TRIES: usize = 10;
+
 /// What is made of files.
 pub(super) trait Source: fmt::Debug + Send + Sync + 'static {
     /// What is made of them.
@@ -52,7 +59,7 @@ struct Seen {
 
 /// What can be looked at again.
 pub(super) trait Look: Send + Sync {
-    /// Takes files that have changed. Two files of a pair are seldom written at one moment, so what cannot be used is told when it is
+    /// Takes files that have changed and stay as they are for a moment; blocks as long. Two files of a pair are seldom written at one moment, so what cannot be used is told when it is
     /// found a second time, or `at_once`.
     fn look(&self, at_once: bool);
 }
@@ -75,6 +82,22 @@ impl<S: Source> Reloaded<S> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// They are what is in force.
+    fn keep(&self, seen: &mut Seen) {
+        if let Some((_, true)) = seen.wrong.take() {
+            tracing::info!("the files for {} are again what is in force", S::NAME);
+            self.metrics.reloaded(true);
+        }
+        self.source.tell(&self.get(), false);
+    }
+
+    fn take(&self, seen: &mut Seen, digest: Vec<u8>, made: S::Made) {
+        self.source.tell(&made, true);
+        *self.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+        *seen = Seen { digest, wrong: None };
+        self.metrics.reloaded(true);
+    }
+
     fn refuse(&self, seen: &mut Seen, found: String, error: &FileError, at_once: bool) {
         let before = seen.wrong.take().filter(|(wrong, _)| *wrong == found);
         let was_told = before.as_ref().is_some_and(|(_, told)| *told);
@@ -91,28 +114,24 @@ impl<S: Source> Reloaded<S> {
 impl<S: Source> Look for Reloaded<S> {
     fn look(&self, at_once: bool) {
         let mut seen = self.seen();
-        let files = match self.source.read() {
-            Ok(files) => files,
-            Err(error) => return self.refuse(&mut seen, error.to_string(), &error, at_once),
-        };
-        let digest = files::digest(&files);
-        if digest == seen.digest {
-            if let Some((_, true)) = seen.wrong.take() {
-                tracing::info!("the files for {} are again what is in force", S::NAME);
-                self.metrics.reloaded(true);
+        let mut before = None;
+        for _ in 0..TRIES {
+            let files = match self.source.read() {
+                Ok(files) => files,
+                Err(error) => return self.refuse(&mut seen, error.to_string(), &error, at_once),
+            };
+            let digest = files::digest(&files);
+            if digest == seen.digest {
+                return self.keep(&mut seen);
             }
-            self.source.tell(&self.get(), false);
-            return;
-        }
-        match self.source.make(&files) {
-            Ok(made) => {
-                self.source.tell(&made, true);
-                *self.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
-                *seen = Seen { digest, wrong: None };
-                self.metrics.reloaded(true);
+            match self.source.make(&files) {
+                Ok(made) if before.as_ref() == Some(&digest) => return self.take(&mut seen, digest, made),
+                Ok(_) => before = Some(digest),
+                Err(error) => return self.refuse(&mut seen, format!("{digest:?}"), &error, at_once),
             }
-            Err(error) => self.refuse(&mut seen, format!("{digest:?}"), &error, at_once),
+            std::thread::sleep(AT_REST);
         }
+        tracing::warn!("the files for {} do not come to rest: what was there before stays in force", S::NAME);
     }
 }
 
@@ -170,5 +189,48 @@ async fn look(all: &[Arc<dyn Look>], at_once: bool) {
     let looked = tokio::task::spawn_blocking(move || all.iter().for_each(|one| one.look(at_once)));
     if let Err(error) = looked.await {
         tracing::error!(%error, "certificates could not be looked at");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files that say something else at each look.
+    #[derive(Debug)]
+    struct Written(Mutex<Vec<&'static str>>);
+
+    impl Source for Written {
+        type Made = String;
+
+        const NAME: &'static str = "a test";
+
+        fn read(&self) -> Result<Vec<Secret>, FileError> {
+            let mut left = self.0.lock().unwrap();
+            let next = if left.len() > 1 { left.remove(0) } else { left[0] };
+            Ok(vec![Secret::new(next)])
+        }
+
+        fn make(&self, files: &[Secret]) -> Result<String, FileError> {
+            Ok(files.iter().map(|file| file.expose_str().unwrap()).collect())
+        }
+
+        fn tell(&self, _: &String, _: bool) {}
+    }
+
+    #[test]
+    fn what_is_half_written_is_not_taken() {
+        let looks = vec!["one", "o", "on", "one two", "one two"];
+        let files = Reloaded::open(Written(Mutex::new(looks)), TlsMetrics::default()).unwrap();
+        files.look(true);
+        assert_eq!(*files.get(), "one two");
+        // What comes back to what it was costs nothing.
+        *files.source.0.lock().unwrap() = vec!["one", "one two"];
+        files.look(true);
+        assert_eq!(*files.get(), "one two");
+        // Who never stops is not waited for without end.
+        *files.source.0.lock().unwrap() = ["1", "2"].repeat(TRIES);
+        files.look(true);
+        assert_eq!(*files.get(), "one two");
     }
 }
