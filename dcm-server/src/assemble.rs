@@ -95,6 +95,9 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     if config.role.shares_store() && !config.storage.store.is_shared() {
         return Err(StartError::StoreOfOneProcess(config.role));
     }
+    if config.role == Role::Ca && matches!(config.storage.store, dcm_store::Config::Memory) {
+        return Err(StartError::ForgetfulCa);
+    }
     check_on_any_store(config)
 }
 
@@ -383,6 +386,12 @@ mod tests {
             }
         }
         assert_eq!(fault(&[&["--role=ca", "--store=sled:x"], &MUTUAL[..]].concat()), "none");
+    }
+
+    #[test]
+    fn a_ca_is_refused_a_store_that_forgets_its_roots() {
+        let fault = fault(&[&["--role=ca", "--store=memory:"], &MUTUAL[..]].concat());
+        assert!(fault.contains("--store sled:"), "{fault}");
     }
 
     #[test]

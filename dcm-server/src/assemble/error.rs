@@ -67,6 +67,12 @@ pub enum StartError {
          --store mongodb://HOST/DATABASE, or --role all"
     )]
     StoreOfOneProcess(Role),
+    /// A CA that forgets its roots makes others, which nobody trusts, under the same numbers.
+    #[error(
+        "--role ca keeps the roots of logical clouds, and memory: keeps nothing: give --store sled:DIRECTORY, or a MongoDB database \
+         of its own"
+    )]
+    ForgetfulCa,
     /// The role does not go with what carries work to clusters.
     #[error("--role {role} cannot be had with --synchronizer {synchronizer}: {fix}")]
     Synchronizer {
