@@ -357,6 +357,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_a_comma_is_one_name() {
+        let config =
+            read(&["--allowed-identity", "Acme, Inc.", "--allowed-identity=a,b", "--allowed-host=x,y"]).unwrap();
+        assert_eq!(config.tls.allowed_identity, ["Acme, Inc.", "a,b"]);
+        assert_eq!(config.allowed_host, ["x", "y"]);
+    }
+
+    #[test]
     fn a_wrong_connection_string_is_not_quoted() {
         for store in ["mongodb://user:s3cret@host/?w=1", "redis://user:s3cret@host", "mongodb://user:s3cret/x@host/"] {
             let error = read(&["--store", store]).unwrap_err();

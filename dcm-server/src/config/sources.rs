@@ -21,6 +21,9 @@ use super::{
 /// The variable that names the file.
 const VARIABLE: &str = "DCM_CONFIG";
 
+/// The option whose values may hold commas: common names do.
+const MAY_HOLD_COMMAS: &str = "allowed_identity";
+
 /// What was given to a command, wherever. Has no debug form: there may be a password in it.
 pub(crate) struct Given {
     /// What is in force.
@@ -79,6 +82,7 @@ pub(crate) fn read(command: Command, options: Vec<OsString>) -> Result<Given, Er
         return Err(command.error(ErrorKind::ValueValidation, text));
     }
     let command = file.iter().fold(command, with_defaults);
+    let command = with_whole_names(command, &line);
     let matches = command.try_get_matches_from(&line)?;
     Ok(Given { matches, file })
 }
@@ -136,6 +140,25 @@ fn wrong_variables(command: &Command) -> Vec<String> {
         Some(format!("{}: {reason}", name.display()))
     };
     command.get_arguments().filter(|arg| arg.get_id() != "config").filter_map(fault).collect()
+}
+
+/// Names that may hold commas are cut at them in the environment alone, where there is no other way to give several.
+#[allow(clippy::disallowed_methods, reason = "this is where the environment is read")]
+fn with_whole_names(command: Command, line: &[OsString]) -> Command {
+    let whole = |arg: Arg| {
+        let flag = arg.get_long().map(|long| format!("--{long}")).unwrap_or_default();
+        let is_flag = |given: &OsString| {
+            let rest = given.as_bytes().strip_prefix(flag.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
+        };
+        let is_variable = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some());
+        if is_variable && !line.iter().any(is_flag) { arg } else { arg.value_delimiter(None) }
+    };
+    if command.get_arguments().any(|arg| arg.get_id() == MAY_HOLD_COMMAS) {
+        command.mut_arg(MAY_HOLD_COMMAS, whole)
+    } else {
+        command
+    }
 }
 
 /// A file's values are the defaults of the command and of those below it.

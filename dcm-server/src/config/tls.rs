@@ -22,7 +22,8 @@ pub struct TlsOptions {
     pub client_ca: Option<PathBuf>,
 
     /// A client that is served: a URI (spiffe://...) or host name of his certificate, or its common name where it has no such
-    /// name at all; may be repeated [default: whoever has a certificate of the client CA].
+    /// name at all; may be repeated. In the environment, commas stand between several, so a common name with a comma is for the
+    /// flag or the file [default: whoever has a certificate of the client CA].
     #[arg(long, env = "DCM_ALLOWED_IDENTITY", value_name = "NAME", value_delimiter = ',', value_parser = values::identity)]
     pub allowed_identity: Vec<String>,
 
