@@ -8,8 +8,9 @@ use super::values;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsOptions {
-    /// The file with the server's certificate, and behind it those of the CAs between it and its root: HTTP is then served over
-    /// TLS only; with --role ca and --role synchronizer, gRPC. Also shown to other roles.
+    /// The file with the server's certificate, and behind it those of the CAs between it and its root: HTTP and gRPC are then served
+    /// over TLS only; with --role ca and --role synchronizer gRPC alone, as their HTTP is for probes and metrics. Also shown to
+    /// other roles, where no --peer-cert is.
     #[arg(long, env = "DCM_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
