@@ -152,42 +152,47 @@ impl Edge {
         };
         request.extensions_mut().insert(call.clone());
         let (app, reads) = (App::clone(&self.app), method.reads);
-        let limit = app.limits.request_timeout;
+        let (begun, limit) = (Instant::now(), app.limits.request_timeout);
         let within = within.map_or(limit, |within| within.min(limit));
+        let too_late = || Problem::new(Kind::TimedOut, format!("there was no answer after {within:?}"));
         // Nothing is asked of a service before its message is there, so that it can be called here.
         let (parts, body) = request.into_parts();
+        // What is asked of the server itself is small, which its services see to, and takes no memory that is there for others.
+        let (body, held) = if method.takes_stream || method.of_the_server {
+            (body, None)
+        } else {
+            let most = app.limits.body_size.saturating_add(PREFIX);
+            let read = tokio::time::timeout(within, read_whole(body, most, &app)).await;
+            let (message, held) = read.map_err(|_| too_late())??;
+            app.metrics.grpc.read(message.len().saturating_sub(PREFIX));
+            (Body::from(message), Some(held))
+        };
+        // Whoever is not waited for any more begins nothing.
+        let left = within.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Err(too_late());
+        }
         let services = Arc::clone(&self.services);
         let served = AssertUnwindSafe(async move {
-            let _running = running;
-            // What is asked of the server itself is small, which its services see to, and takes no memory that is there for others.
-            let (body, _held) = if method.takes_stream || method.of_the_server {
-                (body, None)
-            } else {
-                let (message, held) = read_whole(body, app.limits.body_size.saturating_add(PREFIX), &app).await?;
-                app.metrics.grpc.read(message.len().saturating_sub(PREFIX));
-                (Body::from(message), Some(held))
-            };
+            let (_running, _held) = (running, held);
             let answered = services.call(Request::from_parts(parts, body));
             let Some(answered) = answered else { return Err(Problem::bug("a method has no service")) };
             let response = answered.await.unwrap_or_else(|never| match never {});
-            finish(response, &method, &app, within).await
+            finish(response, &method, &app, left).await
         });
         let served = served.catch_unwind();
         // A write that was begun is ended, even where its client goes away or does not get an answer in time: a task of its own is
         // not dropped with the connection.
         let result = if reads {
-            tokio::time::timeout(within, served).await
+            tokio::time::timeout(left, served).await
         } else {
             let task = self.writes.spawn(served);
-            tokio::time::timeout(within, async { task.await.unwrap_or_else(|error| Err(Box::new(error))) }).await
+            tokio::time::timeout(left, async { task.await.unwrap_or_else(|error| Err(Box::new(error))) }).await
         };
         match result {
             Ok(Ok(answer)) => answer,
             Ok(Err(_panic)) => Err(Problem::bug("a handler panicked")),
-            Err(_) => {
-                let detail = format!("there was no answer after {within:?}");
-                Err(Problem::new(Kind::TimedOut, detail))
-            }
+            Err(_) => Err(too_late()),
         }
     }
 }

@@ -9,11 +9,16 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use dcm_core::store::{Body, Changes, Document, Error, Key, Position, Precondition, Revision, Scan, Store};
 use dcm_proto::v1 as pb;
 use dcm_test_utils::patience::until_so;
+use futures_util::{StreamExt as _, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use prost::Message as _;
 use serde_json::json;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
@@ -169,6 +174,33 @@ async fn a_write_whose_deadline_passes_is_carried_out_all_the_same() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
     store.holds_writes.store(false, Ordering::SeqCst);
     until_so(PATIENCE, "what was written", async || dcm.get(LC).await.status == 200).await;
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn a_write_whose_deadline_has_passed_is_not_begun() {
+    let dcm = Dcm::start(&[]).await;
+    let status = dcm.raw().await.create_logical_cloud(within("0n", create())).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    // The message is complete after the deadline only.
+    let message = create().encode_to_vec();
+    let mut frame = [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), &message].concat();
+    let tail = frame.split_off(10);
+    let parts = stream::iter([(0, frame), (400, tail)]).then(async |(ms, part)| {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        Ok::<_, Status>(Frame::data(Bytes::from(part)))
+    });
+    let url = format!("http://{}/dcm.v1.LogicalClouds/CreateLogicalCloud", dcm.running.grpc_addr());
+    let request = http::Request::post(url)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "200m")
+        .body(tonic::body::Body::new(StreamBody::new(parts)))
+        .unwrap();
+    let answer = dcm.sender().await.send_request(request).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], (Code::DeadlineExceeded as i32).to_string());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(dcm.get(LC).await.status, 404);
     dcm.stop().await;
 }
 

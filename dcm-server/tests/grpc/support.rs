@@ -99,14 +99,20 @@ impl Dcm {
             Future: Send,
         > + use<>,
     > {
-        let stream = TokioIo::new(TcpStream::connect(self.running.grpc_addr()).await.unwrap());
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
-        tokio::spawn(connection);
+        let sender = self.sender().await;
         let send = service_fn(move |request| {
             let mut sender: http2::SendRequest<tonic::body::Body> = sender.clone();
             async move { sender.send_request(request).await }
         });
         LogicalCloudsClient::with_origin(send, format!("http://{}", self.running.grpc_addr()).parse().unwrap())
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn sender(&self) -> http2::SendRequest<tonic::body::Body> {
+        let stream = TokioIo::new(TcpStream::connect(self.running.grpc_addr()).await.unwrap());
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        sender
     }
 
     pub(crate) fn projects(&self) -> ProjectsClient<Channel> {
