@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration, time::Instant};
 
 use axum::{body::Body, extract::Request, response::Response};
 use futures_util::{FutureExt as _, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use prometheus_client::metrics::gauge::Gauge;
@@ -32,6 +32,12 @@ const HTTP2: Http2 = Http2 { streams: 256, stream_window: 64 * 1024, connection_
 
 /// What a message has in front of it.
 const PREFIX: usize = 5;
+
+/// The path of a call, and a query that means nothing, may have so many bytes: those of ours are far shorter.
+const LONGEST_PATH: usize = 256;
+
+/// Stands for the path of what is no method of ours.
+const UNMATCHED: &str = "/unmatched";
 
 /// Says which version of REST or gRPC is spoken here to whoever speaks another one.
 const ELSEWHERE: &str = "this port speaks gRPC over HTTP/2; REST is served at the address of --http\n";
@@ -87,13 +93,11 @@ impl Edge {
             return elsewhere();
         }
         let id = self.ids.of(request.headers());
-        let path = request.uri().path();
-        let method = self.methods.find(path).cloned();
-        let mut call = Call {
-            id: id.to_str().unwrap_or_default().to_owned(),
-            uri: request.uri().path_and_query().map(|target| target.clone().into()).unwrap_or_default(),
-            deadline: None,
-        };
+        let method = self.methods.find(request.uri().path()).cloned();
+        // Whatever somebody calls is not repeated, nor written into the log, where it is no method of ours.
+        let target = request.uri().path_and_query().filter(|_| method.is_some());
+        let uri = target.map_or_else(|| Uri::from_static(UNMATCHED), |target| target.clone().into());
+        let mut call = Call { id: id.to_str().unwrap_or_default().to_owned(), uri, deadline: None };
         let mut response = match self.admit(&request, method.as_ref()) {
             Ok((running, within)) => {
                 call.deadline = within.and_then(|within| started.checked_add(within)).map(Into::into);
@@ -124,6 +128,10 @@ impl Edge {
         if before >= limits.requests && !is_probe {
             let detail = format!("{} requests are being served already", limits.requests);
             return Err(Problem::new(Kind::Overloaded, detail));
+        }
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > LONGEST_PATH {
+            return Err(Problem::new(Kind::UriTooLong, format!("the path may have {LONGEST_PATH} bytes")));
         }
         let header: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if header > limits.header_size {

@@ -94,7 +94,7 @@ async fn a_question_for_health_is_small() {
 }
 
 /// Calls a method by its path, whatever it is.
-async fn call(dcm: &Dcm, path: &'static str, metadata: &[(&'static str, &str)]) -> tonic::Status {
+async fn call(dcm: &Dcm, path: &str, metadata: &[(&'static str, &str)]) -> tonic::Status {
     let mut grpc = Grpc::new(dcm.channel());
     grpc.ready().await.unwrap();
     let mut request = Request::new(pb::GetStatusRequest::default());
@@ -117,8 +117,20 @@ async fn what_is_not_served_says_so() {
     ] {
         let status = call(&dcm, path, &[]).await;
         assert_eq!(status.code(), Code::Unimplemented, "{path}");
-        assert_eq!(status.get_error_details().error_info().unwrap().reason, "NO_SUCH_PATH", "{path}");
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!(
+            (info.reason.as_str(), info.metadata["instance"].as_str()),
+            ("NO_SUCH_PATH", "/unmatched"),
+            "{path}"
+        );
     }
+    let long = format!("/dcm.v1.LogicalClouds/{}", "x".repeat(10_000));
+    let status = call(&dcm, &long, &[]).await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.metadata["instance"].as_str()), ("URI_TOO_LONG", "/unmatched"));
     // A message that is none: the fields have other types.
     let mut grpc = Grpc::new(dcm.channel());
     grpc.ready().await.unwrap();
