@@ -19,8 +19,14 @@ const DOMAIN: &str = "dcm.onap.org";
 /// details are written half as long again.
 const MOST: usize = 3 * 1024;
 
-/// A message has at most so many characters, for the same reason.
+/// A message has at most so many bytes as it is written, each that is not plain as three, for the same reason.
 const LONGEST: usize = 1024;
+
+/// The place of a violation that is cut has at most so many bytes.
+const LONGEST_PLACE: usize = 512;
+
+/// Stands where something was cut.
+const CUT: &str = "...";
 
 /// Carries a problem through tonic to the rim, which knows the method and the request's id.
 #[derive(Debug)]
@@ -97,6 +103,12 @@ pub(super) fn render(problem: Problem, call: &Call) -> Status {
     let mut room = MOST;
     for (told_already, error) in told.errors.iter().enumerate() {
         let Some(left) = room.checked_sub(error.place().len() + error.detail().len() + 8) else {
+            if told_already == 0 {
+                let place = cut(error.place(), LONGEST_PLACE, char::len_utf8);
+                details.add_bad_request_violation(place, cut(error.detail(), MOST - LONGEST_PLACE, char::len_utf8));
+                room = 0;
+                continue;
+            }
             details.add_bad_request_violation("", format!("has more faults than these {told_already}"));
             break;
         };
@@ -107,7 +119,29 @@ pub(super) fn render(problem: Problem, call: &Call) -> Status {
         details.set_retry_info(Some(Duration::from_secs(seconds)));
     }
     details.set_request_info(call.id.as_str(), "");
-    Status::with_error_details(code, told.detail.chars().take(LONGEST).collect::<String>(), details)
+    Status::with_error_details(code, cut(&told.detail, LONGEST, written), details)
+}
+
+/// How many bytes a character of a message has in a header field.
+const fn written(c: char) -> usize {
+    match c {
+        '"' | '#' | '%' | '<' | '>' | '`' | '?' | '{' | '}' => 3,
+        '!'..='~' => 1,
+        _ => 3 * c.len_utf8(),
+    }
+}
+
+/// The text, or as much of it as has `most` bytes.
+fn cut(text: &str, most: usize, size: impl Fn(char) -> usize) -> String {
+    if text.chars().map(&size).sum::<usize>() <= most {
+        return text.to_owned();
+    }
+    let mut room = most.saturating_sub(CUT.chars().map(&size).sum());
+    let fitting = text.chars().map_while(|c| {
+        room = room.checked_sub(size(c))?;
+        Some(c)
+    });
+    fitting.chain(CUT.chars()).collect()
 }
 
 #[cfg(test)]
@@ -141,12 +175,35 @@ mod tests {
             faults.add(format!("/spec/labels/{i}"), "must be something else than this, as everybody knows");
         }
         let status = render(Error::Invalid(faults).into(), &call());
-        assert!(status.details().len() * 4 / 3 < 6 * 1024, "{}", status.details().len());
+        assert!(size(&status) < 8 * 1024, "{}", size(&status));
         let details = status.get_error_details();
         let named = &details.bad_request().unwrap().field_violations;
         assert_eq!(named[0].field, "/spec/labels/0");
         let last = named.last().unwrap();
         assert_eq!(last.description, format!("has more faults than these {}", named.len() - 1));
+    }
+
+    /// As a client counts header fields.
+    fn size(status: &Status) -> usize {
+        let response = status.clone().into_http::<()>();
+        response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+    }
+
+    #[test]
+    fn one_fault_that_is_too_long_is_cut_and_told() {
+        for long in ["\u{1F512}", "a", "%", " "] {
+            let mut faults = Faults::new();
+            faults.add(format!("/{}", long.repeat(20_000)), long.repeat(20_000));
+            faults.add("/spec", "is required");
+            let status = render(Error::Invalid(faults).into(), &call());
+            assert!(size(&status) < 8 * 1024, "{long}: {}", size(&status));
+            let details = status.get_error_details();
+            let named = &details.bad_request().unwrap().field_violations[0];
+            assert!(named.field.starts_with('/') && named.description.contains(long), "{named:?}");
+            assert!(named.field.ends_with(CUT) && named.description.ends_with(CUT), "{named:?}");
+            let status = render(Problem::new(Kind::Malformed, long.repeat(20_000)), &call());
+            assert!(size(&status) < 4 * 1024 && status.message().ends_with(CUT), "{long}: {}", size(&status));
+        }
     }
 
     #[test]
