@@ -17,6 +17,9 @@ pub struct KvPair {
 impl KvPair {
     /// At most so many per logical cloud, and per cluster.
     pub const MOST: usize = 1000;
+
+    /// A key has at most so many bytes.
+    pub const LONGEST_KEY: usize = 1024;
 }
 
 impl Stored for KvPair {
@@ -40,6 +43,33 @@ impl KvPairInput {
         if self.kv.is_none() {
             faults.add("/spec/kv", "is required: an array of objects with one key each, or one object");
         }
+        for (i, (key, _)) in self.kv.iter().flatten().enumerate() {
+            if key.len() > KvPair::LONGEST_KEY {
+                // Without the key: it is too long to be told.
+                faults.add(format!("/spec/kv/{i}"), format!("has a key of more than {} bytes", KvPair::LONGEST_KEY));
+            }
+        }
         Some(KvPair { metadata: metadata?, kv: self.kv? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_have_so_many_bytes_and_no_more() {
+        let pair = |more: usize| KvPairInput {
+            metadata: MetadataInput { name: Some("k".to_owned()), ..MetadataInput::default() },
+            kv: Some(vec![("fine".to_owned(), Value::Null), ("x".repeat(KvPair::LONGEST_KEY + more), Value::Null)]),
+        };
+        let mut faults = Faults::new();
+        assert!(pair(0).check(None, &mut faults).is_some() && faults.is_empty());
+        pair(1).check(None, &mut faults);
+        let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+        assert_eq!(
+            (fault.pointer.as_str(), fault.detail.as_str()),
+            ("/spec/kv/1", "has a key of more than 1024 bytes")
+        );
     }
 }

@@ -110,6 +110,26 @@ async fn what_is_wrong_with_its_children_is_named_in_the_same_words() {
 }
 
 #[tokio::test]
+async fn a_key_of_a_kv_pair_is_no_longer_than_over_rest() {
+    let dcm = Dcm::start(&[]).await;
+    dcm.with_cloud().await;
+    let body = |bytes: usize| json!({ "metadata": { "name": "k" }, "spec": { "kv": [{ "k".repeat(bytes): 1 }] } });
+    let asked = |bytes: usize| pb::CreateKvPairRequest {
+        project: "p".to_owned(),
+        logical_cloud: "lc-1".to_owned(),
+        kv_pair: same::kv_pair_of(&body(bytes)),
+    };
+    let status = dcm.clouds().create_kv_pair(asked(1025)).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let told = "has a key of more than 1024 bytes";
+    assert_eq!(status.message(), format!("/spec/kv/0 {told}"));
+    let rest = dcm.post(&format!("{LC}/kv-pairs"), &body(1025)).await.expect(400);
+    assert!(rest["detail"].as_str().unwrap().contains(told), "{rest}");
+    dcm.clouds().create_kv_pair(asked(1024)).await.unwrap();
+    dcm.stop().await;
+}
+
+#[tokio::test]
 async fn a_value_that_would_not_be_kept_exactly_is_refused_where_it_stands() {
     let dcm = Dcm::start(&[]).await;
     dcm.with_cloud().await;

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, fmt};
 
-use dcm_core::fault::segment;
+use dcm_core::{fault::segment, model::KvPair};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
@@ -11,8 +11,8 @@ use super::number::{self, Numbers};
 /// How deep data may be nested at most, whatever the configuration says.
 pub(crate) const DEEPEST: usize = 64;
 
-/// A key may have so many bytes.
-const LONGEST_KEY: usize = 1024;
+/// A key may have so many bytes: no field has a longer name, and those of kv-pairs may not.
+const LONGEST_KEY: usize = KvPair::LONGEST_KEY;
 
 /// What is told of a number that stands where data is kept.
 const UNFIT: &str = "is a number that cannot be kept exactly: write it as a text, in quotes";
