@@ -7,7 +7,7 @@ use dcm_core::{
     name::ClusterIdentity,
 };
 use dcm_proto::ca_v1::{GetBundleRequest, ca_key_distribution_client::CaKeyDistributionClient};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Request, Response, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
@@ -55,6 +55,9 @@ impl GrpcCa {
     /// So long may an answer be: a chain and two roots are a tenth of it.
     const LARGEST_ANSWER: usize = 256 * 1024;
 
+    /// The longest time that goes along with a call: gRPC has eight digits for it.
+    const LONGEST: Duration = Duration::from_secs(99_999_999);
+
     /// Asks the CA at the other end of a channel. A lazy channel will do: the CA may come later.
     #[must_use]
     pub fn new(channel: Channel, patience: Patience) -> Self {
@@ -68,10 +71,12 @@ impl GrpcCa {
         message: M,
         attempt: impl AsyncFn(CaKeyDistributionClient<Channel>, Request<M>) -> Result<Response<A>, Status>,
     ) -> Result<A, Error> {
-        let end = Instant::now() + self.patience.call;
+        // `None` where there is no end.
+        let end = Instant::now().checked_add(self.patience.call);
         let mut pause = self.patience.first_retry;
         loop {
-            let left = end.saturating_duration_since(Instant::now()).min(self.patience.attempt);
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let left = left.min(self.patience.attempt).min(Self::LONGEST);
             let mut request = Request::new(message.clone());
             request.set_timeout(left);
             let (error, told) = match timeout(left, attempt(self.client.clone(), request)).await {
@@ -86,14 +91,17 @@ impl GrpcCa {
                 return Err(error);
             }
             // Not all at once: those who were refused together would come again together.
-            let wait = pause.mul_f64(0.5 + fastrand::f64() / 2.0).max(told.unwrap_or_default());
-            if Instant::now() + wait >= end {
-                return Err(error);
-            }
-            sleep(wait).await;
-            pause = (pause * 2).min(self.patience.longest_retry);
+            let wait = pause.min(Self::LONGEST).mul_f64(0.5 + fastrand::f64() / 2.0).max(told.unwrap_or_default());
+            let Some(then) = after(Instant::now(), wait, end) else { return Err(error) };
+            sleep_until(then).await;
+            pause = pause.saturating_mul(2).min(self.patience.longest_retry);
         }
     }
+}
+
+/// When to try again; `None` where that is beyond the end, or, since a CA may ask for any time, beyond what a clock can tell.
+fn after(now: Instant, wait: Duration, end: Option<Instant>) -> Option<Instant> {
+    now.checked_add(wait).filter(|then| end.is_none_or(|end| *then < end))
 }
 
 #[async_trait]
@@ -120,5 +128,20 @@ impl CaProvider for GrpcCa {
         let message = message::revoke(cloud, cluster, generation);
         let answer = self.call(message, async |mut ca, request| ca.revoke(request).await).await?;
         Ok(message::read_revoked(answer)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_cannot_ask_for_a_time_that_there_is_not() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let end = now.checked_add(second * 2);
+        assert_eq!(after(now, second, end), now.checked_add(second));
+        for (wait, end) in [(second * 2, end), (Duration::from_secs(i64::MAX as u64), end), (Duration::MAX, None)] {
+            assert_eq!(after(now, wait, end), None, "{wait:?}");
+        }
     }
 }

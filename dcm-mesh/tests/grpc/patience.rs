@@ -118,6 +118,15 @@ async fn a_call_ends_when_its_time_is_up() {
 }
 
 #[tokio::test]
+async fn a_call_may_have_no_end() {
+    let ca = Troubled::new(Trouble::Away, 1).await;
+    let served = Served::start(Arc::clone(&ca) as _).await;
+    let client = served.client(Patience { attempt: Duration::MAX, call: Duration::MAX, ..HURRIED });
+    client.issue_intermediate(&Key::new().request(&cloud(), "c1", 1)).await.unwrap();
+    assert_eq!(ca.calls(), 2);
+}
+
+#[tokio::test]
 async fn what_is_refused_or_broken_is_not_asked_again() {
     let ca = Troubled::new(Trouble::Broken, 1).await;
     let served = Served::start(Arc::clone(&ca) as _).await;
