@@ -40,8 +40,14 @@ impl CaService {
     }
 }
 
-fn answer<T, M>(result: Result<T, Error>, message: impl FnOnce(T) -> M) -> Result<Response<M>, Status> {
-    result.map(|value| Response::new(message(value))).map_err(status::write)
+/// To a request for an intermediate.
+fn issued<T>(result: Result<T, Error>) -> Result<T, Status> {
+    result.map_err(|error| status::write(error, status::OF_CLOUD))
+}
+
+/// To all others.
+fn told<T>(result: Result<T, Error>) -> Result<T, Status> {
+    result.map_err(|error| status::write(error, status::ALONE))
 }
 
 #[async_trait]
@@ -50,22 +56,24 @@ impl CaKeyDistribution for CaService {
         &self,
         request: Request<IssueIntermediateRequest>,
     ) -> Result<Response<IssueIntermediateResponse>, Status> {
-        let request = message::read_issue(request.into_inner()).map_err(status::write)?;
-        answer(self.ca.issue_intermediate(&request).await, message::issued)
+        let request = issued(message::read_issue(request.into_inner()))?;
+        Ok(Response::new(message::issued(issued(self.ca.issue_intermediate(&request).await)?)))
     }
 
     async fn get_bundle(&self, request: Request<GetBundleRequest>) -> Result<Response<GetBundleResponse>, Status> {
-        let cloud = message::read_uid(&request.get_ref().cloud_uid).map_err(status::write)?;
-        answer(self.ca.bundle(&cloud).await, |bundle| GetBundleResponse { bundle: Some(message::bundle(bundle)) })
+        let cloud = told(message::read_uid(&request.get_ref().cloud_uid))?;
+        let bundle = told(self.ca.bundle(&cloud).await)?;
+        Ok(Response::new(GetBundleResponse { bundle: Some(message::bundle(bundle)) }))
     }
 
     async fn rotate(&self, request: Request<RotateRequest>) -> Result<Response<RotateResponse>, Status> {
-        let (cloud, step) = message::read_rotate(request.get_ref()).map_err(status::write)?;
-        answer(self.ca.rotate(&cloud, step).await, |bundle| RotateResponse { bundle: Some(message::bundle(bundle)) })
+        let (cloud, step) = told(message::read_rotate(request.get_ref()))?;
+        let bundle = told(self.ca.rotate(&cloud, step).await)?;
+        Ok(Response::new(RotateResponse { bundle: Some(message::bundle(bundle)) }))
     }
 
     async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<RevokeResponse>, Status> {
-        let (cloud, cluster, generation) = message::read_revoke(request.get_ref()).map_err(status::write)?;
-        answer(self.ca.revoke(&cloud, &cluster, generation).await, message::revoked)
+        let (cloud, cluster, generation) = told(message::read_revoke(request.get_ref()))?;
+        Ok(Response::new(message::revoked(told(self.ca.revoke(&cloud, &cluster, generation).await)?)))
     }
 }

@@ -21,26 +21,33 @@ const ROOT_RETIRED: &str = "ROOT_RETIRED";
 const OUT_OF_ORDER: &str = "OUT_OF_ORDER";
 const UNSUPPORTED: &str = "UNSUPPORTED";
 
+/// Where a request for an intermediate has the uid of its cloud.
+pub(super) const OF_CLOUD: &str = "cloud.uid";
+
+/// Where all others have it.
+pub(super) const ALONE: &str = "cloud_uid";
+
 /// Fields as the port names them, and as requests do.
-const FIELDS: [(&str, &str); 8] = [
+const FIELDS: [(&str, &str); 9] = [
     ("/csr", "csr_pem"),
     ("/cluster", "cluster"),
     ("/generation", "generation"),
     ("/step", "step"),
-    ("/uid", "cloud.uid"),
+    ("/uid", OF_CLOUD),
+    ("/uid", ALONE),
     ("/project", "cloud.project"),
     ("/logical-cloud", "cloud.name"),
     ("/trust-domain", "cloud.trust_domain"),
 ];
 
-/// What a client is told. Failures of the CA itself keep their cause as the status's source, for whoever serves it to log: it
-/// is not sent.
-pub(super) fn write(error: Error) -> Status {
+/// What a client is told whose request has its cloud's uid in the field `uid`. Failures of the CA itself keep their cause as the
+/// status's source, for whoever serves it to log: it is not sent.
+pub(super) fn write(error: Error, uid: &str) -> Status {
     let text = error.to_string();
     match error {
         Error::Invalid(faults) => {
             let violations: Vec<_> =
-                faults.as_slice().iter().map(|fault| violation(&fault.pointer, &fault.detail)).collect();
+                faults.as_slice().iter().map(|fault| violation(&fault.pointer, &fault.detail, uid)).collect();
             Status::with_error_details(Code::InvalidArgument, text, ErrorDetails::with_bad_request(violations))
         }
         Error::UnknownCloud { cloud } => told(Code::NotFound, text, UNKNOWN_CLOUD, [("cloud", cloud.to_string())]),
@@ -86,8 +93,10 @@ fn later(code: Code, text: String, retry_after: Duration) -> Status {
     Status::with_error_details(code, text, ErrorDetails::with_retry_info(Some(retry_after)))
 }
 
-fn violation(pointer: &str, detail: &str) -> FieldViolation {
-    let field = FIELDS.iter().find(|(known, _)| *known == pointer).map_or(pointer, |(_, field)| field);
+fn violation(pointer: &str, detail: &str, uid: &str) -> FieldViolation {
+    let is_of = |field: &str| ![OF_CLOUD, ALONE].contains(&field) || field == uid;
+    let field = FIELDS.iter().find(|(known, field)| *known == pointer && is_of(field));
+    let field = field.map_or(pointer, |(_, field)| field);
     FieldViolation::new(field, detail)
 }
 
@@ -195,11 +204,13 @@ mod tests {
             |_, _, _| Error::Timeout { retry_after: Duration::from_secs(3) },
         ];
         for make in errors {
-            let (one, same) =
-                (make(cluster(), generation, faults.clone()), make(cluster(), generation, faults.clone()));
-            assert_eq!(shown(&read(sent(write(one)))), shown(&same));
+            let same = make(cluster(), generation, faults.clone());
+            for uid in [OF_CLOUD, ALONE] {
+                let one = make(cluster(), generation, faults.clone());
+                assert_eq!(shown(&read(sent(write(one, uid)))), shown(&same));
+            }
         }
-        let internal = sent(write(Error::Internal("s3cret".into())));
+        let internal = sent(write(Error::Internal("s3cret".into()), ALONE));
         assert!(!format!("{internal:?}").contains("s3cret"), "causes stay at home");
         assert!(matches!(read(internal), Error::Internal(_)));
     }

@@ -51,11 +51,11 @@ async fn every_bad_field_is_named_at_once() {
     });
     assert_eq!(bad_fields(&refused.await.unwrap_err()), all);
     let refused = ca.get_bundle(GetBundleRequest { cloud_uid: odd("../x") }).await.unwrap_err();
-    assert_eq!(bad_fields(&refused), ["cloud.uid"]);
+    assert_eq!(bad_fields(&refused), ["cloud_uid"]);
     let refused = ca.rotate(RotateRequest { step: 99, ..Default::default() }).await.unwrap_err();
-    assert_eq!(bad_fields(&refused), ["cloud.uid", "generation", "step"]);
+    assert_eq!(bad_fields(&refused), ["cloud_uid", "generation", "step"]);
     let refused = ca.revoke(RevokeRequest::default()).await.unwrap_err();
-    assert_eq!(bad_fields(&refused), ["cloud.uid", "cluster", "generation"]);
+    assert_eq!(bad_fields(&refused), ["cloud_uid", "cluster", "generation"]);
 }
 
 #[tokio::test]
