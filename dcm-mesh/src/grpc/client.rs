@@ -16,7 +16,8 @@ use super::{message, status};
 /// How long a CA in another process is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long one attempt may take; the CA is told, and stops working on it then.
+    /// How long one attempt may take. The CA is told; whether it stops working on it then is its own affair: DCM's drops what
+    /// only reads, and ends an issue, a rotation and a revocation that it has begun, so that the next attempt finds it done.
     pub attempt: Duration,
     /// How long all attempts of a call may take, the pauses between them included.
     pub call: Duration,
