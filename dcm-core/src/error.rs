@@ -1,6 +1,6 @@
 //! What a use case can fail with, and the closed list of kinds that every edge maps.
 
-use crate::{credential, fault::Faults, secret, store, transfer};
+use crate::{credential, fault::Faults, model::StoreOwner, secret, store, transfer};
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,14 @@ pub enum Error {
     /// The store holds an import that was not finished.
     #[error("the store cannot be used")]
     Unfinished(#[source] transfer::Error),
+    /// The store belongs to somebody else.
+    #[error("the store is that of {is}, and not of {wanted}")]
+    OtherOwner {
+        /// Whose it is.
+        is: StoreOwner,
+        /// Whose it should be.
+        wanted: StoreOwner,
+    },
     /// A secret could not be sealed or opened.
     #[error("a stored secret could not be handled")]
     Secret(#[from] secret::Error),
@@ -99,7 +107,7 @@ impl Error {
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
-            Self::Refused(_) | Self::Unfinished(_) => ErrorKind::Refused,
+            Self::Refused(_) | Self::Unfinished(_) | Self::OtherOwner { .. } => ErrorKind::Refused,
             Self::NotReady { .. } => ErrorKind::NotReady,
             Self::Changed { expected: true, .. } => ErrorKind::PreconditionFailed,
             Self::Changed { expected: false, .. } => ErrorKind::Conflict,

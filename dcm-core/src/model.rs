@@ -48,7 +48,7 @@ pub use metadata::{Metadata, MetadataInput};
 pub use policy::Policy;
 pub use project::Project;
 pub use quota::{Quota, QuotaInput, warnings as quota_warnings};
-pub use reservation::{ClusterUse, Installation, Order, Reservation};
+pub use reservation::{ClusterUse, Installation, Order, Reservation, StoreOwner};
 pub use selector::{InvalidSelector, LabelSelector};
 pub use status::{ClusterStatus, Drift, Goal};
 pub use user_permission::{PermissionInput, PermissionScope, UserPermission, warnings as permission_warnings};

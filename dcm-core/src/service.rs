@@ -62,7 +62,7 @@ use crate::{
     credential::{CredentialMaker, KeyAlgorithm},
     error::Error,
     fault::Faults,
-    model::{Policy, Uid},
+    model::{Policy, StoreOwner, Uid},
     name::{LogicalCloudName, ProjectName},
     secret::Sealer,
     store::{Key, Revision, Store},
@@ -89,8 +89,8 @@ pub struct Ports {
 }
 
 impl Ports {
-    fn base(&self) -> Base<'_> {
-        Base { store: &*self.store, sealer: &*self.sealer, clock: &*self.clock, entropy: &*self.entropy }
+    fn base(&self, owner: StoreOwner) -> Base<'_> {
+        Base { store: &*self.store, sealer: &*self.sealer, clock: &*self.clock, entropy: &*self.entropy, owner }
     }
 }
 
@@ -101,6 +101,8 @@ struct Base<'a> {
     sealer: &'a dyn Sealer,
     clock: &'a dyn Clock,
     entropy: &'a dyn Entropy,
+    /// Whose the store is.
+    owner: StoreOwner,
 }
 
 /// Told whenever an order for a logical cloud is in the store.
@@ -139,6 +141,8 @@ pub struct Settings {
     pub longest_retry: Duration,
     /// What is done about what others changed on clusters.
     pub drift: DriftPolicy,
+    /// Whose the store is: a process that only serves a CA has no logical clouds.
+    pub owner: StoreOwner,
 }
 
 /// What is done about what others changed, made or deleted of what is ours on clusters.
@@ -162,6 +166,7 @@ impl Default for Settings {
             first_retry: Duration::from_millis(500),
             longest_retry: Duration::from_secs(60),
             drift: DriftPolicy::default(),
+            owner: StoreOwner::default(),
         }
     }
 }
@@ -226,9 +231,10 @@ impl Dcm {
     /// may be in use from here on.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Secret`] where an encryption key is missing that stored documents may need.
+    /// [`Error::Store`]; [`Error::Secret`] where an encryption key is missing that stored documents may need;
+    /// [`Error::OtherOwner`] where the store is another one's than [`Settings::owner`] says.
     pub async fn open(ports: Ports, settings: Settings) -> Result<Self, Error> {
-        let installation = installation::read_or_make(&ports.base()).await?;
+        let installation = installation::read_or_make(&ports.base(settings.owner)).await?;
         Ok(Self {
             ports,
             settings: Arc::new(settings),
@@ -269,7 +275,7 @@ impl Dcm {
     }
 
     fn base(&self) -> Base<'_> {
-        self.ports.base()
+        self.ports.base(self.settings.owner)
     }
 
     fn store(&self) -> &dyn Store {

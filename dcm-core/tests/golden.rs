@@ -13,7 +13,7 @@ use dcm_core::{
         ClusterProvider, ClusterReference, ClusterStatus, ClusterUse, Connectivity, Controller, Credential,
         DeletePolicy, Drift, Encryption, Goal, Installation, IntermediateCa, KvPair, Level, LogicalCloud,
         LogicalCloudSpec, Member, MeshMode, Metadata, Order, Pass, PassPhase, PermissionScope, Project, Proof, Quota,
-        ReferencePage, Renewal, Reservation, SecretKind, Uid, Unreadable, User, UserPermission, UserType,
+        ReferencePage, Renewal, Reservation, SecretKind, StoreOwner, Uid, Unreadable, User, UserPermission, UserType,
     },
     secret::Sealed,
     store::{Body, Key, Stored},
@@ -108,7 +108,9 @@ fn object() -> ObjectId {
 
 #[test]
 fn installation_keeps_its_shape() {
-    holds(&Installation { id: uid(1), created_at: time(), canary: sealed() });
+    let installation = Installation { id: uid(1), created_at: time(), canary: sealed(), owner: StoreOwner::Dcm };
+    holds(&installation);
+    holds_as(&Installation { owner: StoreOwner::Ca, ..installation }, ".ca");
 }
 
 #[test]

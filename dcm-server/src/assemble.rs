@@ -10,6 +10,7 @@ use dcm_core::{
     clock::Clock as _,
     credential::CredentialMaker,
     error::Error,
+    model::StoreOwner,
     secret,
     service::{BuiltInCa, CaPorts, CaSettings, Dcm, Ports},
     store::Store,
@@ -233,7 +234,8 @@ async fn ca(ports: &Ports) -> Result<BuiltInCa, Error> {
         clock: Arc::clone(&ports.clock),
         entropy: Arc::clone(&ports.entropy),
     };
-    BuiltInCa::open(ports, CaSettings::default()).await
+    let settings = CaSettings { owner: StoreOwner::Ca, ..CaSettings::default() };
+    BuiltInCa::open(ports, settings).await
 }
 
 /// Why the first records could not be read or written.
@@ -242,6 +244,7 @@ fn not_opened(error: Error) -> StartError {
         Error::Secret(error @ secret::Error::KeysMissing { .. }) => StartError::KeysMissing(error),
         Error::Secret(error) => StartError::WrongKey(error),
         Error::Unfinished(error) => StartError::Unfinished(error),
+        Error::OtherOwner { is, .. } => StartError::StoreOfOthers(is),
         other => StartError::Records(other),
     }
 }

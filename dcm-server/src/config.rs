@@ -279,6 +279,7 @@ impl Config {
             credential_lifetime: self.work.credential_lifetime,
             deadline: self.work.deadline,
             drift: self.work.drift.into(),
+            owner: self.role.store_owner(),
             ..Settings::default()
         }
     }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +92,36 @@ pub struct Installation {
     pub created_at: Timestamp,
     /// Opens only with the encryption key that the data is written with.
     pub canary: Sealed,
+    /// Whose the store is.
+    #[serde(default, skip_serializing_if = "StoreOwner::is_dcm")]
+    pub owner: StoreOwner,
+}
+
+/// Whose a store is. Nobody works on the other's: who reads DCM's documents, or is let into its database, is to find no root there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreOwner {
+    /// DCM's.
+    #[default]
+    Dcm,
+    /// A CA's, which has it to itself.
+    Ca,
+}
+
+impl StoreOwner {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    const fn is_dcm(&self) -> bool {
+        matches!(self, Self::Dcm)
+    }
+}
+
+impl fmt::Display for StoreOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dcm => "DCM",
+            Self::Ca => "a CA",
+        })
+    }
 }
 
 impl Stored for Installation {

@@ -15,7 +15,7 @@ use crate::{
     },
     clock::{Clock, Entropy},
     error::Error,
-    model::Uid,
+    model::{StoreOwner, Uid},
     name::ClusterIdentity,
     secret::Sealer,
     store::Store,
@@ -48,6 +48,8 @@ pub struct CaSettings {
     pub root_lifetime: Duration,
     /// How long intermediates live; their root's end is theirs, too.
     pub intermediate_lifetime: Duration,
+    /// Whose the store is: DCM's, or the CA's own.
+    pub owner: StoreOwner,
 }
 
 impl Default for CaSettings {
@@ -57,6 +59,7 @@ impl Default for CaSettings {
             algorithm: KeyAlgorithm::default(),
             root_lifetime: Duration::from_secs(3652 * DAY),
             intermediate_lifetime: Duration::from_secs(90 * DAY),
+            owner: StoreOwner::default(),
         }
     }
 }
@@ -84,7 +87,8 @@ impl BuiltInCa {
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Secret`] where an encryption key is missing that stored documents may need;
-    /// [`Error::Unfinished`] where an import was not finished.
+    /// [`Error::Unfinished`] where an import was not finished; [`Error::OtherOwner`] where the store is another one's than
+    /// [`CaSettings::owner`] says.
     pub async fn open(ports: CaPorts, settings: CaSettings) -> Result<Self, Error> {
         let ca = Self { ports, settings: Arc::new(settings) };
         installation::read_or_make(&ca.base()).await?;
@@ -101,7 +105,7 @@ impl BuiltInCa {
 
     pub(super) fn base(&self) -> Base<'_> {
         let CaPorts { store, sealer, clock, entropy, .. } = &self.ports;
-        Base { store: &**store, sealer: &**sealer, clock: &**clock, entropy: &**entropy }
+        Base { store: &**store, sealer: &**sealer, clock: &**clock, entropy: &**entropy, owner: self.settings.owner }
     }
 
     fn store(&self) -> &dyn Store {

@@ -12,12 +12,18 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Secret`] where an encryption key is missing that the data may have been written with: better now than
-/// at the first secret. [`Error::Unfinished`] where an import was not finished.
+/// at the first secret. [`Error::Unfinished`] where an import was not finished; [`Error::OtherOwner`], and
+/// nothing was written then.
 pub(super) async fn read_or_make(ports: &Base<'_>) -> Result<Uid, Error> {
     let key = keys::installation("this")?;
     complete(ports).await?;
     loop {
         let found = ports.store.load::<Installation>(&key).await?;
+        if let Some(is) = found.as_ref().map(|entry| entry.value.owner)
+            && is != ports.owner
+        {
+            return Err(Error::OtherOwner { is, wanted: ports.owner });
+        }
         reencryption::admit(ports, found.as_ref().map(|entry| &entry.value)).await?;
         if let Some(found) = found {
             // An import that began meanwhile may have written it: it is looked at again, after.
@@ -27,7 +33,7 @@ pub(super) async fn read_or_make(ports: &Base<'_>) -> Result<Uid, Error> {
         }
         let id = Uid::from_random(ports.entropy.bytes());
         let canary = ports.sealer.seal(&key, &Secret::new(id.as_str()))?;
-        let installation = Installation { id, created_at: ports.clock.now(), canary };
+        let installation = Installation { id, created_at: ports.clock.now(), canary, owner: ports.owner };
         match ports.store.insert(&key, &installation).await {
             Ok(_) => {
                 complete(ports).await?;

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use dcm_core::{error::Error, secret};
+use dcm_core::{error::Error, model::StoreOwner, secret};
 use dcm_store::{OpenError, encryption::KeyringError};
 
 use crate::{
@@ -126,6 +126,11 @@ pub enum StartError {
     /// The store holds half of an import.
     #[error("--store cannot be used")]
     Unfinished(#[source] dcm_core::transfer::Error),
+    /// A CA and logical clouds do not share a store.
+    #[error(
+        "--store belongs to {0}, and --role ca has a store of its own: name another one, or start the role that this one was made in"
+    )]
+    StoreOfOthers(StoreOwner),
     /// The store does not serve.
     #[error("the first records cannot be read or written")]
     Records(#[from] Error),

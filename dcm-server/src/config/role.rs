@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use clap::ValueEnum;
+use dcm_core::model::StoreOwner;
 use http::{Uri, uri::Scheme};
 
 /// What a process does.
@@ -28,6 +29,14 @@ impl Role {
     /// Whether it serves other roles, over mutual TLS only.
     pub(crate) const fn serves_roles(self) -> bool {
         matches!(self, Self::Ca | Self::Synchronizer)
+    }
+
+    /// Whose its store is.
+    pub(crate) const fn store_owner(self) -> StoreOwner {
+        match self {
+            Self::All | Self::Dcm | Self::Synchronizer => StoreOwner::Dcm,
+            Self::Ca => StoreOwner::Ca,
+        }
     }
 
     /// Whether its store is used by other processes, too.

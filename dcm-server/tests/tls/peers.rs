@@ -1,6 +1,10 @@
 //! How one role reaches another.
 
-use dcm_server::tls::PeerTls;
+use std::sync::Arc;
+
+use dcm_core::store::Store;
+use dcm_server::{Config, StartError, start_on, tls::PeerTls};
+use dcm_store::memory::MemoryStore;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioExecutor;
@@ -61,4 +65,30 @@ async fn files_of_roles_that_cannot_be_used_are_named() {
     let none = place.put("none", "s3cret");
     let error = PeerTls::open(none.as_ref(), None).unwrap_err().to_string();
     assert_eq!(error, format!("--peer-ca {} cannot be used", path(none.as_ref())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_and_logical_clouds_do_not_share_a_store() {
+    dcm_server::install_crypto_provider();
+    let (place, ca) = (Place::new(), Ca::new("ca"));
+    let pair = place.pair(&ca.server());
+    let client_ca = format!("--client-ca={}", place.put("ca.crt", &ca.pem));
+    let key = format!("--encryption-key-file={}", place.path("dcm.key").display());
+    let begin = async |store: &Arc<dyn Store>, role: &str| -> Result<(), StartError> {
+        let role = format!("--role={role}");
+        let fixed = ["--store=memory:", "--http=127.0.0.1:0", "--grpc=127.0.0.1:0", "--allowed-identity=main"];
+        let given = [&role, &key, &client_ca, &pair[0], &pair[1]].map(String::as_str);
+        start_on(Arc::clone(store), Config::from_options(given.into_iter().chain(fixed)).unwrap()).await?.stop().await;
+        Ok(())
+    };
+    for (first, same, others) in [("ca", "ca", &["all", "dcm", "synchronizer"][..]), ("all", "synchronizer", &["ca"])] {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        begin(&store, first).await.unwrap();
+        for other in others {
+            let error = begin(&store, other).await.unwrap_err();
+            assert!(matches!(error, StartError::StoreOfOthers(_)), "{first}, {other}: {error:?}");
+            assert!(error.to_string().contains("--store"), "{error}");
+        }
+        begin(&store, same).await.unwrap();
+    }
 }
