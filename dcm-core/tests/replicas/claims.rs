@@ -224,6 +224,93 @@ async fn a_cluster_is_attempted_by_one_at_a_time_and_the_order_waits_for_him() {
     assert_eq!((one.claims(), two.claims(), two.takeovers()), (1, 0, 0));
 }
 
+/// Carries out all that waits, each cluster once and again; fails where that never ends.
+async fn carry_out_as(dcm: &Dcm, claimant: &Claimant) {
+    for _ in 0..10 {
+        if dcm.waiting_orders(None, 1).await.unwrap().is_empty() {
+            return;
+        }
+        let work = opened(dcm).await;
+        for task in dcm.tasks(&work).await.unwrap() {
+            dcm.attempt(&work, &task, claimant).await.unwrap();
+        }
+        dcm.conclude(&work, claimant).await.unwrap();
+    }
+    panic!("it is never carried out");
+}
+
+/// Nothing is left of the reference, on its cluster or in the store.
+async fn assert_gone(f: &Fixture, store: &dyn Store, when: i64) {
+    assert!(f.clusters.holds("default/c1").is_empty(), "{when}: made again");
+    let mut left = made(store).await;
+    left.retain(|document| document.key.last() == "c1");
+    assert!(left.is_empty(), "{when}: {left:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_paused_makes_nothing_for_a_reference_that_is_deleted_since() {
+    for call in 0..MOST_CALLS {
+        let base = Arc::new(MemoryStore::new());
+        let store = Arc::new(FaultyStore::new(Arc::clone(&base) as _));
+        let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
+        f.register(&["c1"]).await.unwrap();
+        let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+        f.apply(&id).await.unwrap();
+        let (work, task) = only_task(&f.dcm).await;
+        let ((seat, old), (_, new)) = (member(&f.dcm).await, member(&f.dcm).await);
+        store.fail_after(u32::try_from(call).unwrap());
+        let done = f.dcm.attempt(&work, &task, &old).await.is_ok();
+        store.mend();
+        assert!(f.dcm.expel(&seat).await.unwrap());
+        f.dcm.delete_reference(&id, &reference("c1"), None, false).await.unwrap();
+        carry_out_as(&f.dcm, &new).await;
+        assert_gone(&f, &*base, call).await;
+        // It wakes, and begins what it had in hand anew.
+        let (seat, _) = member(&f.dcm).await;
+        let again = f.dcm.attempt(&work, &task, &old.rejoined(seat.value.id)).await.unwrap();
+        assert_eq!(again, Attempt::Superseded, "{call}");
+        assert_gone(&f, &*base, call).await;
+        if done {
+            return;
+        }
+    }
+    panic!("no attempt came to its end");
+}
+
+#[tokio::test]
+async fn a_reference_that_is_deleted_while_its_cluster_is_attempted_leaves_nothing() {
+    for call in 0..MOST_CALLS {
+        let base: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let store = Arc::new(Interrupted { inner: Arc::clone(&base), left: (-1).into(), hook: Mutex::default() });
+        let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
+        f.register(&["c1"]).await.unwrap();
+        let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+        f.apply(&id).await.unwrap();
+        let (work, task) = only_task(&f.dcm).await;
+        let ((_, one), (_, two)) = (member(&f.dcm).await, member(&f.dcm).await);
+        let (dcm, other) = (f.dcm.clone(), two.clone());
+        *store.hook.lock().unwrap() = Some(Box::new(move || {
+            Box::pin(async move {
+                dcm.delete_reference(&id, &reference("c1"), None, false).await.unwrap();
+                let work = opened(&dcm).await;
+                for task in dcm.tasks(&work).await.unwrap() {
+                    dcm.attempt(&work, &task, &other).await.unwrap();
+                }
+                dcm.conclude(&work, &other).await.unwrap();
+            })
+        }));
+        store.left.store(call, Ordering::SeqCst);
+        f.dcm.attempt(&work, &task, &one).await.unwrap();
+        if store.hook.lock().unwrap().is_some() {
+            assert!(call > 5, "{call} calls only");
+            return;
+        }
+        carry_out_as(&f.dcm, &two).await;
+        assert_gone(&f, &*base, call).await;
+    }
+    panic!("no attempt came to its end");
+}
+
 #[tokio::test]
 async fn what_another_one_has_done_is_not_done_again_and_what_he_failed_at_waits() {
     let f = Fixture::new(Arc::new(MemoryStore::new())).await.unwrap();

@@ -124,7 +124,7 @@ impl Simulation {
         Box::pin(async move {
             let dcm = Dcm::open(ports, settings()).await.unwrap();
             let Tally { finished, takeovers, lost } = tally;
-            Worker { dcm, time, me, finished, takeovers, lost }.live().await;
+            Worker { dcm, time, me, finished, takeovers, lost, in_hand: Mutex::default() }.live().await;
         })
     }
 

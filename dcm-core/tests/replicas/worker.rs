@@ -13,7 +13,7 @@ use std::{
 
 use dcm_core::{
     model::{Member, Uid},
-    service::{Attempt, Claimant, Conclusion, Dcm, Work},
+    service::{Attempt, Claimant, CloudWork, Conclusion, Dcm, Task, Work},
     store::{Entry, Key, Revision},
 };
 use futures_util::future::{Either, select};
@@ -30,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) finished: Arc<AtomicU64>,
     pub(crate) takeovers: Arc<AtomicU64>,
     pub(crate) lost: Arc<AtomicU64>,
+    /// What was attempted when the lease was lost: it is begun anew as it was, however old it is by then.
+    pub(crate) in_hand: Mutex<Option<(Arc<CloudWork>, Task)>>,
 }
 
 impl Worker {
@@ -99,6 +101,10 @@ impl Worker {
 
     /// Carries out orders, each cluster once, and then looks again.
     async fn work(&self, claimant: &Claimant) {
+        let in_hand = self.in_hand.lock().unwrap().take();
+        if let Some((work, task)) = in_hand {
+            let _ = self.dcm.attempt(&work, &task, claimant).await;
+        }
         loop {
             let mut orders = self.dcm.waiting_orders(None, 100).await.unwrap_or_default();
             if claimant.id().as_str() > "8" {
@@ -121,7 +127,10 @@ impl Worker {
             }
             let (mut held, mut later, mut superseded) = (false, false, false);
             for task in tasks {
-                match self.dcm.attempt(&work, &task, claimant).await? {
+                *self.in_hand.lock().unwrap() = Some((Arc::clone(&work), task.clone()));
+                let attempted = self.dcm.attempt(&work, &task, claimant).await?;
+                *self.in_hand.lock().unwrap() = None;
+                match attempted {
                     Attempt::Done | Attempt::Already => {}
                     Attempt::Held => held = true,
                     Attempt::Retry { .. } => later = true,

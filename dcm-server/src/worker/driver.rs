@@ -57,6 +57,8 @@ pub(super) struct Driver {
     opened: u64,
     /// For which user's sake attempts are made.
     epoch: Option<u64>,
+    /// The order is carried out: what has not begun does not begin any more.
+    over: CancellationToken,
 }
 
 /// An attempt in flight.
@@ -103,14 +105,15 @@ struct Agenda {
 impl Driver {
     pub(super) fn new(dcm: Dcm, order: Key, bell: Arc<OrderBell>, shared: Shared, stop: CancellationToken) -> Self {
         let (returns, gone_over) = (shared.absences.returns(), mpsc::unbounded_channel());
-        let (attempts, busy) = (JoinSet::new(), HashMap::new());
-        Self { dcm, order, bell, shared, stop, returns, gone_over, attempts, busy, opened: 0, epoch: None }
+        let (attempts, busy, over) = (JoinSet::new(), HashMap::new(), CancellationToken::new());
+        Self { dcm, order, bell, shared, stop, returns, gone_over, attempts, busy, opened: 0, epoch: None, over }
     }
 
     pub(super) async fn run(mut self) {
         let stop = self.stop.clone();
         let carried_out = async {
             self.carry_out().await;
+            self.over.cancel();
             while self.attempts.join_next().await.is_some() {}
         };
         tokio::select! {
@@ -282,10 +285,12 @@ impl Driver {
                 let busy = Busy { cluster: cluster_of(&task), lane, returned: false };
                 self.busy.insert(task.reference.name.clone(), busy);
                 let (dcm, work, opened) = (self.dcm.clone(), Arc::clone(work), self.opened);
-                let (shared, gone_over) = (self.shared.clone(), self.gone_over.0.clone());
+                let (shared, gone_over, over) = (self.shared.clone(), self.gone_over.0.clone(), self.over.clone());
                 self.attempts.spawn(async move {
-                    let place = shared.lanes[lane].take().await;
-                    let tenure = shared.seat.tenure().await;
+                    let turn = async { (shared.lanes[lane].take().await, shared.seat.tenure().await) };
+                    let Some((place, tenure)) = over.run_until_cancelled(turn).await else {
+                        return Ended { opened, task, outcome: None };
+                    };
                     let _counted = shared.metrics.attempt();
                     let outcome = {
                         let mut attempt = pin!(tenure.guard(dcm.attempt(&work, &task, tenure.claimant())));

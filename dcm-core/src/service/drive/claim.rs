@@ -204,9 +204,13 @@ impl Dcm {
         if self.unchanged(work).await?.is_none() {
             return Ok(false);
         }
-        // Not seeing a reference in a scan is no order to delete anything: that it is gone is read from itself.
-        let left_behind = task.goal == Goal::Absent && matches!(task.leaving, Leaving::Status);
-        Ok(!left_behind || self.referred_to(work, task).await?.is_none_or(|now| now.deleted_at.is_some()))
+        // A reference is deleted without another state of its logical cloud, and not seeing it in a scan is no order to
+        // delete anything: what became of it is read from itself.
+        Ok(match task.leaving {
+            Leaving::Nothing => self.referred_to(work, task).await?.is_some_and(|now| now.deleted_at.is_none()),
+            Leaving::Status => self.referred_to(work, task).await?.is_none_or(|now| now.deleted_at.is_some()),
+            Leaving::Reference(_) => true,
+        })
     }
 
     /// The reference that a task is for, if it is still there.
