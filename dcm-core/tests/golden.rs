@@ -341,6 +341,7 @@ fn cluster_status_keeps_its_shape() {
         attempts: 3,
         overdue: true,
         holder: None,
+        held_for: None,
         token: 0,
     };
     holds(&status);

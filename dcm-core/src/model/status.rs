@@ -85,6 +85,9 @@ pub struct ClusterStatus {
     /// Who attempts the cluster now ([`Member::id`](super::Member::id)); `None` where nobody does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Uid>,
+    /// For which generation he attempts it; `None` where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_for: Option<u64>,
     /// Counts the attempts that were begun. Whoever began an earlier one writes nothing here any more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub token: u64,

@@ -27,8 +27,9 @@ const SIDE_BY_SIDE: usize = 64;
 pub struct Revocation {
     /// The logical cloud with the order for a new credential in it.
     pub cloud: LogicalCloud,
-    /// Every cluster that held something of it, by the names of the references: what may still give him access
-    /// there, or why he may not be cut off there yet. That is done as soon as the cluster can be had.
+    /// Every cluster that held something of it, or was being worked on, by the names of the references: what may still give him
+    /// access there, or why he may not be cut off there yet. That is done as soon as the cluster can be had, and as what was
+    /// at work there for the user from before ([`Reason::Conflict`]) has ended.
     pub clusters: Vec<(ReferenceName, Result<Vec<Grant>, Failure>)>,
 }
 
@@ -47,7 +48,9 @@ impl Dcm {
     pub(super) async fn revoke_user_at(&self, id: &CloudId, expected: Expected<'_>) -> Result<Revocation, Error> {
         let (cloud, applied) = self.replace_user(id, Event::Revoke, expected).await?;
         let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
-        let held = statuses.into_iter().map(|entry| entry.value).filter(|status| !status.inventory.is_empty());
+        // Read after the order was given: whoever claims a cluster from now on for what was before gives it up.
+        let is_meant = |status: &ClusterStatus| !status.inventory.is_empty() || is_held_for_before(status, &applied);
+        let held = statuses.into_iter().map(|entry| entry.value).filter(is_meant);
         let cuts: Vec<_> = held.map(|status| self.cut_off(&cloud, &applied, status)).collect();
         let clusters = stream::iter(cuts).buffered(SIDE_BY_SIDE).collect().await;
         self.let_in_again(id, &cloud).await?;
@@ -144,11 +147,37 @@ impl Dcm {
         let away = status.failure.clone().filter(|_| looked_for);
         let cut = match away {
             Some(failure) => Err(failure),
-            None => self.cut_off_there(cloud, applied, &status).await.unwrap_or_else(|error| {
+            None => self.cut_off_for_good(cloud, applied, status).await.unwrap_or_else(|error| {
                 Err(own_fault(error).unwrap_or_else(|error| Failure::new(Reason::Internal, error.to_string())))
             }),
         };
         (name, cut)
+    }
+
+    /// Cuts the user off on one cluster, and says that it is done where nobody lets him in again: an attempt for the user from before
+    /// may do that as long as it has its claim.
+    async fn cut_off_for_good(
+        &self,
+        cloud: &LogicalCloud,
+        applied: &Applied,
+        mut status: ClusterStatus,
+    ) -> Result<Result<Vec<Grant>, Failure>, Error> {
+        let cut = self.cut_off_there(cloud, applied, &status).await?;
+        if cut.is_err() || !is_held_for_before(&status, applied) {
+            return Ok(cut);
+        }
+        let key = keys::status(&cloud.uid, &status.reference)?;
+        match self.store().load::<ClusterStatus>(&key).await?.map(|entry| entry.value) {
+            Some(now) if (&now.holder, now.token) == (&status.holder, status.token) => {
+                let detail = "an attempt for an earlier order has not ended on this cluster, and may let the user in again; he is \
+                              cut off there once more as soon as it has";
+                return Ok(Err(Failure::new(Reason::Conflict, detail.to_owned())));
+            }
+            Some(now) => status = now,
+            None => {}
+        }
+        // It has ended, perhaps after he was cut off.
+        self.cut_off_there(cloud, applied, &status).await
     }
 
     /// Cuts the user off on one cluster. The outer error is ours, the inner one the cluster's.
@@ -187,4 +216,9 @@ impl Dcm {
         let (namespace, user) = applied.tenant()?;
         Some((namespace, Tenancy { applied, installation: self.installation() }.identity(user)))
     }
+}
+
+/// Whether somebody attempts a cluster for a user who was there before.
+fn is_held_for_before(status: &ClusterStatus, applied: &Applied) -> bool {
+    status.holder.is_some() && status.held_for.is_none_or(|generation| generation < applied.generation)
 }

@@ -15,6 +15,7 @@ use dcm_core::{
         Body, Changes, Document, Entry, Error as StoreError, Key, Position, Precondition, Revision, Scan, Store,
         StoreExt as _,
     },
+    sync::Reason,
 };
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
@@ -22,10 +23,11 @@ use dcm_test_utils::{
     builders::{Fixture, cloud_id},
     faulty::FaultyStore,
 };
+use futures_util::FutureExt as _;
 
 use crate::{
     support::{Hook, own, reference},
-    world::LEASE,
+    world::{LEASE, step},
 };
 
 /// More calls than any attempt makes.
@@ -396,4 +398,48 @@ async fn who_fails_to_write_is_told_so() {
     store.fail_after(0);
     assert!(matches!(f.dcm.renew_member(seat.clone()).await, Err(Error::Store(_))));
     assert!(matches!(f.dcm.expel(&seat).await, Err(Error::Store(_))));
+}
+
+/// A first apply is at work, or a repeated one: and the user is cut off.
+#[tokio::test]
+async fn nobody_is_said_to_be_cut_off_where_an_attempt_for_him_has_not_ended() {
+    for again in [false, true] {
+        let o = own().await;
+        let id = cloud_id("lc-1");
+        let (_, one) = member(&o.dcm).await;
+        o.dcm.apply(&id, Event::Apply, false).await.unwrap();
+        if again {
+            carry_out_as(&o.dcm, &one).await;
+            o.dcm.resync(&id).await.unwrap();
+        }
+        let (work, task) = only_task(&o.dcm).await;
+        let (dcm, at) = (o.dcm.clone(), id.clone());
+        *o.clusters.hook.lock().unwrap() = Some(Box::new(move || {
+            Box::pin(async move {
+                let revocation = dcm.revoke_user(&at).await.unwrap();
+                assert_eq!(revocation.clusters[0].1.as_ref().unwrap_err().reason, Reason::Conflict, "again: {again}");
+            })
+        }));
+        o.dcm.attempt(&work, &task, &one).await.unwrap();
+        carry_out_as(&o.dcm, &one).await;
+        // One that is for him who was let in since is in nobody's way, nor is one that has ended.
+        o.dcm.resync(&id).await.unwrap();
+        let (work, task) = only_task(&o.dcm).await;
+        // It waits once.
+        *o.clusters.hook.lock().unwrap() = Some(Box::new(|| Box::pin(step())));
+        let (dcm, claimant) = (o.dcm.clone(), one.clone());
+        let mut attempt = Box::pin(async move { dcm.attempt(&work, &task, &claimant).await });
+        assert!((&mut attempt).now_or_never().is_none());
+        *o.clusters.cutting.lock().unwrap() = Some(Box::new(move || {
+            Box::pin(async move {
+                attempt.await.unwrap();
+            })
+        }));
+        let revocation = o.dcm.revoke_user(&id).await.unwrap();
+        assert!(revocation.clusters[0].1.is_ok(), "{:?}", revocation.clusters);
+        let kinds = o.clusters.inner.holds("default/c1");
+        assert!(!kinds.iter().any(|id| id.contains("RoleBinding")), "{kinds:?}");
+        carry_out_as(&o.dcm, &one).await;
+        assert_eq!(o.dcm.status(&id).await.unwrap().overall, Overall::Created);
+    }
 }

@@ -185,7 +185,9 @@ impl Driver {
             let next = agenda.later.keys().next().map(|(at, _)| *at);
             tokio::select! {
                 () = self.bell.rung(Some(work.order_revision())) => {
-                    tokio::time::sleep(rest).await;
+                    tokio::time::sleep(TOGETHER).await;
+                    self.drop_attempts_for_who_was_cut_off().await;
+                    tokio::time::sleep(rest.saturating_sub(TOGETHER)).await;
                     return Ok(Conclusion::Superseded);
                 }
                 Some(ended) = self.attempts.join_next() => match ended {
@@ -233,6 +235,17 @@ impl Driver {
         }
         let tenure = self.shared.seat.tenure().await;
         tenure.guard(self.dcm.conclude(work, tenure.claimant())).await.unwrap_or(Ok(Conclusion::Superseded))
+    }
+
+    /// Looks, before others that ring are waited for, whether attempts in flight are for a user who was cut off.
+    async fn drop_attempts_for_who_was_cut_off(&mut self) {
+        if self.busy.is_empty() {
+            return;
+        }
+        // What fails here is tried again when the order is opened.
+        if let Ok(Work::Cloud(now)) = self.dcm.open_order(&self.order).await {
+            self.drop_attempts_for_another_user(&now).await;
+        }
     }
 
     /// A user who was cut off must not be let in again by an attempt from before, not for a moment.

@@ -132,6 +132,7 @@ impl Dcm {
             }
             let mut status = before.clone().unwrap_or_else(|| self.unknown(work, task));
             let from = status.holder.replace(claimant.id.clone());
+            status.held_for = Some(work.cloud.lifecycle.applied_generation);
             status.token += 1;
             let written = match &revision {
                 Some(revision) => self.store().replace(&key, &status, revision).await,
@@ -250,6 +251,7 @@ impl Dcm {
             attempts: 0,
             overdue: false,
             holder: None,
+            held_for: None,
             token: 0,
         }
     }
@@ -271,7 +273,7 @@ impl Dcm {
 
     /// Writes the status, and lets the cluster go.
     pub(super) async fn end(&self, claim: &mut Claim) -> Result<(), Error> {
-        claim.status.holder = None;
+        (claim.status.holder, claim.status.held_for) = (None, None);
         self.record_claimed(claim).await
     }
 
