@@ -14,16 +14,24 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Claimant, Dcm};
 use crate::{
     error::Error,
     keys,
     model::{Member, Uid},
-    store::{self, Changes, Entry, Position, StoreExt},
+    store::{self, Changes, Document, Entry, Position, Scan, StoreExt},
 };
 
 /// How often a renewal that meets another state is tried.
 const ATTEMPTS: usize = 4;
+
+/// How many members are read at once.
+const PAGE: usize = 100;
+
+/// How long a member may be silent whose document cannot be read: longer than anybody's lease is meant to be.
+const UNREADABLE: Duration = Duration::from_secs(600);
 
 impl Dcm {
     /// The only one who carries out orders, under a new id: for a store that belongs to one process.
@@ -64,12 +72,20 @@ impl Dcm {
         Err(Error::changed("member", member.value.id.as_str(), false))
     }
 
-    /// All members, as they are now.
+    /// All members, as they are now. One whose document cannot be read, of a later release say, keeps nobody from the others: it is known by
+    /// key and state, is the youngest, and may be silent for ten minutes.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn members(&self) -> Result<Vec<Entry<Member>>, Error> {
-        Ok(self.store().list_all(&keys::members()?).await?)
+        let mut all = Vec::new();
+        let mut rest = Some(Scan::below(keys::members()?, PAGE));
+        while let Some(scan) = rest {
+            let documents = self.store().scan(scan.clone()).await?;
+            rest = scan.rest(&documents);
+            all.extend(documents.into_iter().map(as_far_as_it_can_be_read));
+        }
+        Ok(all)
     }
 
     /// Expels a member, if it is still in the state that was seen; false where it has spoken since, or is gone.
@@ -104,4 +120,13 @@ impl Dcm {
     pub async fn watch_orders(&self, from: Option<Position>) -> Result<Changes, Error> {
         Ok(self.store().watch(Some(&keys::orders()?), from).await?)
     }
+}
+
+fn as_far_as_it_can_be_read(document: Document) -> Entry<Member> {
+    let (key, revision) = (document.key.clone(), document.revision.clone());
+    Entry::read(document).unwrap_or_else(|_| {
+        let lease_ms = u64::try_from(UNREADABLE.as_millis()).unwrap_or(u64::MAX);
+        let value = Member { id: Uid::from_key(key.last()), started_at: Timestamp::MAX, lease_ms, beat: 0 };
+        Entry { key, revision, value }
+    })
 }

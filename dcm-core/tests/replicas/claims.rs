@@ -391,6 +391,22 @@ async fn a_member_lives_as_long_as_it_renews_and_no_longer() {
 }
 
 #[tokio::test]
+async fn a_member_whose_document_cannot_be_read_hides_no_other_one_and_can_be_expelled() {
+    let store = Arc::new(MemoryStore::new());
+    let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
+    let (readable, _) = member(&f.dcm).await;
+    let body = store.get(&"installation/this".parse().unwrap()).await.unwrap().unwrap().body;
+    store.put(&"member/from-elsewhere".parse().unwrap(), body, Precondition::Absent).await.unwrap();
+    let found = f.dcm.members().await.unwrap();
+    assert_eq!(found.len(), 2);
+    let other = found.iter().find(|member| member.value.id != readable.value.id).unwrap();
+    assert!(other.value.started_at > readable.value.started_at && other.value.lease() > LEASE);
+    assert!(f.dcm.expel(other).await.unwrap());
+    let left = f.dcm.members().await.unwrap();
+    assert_eq!(left.iter().map(|member| &member.value).collect::<Vec<_>>(), [&readable.value]);
+}
+
+#[tokio::test]
 async fn who_fails_to_write_is_told_so() {
     let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
     let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
