@@ -36,6 +36,9 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long a cluster that was thought to answer may be silent in a place that others wait for.
 const SILENCE: Duration = Duration::from_millis(250);
 
+/// How long a cluster is left to another process before it is looked anew, where nothing else has led to that.
+const LEFT_TO_ANOTHER: Duration = Duration::from_secs(30);
+
 /// After how many clusters that another process was faster at it is looked again which ones are left.
 const OTHERS_WERE_FASTER: usize = 8;
 
@@ -94,8 +97,8 @@ struct Agenda {
     later: BTreeMap<(Instant, ReferenceName), Task>,
     /// Begin when an attempt from before the order was opened has ended.
     behind: HashMap<ReferenceName, Task>,
-    /// Whether another process works on a cluster.
-    held: bool,
+    /// Since when another process works on a cluster.
+    held: Option<Instant>,
     /// Whether an attempt at a cluster has ended that nobody else worked on.
     worked: bool,
     /// At how many clusters another process was faster.
@@ -183,6 +186,7 @@ impl Driver {
                 return Ok(Conclusion::Superseded);
             }
             let next = agenda.later.keys().next().map(|(at, _)| *at);
+            let look_anew = agenda.held.map(|since| since + LEFT_TO_ANOTHER);
             tokio::select! {
                 () = self.bell.rung(Some(work.order_revision())) => {
                     tokio::time::sleep(TOGETHER).await;
@@ -214,6 +218,10 @@ impl Driver {
                     Err(_) => self.is_back(&mut agenda, |_| true),
                 },
                 () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+                // He may have gone without a word.
+                () = tokio::time::sleep_until(look_anew.unwrap_or_else(Instant::now)), if look_anew.is_some() => {
+                    return Ok(Conclusion::Superseded);
+                }
             }
             while let Some(entry) = agenda.later.first_entry() {
                 if entry.key().0 > Instant::now() {
@@ -227,7 +235,7 @@ impl Driver {
 
     /// Finishes an order for which this process has nothing left to do.
     async fn conclude(&self, work: &CloudWork, agenda: &Agenda) -> Result<Conclusion, Error> {
-        match (agenda.held, agenda.worked) {
+        match (agenda.held.is_some(), agenda.worked) {
             // Others may have ended meanwhile what they had in hand, and left the rest to this one.
             (true, true) => return Ok(Conclusion::Superseded),
             (true, false) => return Ok(Conclusion::Held),
@@ -341,7 +349,9 @@ impl Driver {
         agenda.worked |= !matches!(ended.outcome, Some(Ok(Attempt::Held)));
         match ended.outcome {
             Some(Ok(Attempt::Done | Attempt::Already)) => {}
-            Some(Ok(Attempt::Held)) => agenda.held = true,
+            Some(Ok(Attempt::Held)) => {
+                agenda.held.get_or_insert_with(Instant::now);
+            }
             Some(Ok(Attempt::Superseded)) => return Then::LookAgain,
             Some(Ok(Attempt::Retry { at, away })) => {
                 task.due = Some(at);

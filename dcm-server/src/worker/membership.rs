@@ -193,6 +193,8 @@ impl Membership {
         };
         let mut claimant: Option<Claimant> = None;
         let mut before: Option<Uid> = None;
+        // What is known of the others outlives a membership: so it is noticed who goes between two.
+        let mut others = Others::default();
         loop {
             // What this process held as another member is free now, and nobody has to wait for that.
             if let Some(member) = &before
@@ -218,7 +220,7 @@ impl Membership {
             self.seat.send_replace(Some(tenure.clone()));
             let why = tokio::select! {
                 why = self.renew(member, &tenure, lease) => why,
-                () = self.observe(&tenure, lease) => "nobody looks at the others",
+                () = self.observe(&tenure, lease, &mut others) => "nobody looks at the others",
             };
             tenure.over.cancel();
             self.seat.send_replace(None);
@@ -271,15 +273,16 @@ impl Membership {
     }
 
     /// Looks at the others, and expels who is silent for too long. Never ends.
-    async fn observe(&self, tenure: &Tenure, lease: Duration) {
-        let mut others = Others::default();
+    async fn observe(&self, tenure: &Tenure, lease: Duration, others: &mut Others) {
+        // Who went while this process was no member may have left what nobody has looked at since. An error says that the worker stops.
+        let _ = self.news.send(News::LookAgain).await;
         loop {
             let asked = Instant::now();
             match self.dcm.members().await {
                 Ok(found) => {
                     let silent = others.look(&found, tenure.claimant.id(), asked, Instant::now());
                     for member in silent {
-                        self.expel(member, &mut others).await;
+                        self.expel(member, others).await;
                     }
                     self.take_place(&found, tenure);
                     if others.take_gone() {
