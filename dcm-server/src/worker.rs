@@ -50,6 +50,9 @@ use order_bell::OrderBell;
 /// How often waiting orders are looked for without being told of any: a safety net.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// How soon waiting orders are looked for once more where they could not be read.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// How many orders one look reads at once.
 const PAGE: usize = 500;
 
@@ -134,6 +137,7 @@ impl WorkerSeed {
             drivers: JoinSet::new(),
             bells: HashMap::new(),
             left_to_others: BTreeMap::new(),
+            owed: None,
         };
         let renewals = renewals::run(dcm.clone(), seat.clone(), self.metrics.renewals.clone());
         let sweep = sweep(dcm.clone());
@@ -264,13 +268,15 @@ struct Dispatcher {
     bells: HashMap<Key, Arc<OrderBell>>,
     /// Orders that another process has taken, and when to help with them.
     left_to_others: BTreeMap<Key, Instant>,
+    /// When to make the look that failed.
+    owed: Option<Instant>,
 }
 
 impl Dispatcher {
     async fn run(mut self, mut news: mpsc::Receiver<News>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
-            let help = self.left_to_others.values().min().copied();
+            let (help, owed) = (self.left_to_others.values().min().copied(), self.owed);
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = self.bell.rung() => {
@@ -282,6 +288,7 @@ impl Dispatcher {
                 Some(news) = news.recv() => self.hear(news).await,
                 _ = look.tick() => self.look(false).await,
                 () = tokio::time::sleep_until(help.unwrap_or_else(Instant::now)), if help.is_some() => self.help(),
+                () = tokio::time::sleep_until(owed.unwrap_or_else(Instant::now)), if owed.is_some() => self.look(false).await,
             }
             self.shared.metrics.waiting.set(i64::try_from(self.bells.len()).unwrap_or(i64::MAX));
         }
@@ -311,7 +318,9 @@ impl Dispatcher {
                 Some(bell) => bell.changed(Some(revision)),
                 None => {
                     let chance = f64::from(fastrand::u8(..)) / 255.0;
-                    self.left_to_others.insert(order, Instant::now() + LEFT_TO_OTHERS.mul_f64(1.0 + chance));
+                    let at = Instant::now() + LEFT_TO_OTHERS.mul_f64(1.0 + chance);
+                    // One that changes again and again is not put off each time.
+                    self.left_to_others.entry(order).or_insert(at);
                 }
             },
             News::Gone(order) => {
@@ -356,6 +365,7 @@ impl Dispatcher {
         if again {
             self.bells.values().for_each(|bell| bell.ring());
         }
+        self.owed = None;
         let mut after = None;
         loop {
             match self.dcm.waiting_orders(after.take(), PAGE).await {
@@ -372,7 +382,8 @@ impl Dispatcher {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = %crate::telemetry::chain(&error), "waiting orders could not be read");
+                    tracing::warn!(error = %crate::telemetry::chain(&error), "waiting orders could not be read; it is tried again");
+                    self.owed = Some(Instant::now() + LOOK_AGAIN);
                     return;
                 }
             }
