@@ -277,12 +277,12 @@ impl Membership {
         // Who went while this process was no member may have left what nobody has looked at since. An error says that the worker stops.
         let _ = self.news.send(News::LookAgain).await;
         loop {
-            let asked = Instant::now();
+            let (asked, mut failed) = (Instant::now(), false);
             match self.dcm.members().await {
                 Ok(found) => {
                     let silent = others.look(&found, tenure.claimant.id(), asked, Instant::now());
                     for member in silent {
-                        self.expel(member, others).await;
+                        failed |= !self.expel(member, others).await;
                     }
                     self.take_place(&found, tenure);
                     if others.take_gone() {
@@ -292,13 +292,17 @@ impl Membership {
                 }
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "the others at work could not be looked at");
+                    failed = true;
                 }
             }
-            tokio::time::sleep(others.due(Instant::now()).unwrap_or(LONGEST_PAUSE).min(period(lease))).await;
+            // Who could not be looked at or expelled stays due: not again at once.
+            let due = others.due(Instant::now()).filter(|_| !failed).unwrap_or(LONGEST_PAUSE);
+            tokio::time::sleep(due.min(period(lease))).await;
         }
     }
 
-    async fn expel(&self, member: &Entry<Member>, others: &mut Others) {
+    /// Expels a member; false where that could not be done.
+    async fn expel(&self, member: &Entry<Member>, others: &mut Others) -> bool {
         let id = &member.value.id;
         match self.dcm.expel(member).await {
             Ok(true) => {
@@ -308,9 +312,11 @@ impl Membership {
             // It has spoken, or is gone: the next look tells.
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(member = %id, error = %chain(&error), "a silent process could not be expelled")
+                tracing::warn!(member = %id, error = %chain(&error), "a silent process could not be expelled");
+                return false;
             }
         }
+        true
     }
 
     fn take_place(&self, found: &[Entry<Member>], tenure: &Tenure) {
