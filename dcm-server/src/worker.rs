@@ -24,7 +24,10 @@ mod resync;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -129,10 +132,12 @@ impl WorkerSeed {
         let (tell, news) = mpsc::channel(NEWS);
         let lease = self.settings.lease;
         let (membership, seat) = Membership::new(dcm.clone(), lease, tell.clone(), self.metrics.clone());
+        let cut_short = Arc::<AtomicBool>::default();
+        let (absences, metrics) = (self.absences, self.metrics.clone());
         let dispatcher = Dispatcher {
             dcm: dcm.clone(),
             bell: self.bell,
-            shared: Shared { lanes, absences: self.absences, metrics: self.metrics.clone(), seat: seat.clone() },
+            shared: Shared { lanes, absences, metrics, seat: seat.clone(), cut_short: Arc::clone(&cut_short) },
             stop: stop.clone(),
             drivers: JoinSet::new(),
             bells: HashMap::new(),
@@ -160,7 +165,7 @@ impl WorkerSeed {
                 _ = async { tokio::join!(dispatcher.run(news), timers) } => {}
                 () = membership.run() => {}
             }
-            membership.leave().await;
+            membership.leave(cut_short.load(Ordering::SeqCst)).await;
         });
         WorkerHandle { stop, task }
     }
@@ -256,6 +261,8 @@ struct Shared {
     absences: Arc<Absences>,
     metrics: WorkerMetrics,
     seat: Seat,
+    /// Whether an attempt was dropped when the worker stopped: what it has sent may still arrive.
+    cut_short: Arc<AtomicBool>,
 }
 
 /// Sees to it that every waiting order has a driver.

@@ -1,7 +1,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -123,9 +123,12 @@ impl Driver {
             () = carried_out => {}
             () = stop.cancelled() => {}
         }
+        self.over.cancel();
         let rest = async { while self.attempts.join_next().await.is_some() {} };
-        // What does not end in time is dropped, which every attempt stands. It has ended then: others may begin.
-        let _ = tokio::time::timeout(GRACE, rest).await;
+        // What does not end in time is dropped, which every attempt stands. What it has sent may still arrive.
+        if tokio::time::timeout(GRACE, rest).await.is_err() {
+            self.shared.cut_short.store(true, Ordering::SeqCst);
+        }
         self.attempts.shutdown().await;
     }
 

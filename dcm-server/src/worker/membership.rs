@@ -30,6 +30,9 @@ use super::{News, metrics::WorkerMetrics};
 use crate::telemetry::chain;
 use others::Others;
 
+/// How long what was sent is waited for at most before leave is taken.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
 /// How long to wait before joining is tried again.
 const JOIN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -232,10 +235,19 @@ impl Membership {
         }
     }
 
-    /// Takes leave of the others, once nothing is in hand any more.
-    pub(super) async fn leave(&self) {
-        let Some(tenure) = self.seat.send_replace(None).filter(|_| self.lease.is_some()) else { return };
+    /// Takes leave of the others, once nothing is in hand any more. Where something was cut short, what it has sent arrives first;
+    /// where that may take too long, the others find out by themselves.
+    pub(super) async fn leave(&self, cut_short: bool) {
+        let (Some(tenure), Some(lease)) = (self.seat.send_replace(None), self.lease) else { return };
         tenure.over.cancel();
+        let on_the_way = lease - usable(lease);
+        if cut_short && on_the_way > LONGEST_WAIT {
+            tracing::warn!("work was cut short: the others take it over when the lease is over");
+            return;
+        }
+        if cut_short {
+            tokio::time::sleep(on_the_way).await;
+        }
         match tokio::time::timeout(LEAVE, self.dcm.leave(tenure.claimant.id())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
