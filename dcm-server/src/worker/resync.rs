@@ -9,6 +9,12 @@ use dcm_core::{
 use super::Seat;
 use crate::telemetry::chain;
 
+/// How often it is looked whether this process is the one that does it, once the time has come …
+const ELDEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// … and for how long at most: the eldest may be about to be found dead, or this one be about to join.
+const DOUBT: Duration = Duration::from_secs(60);
+
 /// Has all applied logical clouds looked at again, now and then. One process does it for all; where two do, clusters are
 /// compared once more than need be.
 pub(super) async fn run(dcm: Dcm, seat: Seat, period: Option<Duration>, at_start: bool) {
@@ -18,9 +24,23 @@ pub(super) async fn run(dcm: Dcm, seat: Seat, period: Option<Duration>, at_start
     let Some(period) = period else { return };
     loop {
         tokio::time::sleep(period).await;
-        if seat.is_eldest() {
+        if becomes_eldest(&seat, period.min(DOUBT)).await {
             look_at_all(&dcm).await;
         }
+    }
+}
+
+/// Whether this process is the eldest now, or soon.
+async fn becomes_eldest(seat: &Seat, doubt: Duration) -> bool {
+    let until = tokio::time::Instant::now() + doubt;
+    loop {
+        if seat.is_eldest() {
+            return true;
+        }
+        if tokio::time::Instant::now() >= until {
+            return false;
+        }
+        tokio::time::sleep(ELDEST_SLEEP.min(doubt)).await;
     }
 }
 
