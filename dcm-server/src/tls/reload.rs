@@ -59,8 +59,8 @@ struct Seen {
 
 /// What can be looked at again.
 pub(super) trait Look: Send + Sync {
-    /// Takes files that have changed and stay as they are for a moment; blocks as long. Two files of a pair are seldom written at one moment, so what cannot be used is told when it is
-    /// found a second time, or `at_once`.
+    /// Takes files that have changed and stay as they are for a moment; blocks as long. Two files of a pair are seldom written at
+    /// one moment, so what cannot be used is told when it is found a second time, or `at_once`.
     fn look(&self, at_once: bool);
 }
 
