@@ -363,6 +363,10 @@ mod tests {
             read(&["--allowed-identity", "Acme, Inc.", "--allowed-identity=a,b", "--allowed-host=x,y"]).unwrap();
         assert_eq!(config.tls.allowed_identity, ["Acme, Inc.", "a,b"]);
         assert_eq!(config.allowed_host, ["x", "y"]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "allowed-identity = [\"Acme, Inc.\", \"b\"]\n").unwrap();
+        let config = read(&["--config", file.path().to_str().unwrap()]).unwrap();
+        assert_eq!(config.tls.allowed_identity, ["Acme, Inc.", "b"]);
     }
 
     #[test]

@@ -146,6 +146,9 @@ fn wrong_variables(command: &Command) -> Vec<String> {
 #[allow(clippy::disallowed_methods, reason = "this is where the environment is read")]
 fn with_whole_names(command: Command, line: &[OsString]) -> Command {
     let whole = |arg: Arg| {
+        if arg.get_id() != MAY_HOLD_COMMAS {
+            return arg;
+        }
         let flag = arg.get_long().map(|long| format!("--{long}")).unwrap_or_default();
         let is_flag = |given: &OsString| {
             let rest = given.as_bytes().strip_prefix(flag.as_bytes());
@@ -154,11 +157,7 @@ fn with_whole_names(command: Command, line: &[OsString]) -> Command {
         let is_variable = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some());
         if is_variable && !line.iter().any(is_flag) { arg } else { arg.value_delimiter(None) }
     };
-    if command.get_arguments().any(|arg| arg.get_id() == MAY_HOLD_COMMAS) {
-        command.mut_arg(MAY_HOLD_COMMAS, whole)
-    } else {
-        command
-    }
+    command.mut_args(whole).mut_subcommands(|below| below.mut_args(whole))
 }
 
 /// A file's values are the defaults of the command and of those below it.
