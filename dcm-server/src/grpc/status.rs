@@ -200,7 +200,7 @@ mod tests {
             let details = status.get_error_details();
             let named = &details.bad_request().unwrap().field_violations[0];
             assert!(named.field.starts_with('/') && named.description.contains(long), "{named:?}");
-            assert!(named.field.ends_with(CUT) && named.description.ends_with(CUT), "{named:?}");
+            assert!(named.field.len() <= LONGEST_PLACE && named.description.ends_with(CUT), "{named:?}");
             let status = render(Problem::new(Kind::Malformed, long.repeat(20_000)), &call());
             assert!(size(&status) < 4 * 1024 && status.message().ends_with(CUT), "{long}: {}", size(&status));
         }
