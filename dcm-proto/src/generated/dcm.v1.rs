@@ -504,7 +504,7 @@ pub struct KvPair {
     /// Its name and description.
     #[prost(message, optional, tag = "1")]
     pub metadata: ::core::option::Option<Metadata>,
-    /// The pairs. Required.
+    /// The pairs. Required; one that is empty says that there are none, so that an update with it deletes all pairs.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<KvPairSpec>,
     /// Read only: the state of its document, for if_match and if_none_match. The same as the ETag in REST.
