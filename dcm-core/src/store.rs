@@ -246,6 +246,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`Error::Expired`] where the position is too old (or another store's): scan again, then watch.
     async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error>;
 
+    /// Whether watches look at everything again and again for as long as somebody watches: then whoever wants to know of a few
+    /// documents only does better to scan for them now and then.
+    fn watches_by_looking(&self) -> bool {
+        false
+    }
+
     /// A position such that everything acknowledged before this call lies at or before it.
     ///
     /// Take it, scan, then watch from it: no change is missed.

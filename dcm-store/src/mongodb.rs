@@ -417,6 +417,10 @@ impl Store for MongoStore {
         self.run(|inner| &inner.watchers, Error::Timeout, watch).await
     }
 
+    fn watches_by_looking(&self) -> bool {
+        self.inner.polls()
+    }
+
     async fn position(&self) -> Result<Position, Error> {
         let position = |inner: Arc<Inner>| async move {
             if inner.polls() { inner.poller.position(&inner).await } else { watch::position(&inner).await }

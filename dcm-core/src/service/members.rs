@@ -12,7 +12,7 @@
 //!
 //! Then a member whose document is gone does nothing any more. Nobody compares clocks.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
@@ -21,13 +21,13 @@ use crate::{
     error::Error,
     keys,
     model::{Member, Uid},
-    store::{self, Changes, Document, Entry, Position, Scan, StoreExt},
+    store::{self, Changes, Document, Entry, Key, Position, Revision, Scan, StoreExt},
 };
 
 /// How often a renewal that meets another state is tried.
 const ATTEMPTS: usize = 4;
 
-/// How many members are read at once.
+/// How many members, or orders, are read at once.
 const PAGE: usize = 100;
 
 /// How long a member may be silent whose document cannot be read: longer than anybody's lease is meant to be.
@@ -111,6 +111,27 @@ impl Dcm {
     /// Whether a member is gone: it has left, or was expelled.
     pub(super) async fn is_gone(&self, member: &Uid) -> Result<bool, Error> {
         Ok(self.store().get(&keys::member(member)?).await?.is_none())
+    }
+
+    /// Whether [`Dcm::watch_orders`] costs the store more than [`Dcm::order_states`], asked now and then.
+    #[must_use]
+    pub fn watches_by_looking(&self) -> bool {
+        self.store().watches_by_looking()
+    }
+
+    /// All waiting orders, and the state that each is in.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn order_states(&self) -> Result<BTreeMap<Key, Revision>, Error> {
+        let mut all = BTreeMap::new();
+        let mut rest = Some(Scan::below(keys::orders()?, PAGE));
+        while let Some(scan) = rest {
+            let documents = self.store().scan(scan.clone()).await?;
+            rest = scan.rest(&documents);
+            all.extend(documents.into_iter().map(|document| (document.key, document.revision)));
+        }
+        Ok(all)
     }
 
     /// Streams the changes of waiting orders, whoever gave them: those after a position, or those from now on.
