@@ -418,7 +418,7 @@ impl Store for MongoStore {
     }
 
     fn watches_by_looking(&self) -> bool {
-        self.inner.polls()
+        self.0.polls()
     }
 
     async fn position(&self) -> Result<Position, Error> {
