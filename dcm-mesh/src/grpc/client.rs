@@ -74,7 +74,7 @@ impl GrpcCa {
     ) -> Result<A, Error> {
         // `None` where there is no end.
         let end = Instant::now().checked_add(self.patience.call);
-        let mut pause = self.patience.first_retry;
+        let (mut pause, mut before) = (self.patience.first_retry, None);
         loop {
             let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             let left = left.min(self.patience.attempt).min(Self::LONGEST);
@@ -88,12 +88,16 @@ impl GrpcCa {
                 }
                 Err(_) => (Error::Timeout { retry_after: Error::RETRY_AFTER }, None),
             };
+            // An attempt that the end of the call cut short has found out nothing: what the one before it did says more.
+            let cut_short = left < self.patience.attempt && matches!(error, Error::Timeout { .. });
+            let error = before.take().filter(|_| cut_short).unwrap_or(error);
             if error.retry_after().is_none() {
                 return Err(error);
             }
             // Not all at once: those who were refused together would come again together.
             let wait = pause.min(Self::LONGEST).mul_f64(0.5 + fastrand::f64() / 2.0).max(told.unwrap_or_default());
             let Some(then) = after(Instant::now(), wait, end) else { return Err(error) };
+            before = Some(error);
             sleep_until(then).await;
             pause = pause.saturating_mul(2).min(self.patience.longest_retry);
         }

@@ -166,7 +166,7 @@ async fn where_nobody_listens_the_ca_is_unavailable() {
     let served = Served::start(Troubled::new(Trouble::Away, 0).await).await;
     let address = served.address;
     served.kill().await;
-    let ca = client(address, Patience { call: Duration::from_millis(300), ..HURRIED });
+    let ca = client(address, Patience { call: Duration::from_secs(2), ..HURRIED });
     let error = ca.bundle(&cloud().uid).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
 }
