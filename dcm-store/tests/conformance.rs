@@ -67,6 +67,7 @@ mod mongodb {
     use dcm_store::{MongoConfig, WatchMode, mongodb::MongoStore};
     use dcm_test_utils::{
         mongodb::{Server, fresh_database, random_name, with_database},
+        patience::until,
         store::watching::SHORT_HISTORY,
     };
     use tempfile::TempDir;
@@ -88,9 +89,11 @@ mod mongodb {
     }
 
     async fn opened(mut config: MongoConfig) -> Arc<dyn Store> {
-        // Hundreds of writes at once may have to wait for a busy machine; the bound itself is tested elsewhere.
+        // Hundreds of writes at once may have to wait for a busy machine, and so may who opens a store beside them; the bounds themselves
+        // are tested elsewhere.
         config.wait = Duration::from_secs(60);
-        Arc::new(MongoStore::open(config).await.unwrap())
+        let open = async || MongoStore::open(config.clone()).await;
+        Arc::new(until(Duration::from_secs(60), "opened", open).await)
     }
 
     async fn polled(uri: &str, change: impl FnOnce(&mut MongoConfig)) -> Arc<dyn Store> {
