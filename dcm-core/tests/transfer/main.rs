@@ -332,7 +332,7 @@ async fn the_ids_of_the_keys_that_secrets_need_are_told() {
 #[tokio::test]
 async fn a_document_of_every_kind_that_is_two_versions_ahead_is_refused_by_line_and_one_ahead_is_not() {
     let mut kinds = 0;
-    for golden in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).unwrap() {
+    for golden in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/documents")).unwrap() {
         let text = std::fs::read(golden.unwrap().path()).unwrap();
         let mut golden: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let version = golden["version"].as_u64().unwrap();
