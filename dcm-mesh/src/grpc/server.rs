@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dcm_core::ca::{CaProvider, Error};
 use dcm_proto::ca_v1::{
-    GetBundleRequest, GetBundleResponse, IssueIntermediateRequest, IssueIntermediateResponse, RevokeRequest,
-    RevokeResponse, RotateRequest, RotateResponse,
+    ForgetRequest, ForgetResponse, GetBundleRequest, GetBundleResponse, IssueIntermediateRequest,
+    IssueIntermediateResponse, RevokeRequest, RevokeResponse, RotateRequest, RotateResponse,
     ca_key_distribution_server::{CaKeyDistribution, CaKeyDistributionServer},
 };
 use tonic::{Request, Response, Status};
@@ -75,5 +75,9 @@ impl CaKeyDistribution for CaService {
     async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<RevokeResponse>, Status> {
         let (cloud, cluster, generation) = told(message::read_revoke(request.get_ref()))?;
         Ok(Response::new(message::revoked(told(self.ca.revoke(&cloud, &cluster, generation).await)?)))
+    }
+
+    async fn forget(&self, _: Request<ForgetRequest>) -> Result<Response<ForgetResponse>, Status> {
+        Err(Status::unimplemented("no provider forgets yet"))
     }
 }

@@ -151,6 +151,16 @@ pub struct RevokeResponse {
     #[prost(message, optional, tag = "4")]
     pub trusted_until: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// Names a logical cloud that was deleted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetRequest {
+    /// Its uid.
+    #[prost(string, tag = "1")]
+    pub cloud_uid: ::prost::alloc::string::String,
+}
+/// It is forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetResponse {}
 /// A step of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -212,6 +222,7 @@ pub mod ca_key_distribution_client {
     ///   ALREADY_EXISTS       OTHER_KEY        this generation was issued for another key: ask with that one, or for a later generation
     ///   FAILED_PRECONDITION  REVOKED          this generation was revoked: ask for a later one, with a new key
     ///   FAILED_PRECONDITION  ROOT_RETIRED     the root that signed it is trusted no longer: likewise
+    ///   FAILED_PRECONDITION  FORGOTTEN        this cloud was deleted and is forgotten: nothing is issued for it ever again
     ///   FAILED_PRECONDITION  OUT_OF_ORDER     it is not this step's turn; the message says what stands against it
     ///   UNIMPLEMENTED        UNSUPPORTED      this CA cannot do that; "instead" of the metadata says what to do
     ///   PERMISSION_DENIED                     the caller is not one of those who may ask
@@ -382,6 +393,34 @@ pub mod ca_key_distribution_client {
                 .insert(GrpcMethod::new("dcm.ca.v1.CaKeyDistribution", "Revoke"));
             self.inner.unary(req, path, codec).await
         }
+        /// Forgets a cloud that was deleted: its roots with their private keys go, and the certificates of its intermediate CAs. All other
+        /// calls for it are FORGOTTEN from here on, also such as were sent before: its uid never comes back. Done when it is answered, and a
+        /// repeat is fine; so is a cloud that nothing was ever issued for, which is then forgotten too. It cannot be undone.
+        ///
+        /// Whoever may ask for an intermediate may ask for this. DCM asks when the cloud's record is gone, which is after its clusters were
+        /// cleaned, and asks again until it is done. Nothing is told to workloads: what was issued is trusted by who still has the root, until
+        /// it runs out.
+        pub async fn forget(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForgetRequest>,
+        ) -> std::result::Result<tonic::Response<super::ForgetResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dcm.ca.v1.CaKeyDistribution/Forget",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dcm.ca.v1.CaKeyDistribution", "Forget"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -424,6 +463,17 @@ pub mod ca_key_distribution_server {
             &self,
             request: tonic::Request<super::RevokeRequest>,
         ) -> std::result::Result<tonic::Response<super::RevokeResponse>, tonic::Status>;
+        /// Forgets a cloud that was deleted: its roots with their private keys go, and the certificates of its intermediate CAs. All other
+        /// calls for it are FORGOTTEN from here on, also such as were sent before: its uid never comes back. Done when it is answered, and a
+        /// repeat is fine; so is a cloud that nothing was ever issued for, which is then forgotten too. It cannot be undone.
+        ///
+        /// Whoever may ask for an intermediate may ask for this. DCM asks when the cloud's record is gone, which is after its clusters were
+        /// cleaned, and asks again until it is done. Nothing is told to workloads: what was issued is trusted by who still has the root, until
+        /// it runs out.
+        async fn forget(
+            &self,
+            request: tonic::Request<super::ForgetRequest>,
+        ) -> std::result::Result<tonic::Response<super::ForgetResponse>, tonic::Status>;
     }
     /// Keeps the root of each logical cloud, and signs an intermediate CA for each of its clusters. Served by the ca role only, over
     /// mutual TLS. The private key of an intermediate stays where it was made: it is never sent here, and never handed out.
@@ -438,6 +488,7 @@ pub mod ca_key_distribution_server {
     ///   ALREADY_EXISTS       OTHER_KEY        this generation was issued for another key: ask with that one, or for a later generation
     ///   FAILED_PRECONDITION  REVOKED          this generation was revoked: ask for a later one, with a new key
     ///   FAILED_PRECONDITION  ROOT_RETIRED     the root that signed it is trusted no longer: likewise
+    ///   FAILED_PRECONDITION  FORGOTTEN        this cloud was deleted and is forgotten: nothing is issued for it ever again
     ///   FAILED_PRECONDITION  OUT_OF_ORDER     it is not this step's turn; the message says what stands against it
     ///   UNIMPLEMENTED        UNSUPPORTED      this CA cannot do that; "instead" of the metadata says what to do
     ///   PERMISSION_DENIED                     the caller is not one of those who may ask
@@ -687,6 +738,51 @@ pub mod ca_key_distribution_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dcm.ca.v1.CaKeyDistribution/Forget" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForgetSvc<T: CaKeyDistribution>(pub Arc<T>);
+                    impl<
+                        T: CaKeyDistribution,
+                    > tonic::server::UnaryService<super::ForgetRequest>
+                    for ForgetSvc<T> {
+                        type Response = super::ForgetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForgetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaKeyDistribution>::forget(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForgetSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
