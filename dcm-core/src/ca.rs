@@ -211,6 +211,8 @@ pub struct Revoked {
 ///   subject and authority key identifiers; a serial number with 64 random bits or more; a life within its root's; for
 ///   each generation a subject of its own.
 /// - **Refused is unchanged**: a call that fails for what it asks leaves nothing behind.
+/// - **Forgotten is for ever**: once [`forget`](Self::forget) was answered, no private key of the logical cloud's roots is kept, and
+///   every other call for it is [`Error::Forgotten`], whoever sent it and whenever. So a request that comes late makes no other root.
 ///
 /// `dcm-test-utils` holds a conformance suite with a named test for each promise (`ca_conformance!`).
 ///
@@ -247,6 +249,16 @@ pub trait CaProvider: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Error::UnknownCloud`]; [`Error::NotIssued`] where there is no such intermediate; [`Error::Unsupported`].
     async fn revoke(&self, cloud: &Uid, cluster: &ClusterIdentity, generation: Generation) -> Result<Revoked, Error>;
+
+    /// Forgets a logical cloud that was deleted: its roots with their private keys, and what was issued below them. That it is
+    /// forgotten is remembered, since its uid never comes back. Who asks again gets the same answer, and a logical cloud that
+    /// nothing was issued for is forgotten as well: its first request may be on its way still.
+    ///
+    /// A provider that has to keep certificates for an audit may do so, but not the roots' private keys.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and the like; then some of it may be done, and a repeat does the rest.
+    async fn forget(&self, cloud: &Uid) -> Result<(), Error>;
 }
 
 #[async_trait]
@@ -265,5 +277,9 @@ impl<T: CaProvider + ?Sized> CaProvider for Arc<T> {
 
     async fn revoke(&self, cloud: &Uid, cluster: &ClusterIdentity, generation: Generation) -> Result<Revoked, Error> {
         (**self).revoke(cloud, cluster, generation).await
+    }
+
+    async fn forget(&self, cloud: &Uid) -> Result<(), Error> {
+        (**self).forget(cloud).await
     }
 }

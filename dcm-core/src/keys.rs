@@ -22,8 +22,9 @@
 //! | `renewal/<time>/<cloud uid>/<reference>` | [`Renewal`] |
 //! | `reservation/<cluster identity>/<namespace>` | [`Reservation`] |
 //! | `order/<cloud uid>` | [`Order`] |
-//! | `certificate-authority/<cloud uid>` | [`CertificateAuthority`] |
+//! | `certificate-authority/<cloud uid>` | [`CaRecord`]: a [`CertificateAuthority`], or that it is forgotten |
 //! | `intermediate-ca/<cloud uid>/<cluster identity>/<generation>` | [`IntermediateCa`] |
+//! | `pending-forget/<cloud uid>` | [`PendingForget`], until the CA has forgotten a logical cloud that is gone |
 //! | `member/<member>` | [`Member`], while its process is at work |
 //! | `import/this` | [`Unfinished`], while there is an import |
 //!
@@ -49,8 +50,10 @@
 //! [`Renewal`]: crate::model::Renewal
 //! [`Reservation`]: crate::model::Reservation
 //! [`Order`]: crate::model::Order
+//! [`CaRecord`]: crate::model::CaRecord
 //! [`CertificateAuthority`]: crate::model::CertificateAuthority
 //! [`IntermediateCa`]: crate::model::IntermediateCa
+//! [`PendingForget`]: crate::model::PendingForget
 //! [`Member`]: crate::model::Member
 //! [`Unfinished`]: crate::transfer::Unfinished
 
@@ -182,6 +185,10 @@ keys! {
     intermediate_cas(cloud: &Uid, cluster: &ClusterIdentity) = ["intermediate-ca", cloud, cluster];
     /// An intermediate CA; `generation` is [`generation_number`].
     intermediate_ca(cloud: &Uid, cluster: &ClusterIdentity, generation: &str) = ["intermediate-ca", cloud, cluster, generation];
+    /// All logical clouds that are gone and that the CA is still to forget.
+    pending_forgets() = ["pending-forget"];
+    /// A logical cloud that is gone and that the CA is still to forget.
+    pending_forget(cloud: &Uid) = ["pending-forget", cloud];
     /// All processes that carry out orders.
     members() = ["member"];
     /// A process that carries out orders.

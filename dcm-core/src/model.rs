@@ -30,7 +30,7 @@ mod status;
 mod user_permission;
 
 pub use applied::{Applied, AppliedReference, ReferencePage};
-pub use certificate_authority::{CaRoot, CertificateAuthority, IntermediateCa};
+pub use certificate_authority::{CaRecord, CaRoot, CertificateAuthority, ForgottenCa, IntermediateCa, PendingForget};
 pub use cluster::{CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, Connectivity};
 pub use cluster_label::{ClusterLabel, ClusterLabelInput};
 pub use cluster_reference::{ClusterReference, ClusterReferenceInput};

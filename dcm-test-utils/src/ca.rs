@@ -15,6 +15,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a promise that is not kept ends its test")]
 
+pub mod forgetting;
 pub mod issuing;
 pub mod judge;
 pub mod requester;
@@ -63,6 +64,7 @@ macro_rules! shared_ca_conformance {
             instances_let_one_key_win
             what_one_issued_all_others_give_back
             a_rotation_and_a_revocation_through_one_are_seen_by_all
+            what_one_has_forgotten_all_others_have
         );
     };
     (@tests $place:path, $open:path, $($promise:ident)*) => {
@@ -118,6 +120,13 @@ macro_rules! ca_promises {
                 a_revoked_key_is_not_certified_again
                 revoking_what_was_never_issued_is_refused
                 other_intermediates_stay
+            }
+            forgetting {
+                a_forgotten_cloud_is_issued_nothing_and_told_nothing
+                forgetting_can_be_repeated
+                a_cloud_that_nothing_was_issued_for_is_forgotten_too
+                what_is_asked_for_while_it_is_forgotten_does_not_stay
+                other_clouds_are_not_forgotten
             }
         }
     };

@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/<cloud uid>/root.pem, root.key, trust-domain
 //! <folder>/<cloud uid>/<cluster>.<generation>/ca.pem, key.pub
+//! <folder>/<cloud uid>/forgotten
 //! ```
 //!
 //! A folder is filled beside its place and then moved there, so it is whole or not there at all, and whoever comes second finds it
@@ -28,6 +29,9 @@ use jiff::Timestamp;
 /// What a root says of itself.
 const ROOT: &str = "basicConstraints=critical,CA:true,pathlen:1\nkeyUsage=critical,keyCertSign,cRLSign\n\
                     subjectKeyIdentifier=hash\n";
+
+/// What is left of a logical cloud that is forgotten.
+const FORGOTTEN: &str = "forgotten";
 
 /// A PKI in a folder.
 #[derive(Clone, Debug)]
@@ -68,6 +72,37 @@ impl Pki {
         self.answer(&cloud.uid, &place, *generation).map_err(internal)
     }
 
+    /// The mark stays for good, so whoever comes later finds neither a root nor room for one.
+    fn forget(&self, cloud: &Uid) -> anyhow::Result<()> {
+        let (home, desk) = (self.folder.join(cloud.as_str()), tempfile::tempdir_in(&self.folder)?);
+        let made = desk.path().join("home");
+        fs::create_dir(&made)?;
+        fs::write(made.join(FORGOTTEN), "")?;
+        settle(&made, &home)?;
+        fs::write(home.join(FORGOTTEN), "")?;
+        for entry in fs::read_dir(&home)? {
+            let path = entry?.path();
+            let removed = match path.file_name() {
+                Some(name) if name == FORGOTTEN => Ok(()),
+                _ if path.is_dir() => fs::remove_dir_all(&path),
+                _ => fs::remove_file(&path),
+            };
+            // Somebody else who forgets it at this moment may be faster.
+            removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+        }
+        Ok(())
+    }
+
+    /// Answers only if the logical cloud was not forgotten, and is not by then: whatever the work found of what was going.
+    fn unless_forgotten<T>(&self, cloud: &Uid, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let mark = self.folder.join(cloud.as_str()).join(FORGOTTEN);
+        let check = || if mark.exists() { Err(Error::Forgotten { cloud: cloud.clone() }) } else { Ok(()) };
+        check()?;
+        let answer = work();
+        check()?;
+        answer
+    }
+
     fn answer(&self, cloud: &Uid, place: &Path, generation: Generation) -> anyhow::Result<Intermediate> {
         let bundle = self.bundle_of(cloud)?.context("the root is gone")?;
         let file = place.join("ca.pem");
@@ -103,12 +138,13 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send
 impl CaProvider for Pki {
     async fn issue_intermediate(&self, request: &IntermediateRequest) -> Result<Intermediate, Error> {
         let (pki, request) = (self.clone(), request.clone());
-        apart(move || pki.issue(&request)).await
+        apart(move || pki.unless_forgotten(&request.cloud.uid, || pki.issue(&request))).await
     }
 
     async fn bundle(&self, cloud: &Uid) -> Result<Bundle, Error> {
         let (pki, cloud) = (self.clone(), cloud.clone());
-        apart(move || pki.bundle_of(&cloud).map_err(internal)?.ok_or(Error::UnknownCloud { cloud })).await
+        let unknown = Error::UnknownCloud { cloud: cloud.clone() };
+        apart(move || pki.unless_forgotten(&cloud, || pki.bundle_of(&cloud).map_err(internal)?.ok_or(unknown))).await
     }
 
     async fn rotate(&self, _: &Uid, _: Rotation) -> Result<Bundle, Error> {
@@ -119,6 +155,11 @@ impl CaProvider for Pki {
     async fn revoke(&self, _: &Uid, _: &ClusterIdentity, _: Generation) -> Result<Revoked, Error> {
         let instead = "ask for the next generation, and have the PKI team replace the root".to_owned();
         Err(Error::Unsupported { what: "revocation".to_owned(), instead })
+    }
+
+    async fn forget(&self, cloud: &Uid) -> Result<(), Error> {
+        let (pki, cloud) = (self.clone(), cloud.clone());
+        apart(move || pki.forget(&cloud).map_err(internal)).await
     }
 }
 

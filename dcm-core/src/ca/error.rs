@@ -15,6 +15,13 @@ pub enum Error {
         /// Its uid.
         cloud: Uid,
     },
+    /// The logical cloud was deleted, and the CA has forgotten it. Nothing is issued for it any more: one that was made again under
+    /// its name has another uid.
+    #[error("the logical cloud {cloud} was deleted and its CA is forgotten: nothing is issued for it any more")]
+    Forgotten {
+        /// Its uid.
+        cloud: Uid,
+    },
     /// No such intermediate was issued.
     #[error("no intermediate of the generation {generation} was issued for the cluster {cluster}")]
     NotIssued {
@@ -127,6 +134,7 @@ impl Error {
             Self::UnknownCloud { .. } | Self::NotIssued { .. } => ErrorKind::NotFound,
             Self::OtherKey { .. }
             | Self::Unusable { .. }
+            | Self::Forgotten { .. }
             | Self::OutOfOrder(_)
             | Self::Unsupported { .. }
             | Self::Denied(_) => ErrorKind::Refused,

@@ -67,6 +67,51 @@ impl Stored for CertificateAuthority {
     const VERSION: u32 = 1;
 }
 
+/// What is kept of a logical cloud's certificate authority: one document in either form, so that whoever makes a root and whoever
+/// forgets the logical cloud meet in one conditional write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CaRecord {
+    /// It is in force.
+    Kept(Box<CertificateAuthority>),
+    /// The logical cloud was deleted.
+    Forgotten(ForgottenCa),
+}
+
+impl Stored for CaRecord {
+    const KIND: &'static str = CertificateAuthority::KIND;
+    const VERSION: u32 = CertificateAuthority::VERSION;
+
+    fn upgrade(version: u32, document: serde_json::Value) -> Result<serde_json::Value, String> {
+        CertificateAuthority::upgrade(version, document)
+    }
+}
+
+/// That a logical cloud's certificate authority is forgotten: kept for good, so that none is made for it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ForgottenCa {
+    /// The logical cloud's uid.
+    pub cloud: Uid,
+    /// When it was forgotten.
+    pub forgotten_at: Timestamp,
+}
+
+/// That the CA, which may be away, is to forget a logical cloud that is gone: there until it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PendingForget {
+    /// The logical cloud's uid.
+    pub cloud: Uid,
+    /// Since when the logical cloud is gone.
+    pub since: Timestamp,
+}
+
+impl Stored for PendingForget {
+    const KIND: &'static str = "PendingForget";
+    const VERSION: u32 = 1;
+}
+
 /// A root of a logical cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

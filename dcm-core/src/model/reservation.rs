@@ -75,6 +75,9 @@ pub struct Order {
     /// Whether the guard against an older store is to be overridden.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
+    /// Whether the logical cloud was to be deleted. Where it is not found, it went for that, and was not lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deletes: bool,
 }
 
 impl Stored for Order {

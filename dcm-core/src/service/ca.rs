@@ -1,5 +1,6 @@
 //! The CA that is built in: roots and intermediates in a store, signed by a [`CaSigner`].
 
+mod forget;
 mod issue;
 mod roots;
 
@@ -74,6 +75,9 @@ impl Default for CaSettings {
 /// generation of a cluster only; where two were asked for at one moment, revoking one takes the other along.
 ///
 /// # Caveats
+/// A logical cloud that is forgotten leaves one small document. Its roots' keys, sealed as they were, may lie for a while in what the
+/// store has not overwritten yet, and in exports.
+///
 /// Peers are not told of a revocation (there are no revocation lists yet): they trust what was revoked until it runs out or its
 /// root is retired, as [`Revoked::trusted_until`] says.
 #[derive(Clone, Debug)]
@@ -134,5 +138,9 @@ impl CaProvider for BuiltInCa {
         generation: Generation,
     ) -> Result<Revoked, ca::Error> {
         self.revoke_intermediate(cloud, cluster, generation).await
+    }
+
+    async fn forget(&self, cloud: &Uid) -> Result<(), ca::Error> {
+        self.forget_cloud(cloud).await
     }
 }

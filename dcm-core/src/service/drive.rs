@@ -142,7 +142,12 @@ impl Dcm {
                     applied,
                 })));
             }
-            self.sweep(&uid_of(&order)).await?;
+            let gone = uid_of(&order);
+            self.sweep(&gone).await?;
+            // One that was lost, as in a backup that is not of one moment, may be on clusters still.
+            if order.value.deletes {
+                self.plan_forget(&gone).await?;
+            }
             self.drop_order(key, &order.revision).await?;
         }
     }
@@ -231,6 +236,7 @@ impl Dcm {
                     Err(error) => return Err(error.into()),
                 }
                 self.sweep(&work.cloud.uid).await?;
+                self.plan_forget(&work.cloud.uid).await?;
             }
             Ok(Next::Phase(phase)) => {
                 let Some(mut cloud) = self.unchanged(work).await? else {

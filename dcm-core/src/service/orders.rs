@@ -124,7 +124,7 @@ impl Dcm {
         for _ in 0..ATTEMPTS {
             let cloud = self.cloud(id).await?;
             expect(&cloud, expected, (WHAT, id.name.as_str()))?;
-            let order = self.new_order(&cloud.key, false, false);
+            let order = Order { deletes: true, ..self.new_order(&cloud.key, false, false) };
             let refused = |detail: &str| Error::Refused(detail.to_owned());
             let done = match next(cloud.value.lifecycle.phase, Event::Delete).map_err(refused)? {
                 Next::Gone => {
@@ -227,6 +227,7 @@ impl Dcm {
     async fn order_once_more(&self, cloud: &Entry<LogicalCloud>, verify: bool) -> Result<(), Error> {
         let mut order = self.new_order(&cloud.key, false, verify);
         order.id = cloud.value.lifecycle.order.clone().unwrap_or(order.id);
+        order.deletes = cloud.value.lifecycle.phase == Phase::Deleting;
         let key = keys::order(&cloud.value.uid)?;
         self.store()
             .update(&key, |old: Option<Order>| -> Result<_, Error> {
@@ -268,11 +269,12 @@ impl Dcm {
             verify: verify.then(|| self.new_uid()),
             cut_off: None,
             force,
+            deletes: false,
         }
     }
 
     /// Puts an order in place of the one that waits. Clusters that were to be looked at again still are,
-    /// and who was to be cut off still is.
+    /// who was to be cut off still is, and a delete that is on its way is not forgotten.
     async fn put_order(&self, cloud: &Uid, order: Order) -> Result<Key, Error> {
         let key = keys::order(cloud)?;
         self.store()
@@ -281,6 +283,7 @@ impl Dcm {
                 if let Some(old) = old {
                     order.verify = order.verify.or(old.verify);
                     order.cut_off = order.cut_off.or(old.cut_off);
+                    order.deletes |= old.deletes;
                 }
                 Ok(order)
             })

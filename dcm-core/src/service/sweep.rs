@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     keys,
     model::{Cluster, Credential, Uid},
-    store::{Key, Scan, StoreExt},
+    store::{self, Key, Scan, Store, StoreExt},
 };
 
 /// How many bytes are read at once where only names are looked for.
@@ -15,15 +15,10 @@ const LOOK_BYTES: usize = 64 * 1024;
 const LAST: &str = "\u{10ffff}";
 
 impl Dcm {
-    /// Removes everything that is keyed by a logical cloud that is gone.
+    /// Removes everything that is keyed by a logical cloud that is gone, but for its CA: see [`Dcm::plan_forget`].
     pub(super) async fn sweep(&self, cloud: &Uid) -> Result<(), Error> {
-        let collections = [
-            keys::desired(cloud)?,
-            keys::kv_pairs(cloud)?,
-            keys::statuses(cloud)?,
-            keys::applied_all(cloud)?,
-            keys::intermediate_cas_all(cloud)?,
-        ];
+        let collections =
+            [keys::desired(cloud)?, keys::kv_pairs(cloud)?, keys::statuses(cloud)?, keys::applied_all(cloud)?];
         for reference in self.store().list_all(&keys::references(cloud)?).await? {
             self.sweep_use(cloud, &reference.value).await?;
         }
@@ -41,7 +36,6 @@ impl Dcm {
             }
         }
         self.remove_below(keys::credentials(cloud)?).await?;
-        self.store().remove(&keys::certificate_authority(cloud)?).await?;
         for prefix in collections {
             self.remove_below(prefix).await?;
         }
@@ -100,16 +94,7 @@ impl Dcm {
 
     /// Removes all documents below a prefix.
     pub(super) async fn remove_below(&self, prefix: Key) -> Result<(), Error> {
-        let scan = Scan::below(prefix, Page::LARGEST_LIMIT).bytes(Scan::PAGE_BYTES);
-        loop {
-            let page = self.store().scan(scan.clone()).await?;
-            for document in &page {
-                self.store().remove(&document.key).await?;
-            }
-            if !scan.is_full(&page) {
-                return Ok(());
-            }
-        }
+        Ok(remove_below(self.store(), prefix).await?)
     }
 
     async fn sweep_use(&self, cloud: &Uid, reference: &crate::model::ClusterReference) -> Result<(), Error> {
@@ -117,6 +102,20 @@ impl Dcm {
             Ok(cluster) => Ok(self.store().remove(&keys::cluster_use(&cluster.value.uid, cloud)?).await?),
             Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// Removes all documents below a prefix.
+pub(super) async fn remove_below(store: &dyn Store, prefix: Key) -> Result<(), store::Error> {
+    let scan = Scan::below(prefix, Page::LARGEST_LIMIT).bytes(Scan::PAGE_BYTES);
+    loop {
+        let page = store.scan(scan.clone()).await?;
+        for document in &page {
+            store.remove(&document.key).await?;
+        }
+        if !scan.is_full(&page) {
+            return Ok(());
         }
     }
 }

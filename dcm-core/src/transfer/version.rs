@@ -9,7 +9,7 @@ use crate::{
     model::{
         Applied, CertificateAuthority, Cluster, ClusterHealth, ClusterProvider, ClusterReference, ClusterStatus,
         ClusterUse, Controller, Credential, Encryption, Installation, IntermediateCa, KvPair, LogicalCloud, Member,
-        Order, Project, Quota, ReferencePage, Renewal, Reservation,
+        Order, PendingForget, Project, Quota, ReferencePage, Renewal, Reservation,
     },
     store::Stored,
 };
@@ -33,6 +33,7 @@ const KINDS: &[(&str, u32)] = &[
     of::<LogicalCloud>(),
     of::<Member>(),
     of::<Order>(),
+    of::<PendingForget>(),
     of::<Project>(),
     of::<Quota>(),
     of::<ReferencePage>(),

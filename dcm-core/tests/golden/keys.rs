@@ -2,7 +2,9 @@
 
 use dcm_core::{
     ca::Generation,
-    model::{CaRoot, CertificateAuthority, Credential, IntermediateCa, Proof, Renewal},
+    model::{
+        CaRecord, CaRoot, CertificateAuthority, Credential, ForgottenCa, IntermediateCa, PendingForget, Proof, Renewal,
+    },
 };
 
 use super::{holds, holds_as, name, sealed, time, uid};
@@ -32,6 +34,14 @@ fn certificate_authority_keeps_its_shape() {
     holds(&authority(root(1)));
     holds_as(&CertificateAuthority { next: Some(root(2)), latest: root(2).generation, ..authority(root(1)) }, ".next");
     holds_as(&CertificateAuthority { previous: Some(root(1)), ..authority(root(2)) }, ".previous");
+    // What the CA itself reads, whichever of both it is.
+    holds(&CaRecord::Kept(Box::new(authority(root(1)))));
+    holds_as(&CaRecord::Forgotten(ForgottenCa { cloud: uid(3), forgotten_at: time() }), ".forgotten");
+}
+
+#[test]
+fn pending_forget_keeps_its_shape() {
+    holds(&PendingForget { cloud: uid(3), since: time() });
 }
 
 #[test]

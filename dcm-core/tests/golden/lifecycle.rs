@@ -116,9 +116,11 @@ fn order_keeps_its_shape() {
         verify: Some(uid(7)),
         cut_off: None,
         force: true,
+        deletes: false,
     };
     holds(&order);
-    holds_as(&Order { cut_off: Some(uid(8)), ..order }, ".cut-off");
+    holds_as(&Order { cut_off: Some(uid(8)), ..order.clone() }, ".cut-off");
+    holds_as(&Order { deletes: true, ..order }, ".deletes");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use dcm_core::{
     model::Uid,
     name::ClusterIdentity,
 };
-use dcm_proto::ca_v1::{GetBundleRequest, ca_key_distribution_client::CaKeyDistributionClient};
+use dcm_proto::ca_v1::{ForgetRequest, GetBundleRequest, ca_key_distribution_client::CaKeyDistributionClient};
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Request, Response, Status, transport::Channel};
 use tonic_types::StatusExt as _;
@@ -17,7 +17,7 @@ use super::{message, status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// How long one attempt may take. The CA is told; whether it stops working on it then is its own affair: DCM's drops what
-    /// only reads, and ends an issue, a rotation and a revocation that it has begun, so that the next attempt finds it done.
+    /// only reads, and ends whatever else it has begun, so that the next attempt finds it done.
     pub attempt: Duration,
     /// How long all attempts of a call may take, the pauses between them included.
     pub call: Duration,
@@ -133,6 +133,11 @@ impl CaProvider for GrpcCa {
         let message = message::revoke(cloud, cluster, generation);
         let answer = self.call(message, async |mut ca, request| ca.revoke(request).await).await?;
         Ok(message::read_revoked(answer)?)
+    }
+
+    async fn forget(&self, cloud: &Uid) -> Result<(), Error> {
+        let message = ForgetRequest { cloud_uid: cloud.to_string() };
+        self.call(message, async |mut ca, request| ca.forget(request).await).await.map(drop)
     }
 }
 

@@ -77,7 +77,9 @@ impl CaKeyDistribution for CaService {
         Ok(Response::new(message::revoked(told(self.ca.revoke(&cloud, &cluster, generation).await)?)))
     }
 
-    async fn forget(&self, _: Request<ForgetRequest>) -> Result<Response<ForgetResponse>, Status> {
-        Err(Status::unimplemented("no provider forgets yet"))
+    async fn forget(&self, request: Request<ForgetRequest>) -> Result<Response<ForgetResponse>, Status> {
+        let cloud = told(message::read_uid(&request.get_ref().cloud_uid))?;
+        told(self.ca.forget(&cloud).await)?;
+        Ok(Response::new(ForgetResponse {}))
     }
 }

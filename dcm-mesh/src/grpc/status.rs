@@ -18,6 +18,7 @@ const NOT_ISSUED: &str = "NOT_ISSUED";
 const OTHER_KEY: &str = "OTHER_KEY";
 const REVOKED: &str = "REVOKED";
 const ROOT_RETIRED: &str = "ROOT_RETIRED";
+const FORGOTTEN: &str = "FORGOTTEN";
 const OUT_OF_ORDER: &str = "OUT_OF_ORDER";
 const UNSUPPORTED: &str = "UNSUPPORTED";
 
@@ -60,6 +61,7 @@ pub(super) fn write(error: Error, uid: &str) -> Status {
             };
             about(Code::FailedPrecondition, text, reason, &cluster, generation)
         }
+        Error::Forgotten { cloud } => told(Code::FailedPrecondition, text, FORGOTTEN, [("cloud", cloud.to_string())]),
         Error::OutOfOrder(_) => told(Code::FailedPrecondition, text, OUT_OF_ORDER, []),
         Error::Unsupported { what, instead } => {
             told(Code::Unimplemented, text, UNSUPPORTED, [("what", what), ("instead", instead)])
@@ -147,6 +149,7 @@ fn meaning(reason: &str, metadata: &HashMap<String, String>, text: &str) -> Opti
         OTHER_KEY => Some(Error::OtherKey { cluster: cluster()?, generation: generation()? }),
         REVOKED => unusable(UnusableReason::Revoked),
         ROOT_RETIRED => unusable(UnusableReason::RootRetired),
+        FORGOTTEN => Some(Error::Forgotten { cloud: Uid::parse(field("cloud")?).ok()? }),
         OUT_OF_ORDER => Some(Error::OutOfOrder(text.to_owned())),
         UNSUPPORTED => {
             let (what, instead) = (field("what")?.to_owned(), field("instead")?.to_owned());
@@ -190,13 +193,14 @@ mod tests {
         for (pointer, _) in FIELDS {
             faults.add(pointer, format!("{pointer} is wrong: \"ä\"\n"));
         }
-        let errors: [fn(ClusterIdentity, Generation, Faults) -> Error; 11] = [
+        let errors: [fn(ClusterIdentity, Generation, Faults) -> Error; 12] = [
             |_, _, faults| Error::Invalid(faults),
             |_, _, _| Error::UnknownCloud { cloud: Uid::from_random([3; 16]) },
             |cluster, generation, _| Error::NotIssued { cluster, generation },
             |cluster, generation, _| Error::OtherKey { cluster, generation },
             |cluster, generation, _| Error::Unusable { cluster, generation, reason: UnusableReason::Revoked },
             |cluster, generation, _| Error::Unusable { cluster, generation, reason: UnusableReason::RootRetired },
+            |_, _, _| Error::Forgotten { cloud: Uid::from_random([4; 16]) },
             |_, _, _| Error::OutOfOrder("not now: \"ä\"".to_owned()),
             |_, _, _| Error::Unsupported { what: "rotation".to_owned(), instead: "do it there".to_owned() },
             |_, _, _| Error::Denied("who are you?".to_owned()),

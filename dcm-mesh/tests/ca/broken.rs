@@ -14,7 +14,7 @@ use dcm_core::{
     },
     model::Uid,
     name::ClusterIdentity,
-    store::Store,
+    store::{Store, StoreExt as _},
 };
 use dcm_mesh::ca::{IntermediateKey, Signer};
 use dcm_store::memory::MemoryStore;
@@ -42,6 +42,10 @@ enum Fault {
     RetiresEarly,
     /// What is revoked is given out all the same.
     ForgetsRevocations,
+    /// It says that it has forgotten, and has not.
+    ForgetsNothing,
+    /// What is forgotten is made anew.
+    BeginsAnew,
     /// The request says what is in the certificate.
     GrantsWishes,
     /// What cannot be checked is signed all the same.
@@ -94,6 +98,7 @@ impl CaSigner for CarelessSigner {
 #[derive(Debug)]
 struct BrokenCa {
     ca: Arc<dyn CaProvider>,
+    store: Arc<dyn Store>,
     fault: Fault,
     domain: std::sync::OnceLock<Cloud>,
 }
@@ -160,6 +165,18 @@ impl CaProvider for BrokenCa {
         let now = jiff::Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(1)).unwrap();
         Ok(Revoked { generation, serial: String::new(), revoked_at: now, trusted_until: now })
     }
+
+    async fn forget(&self, cloud: &Uid) -> Result<(), Error> {
+        match self.fault {
+            Fault::ForgetsNothing => Ok(()),
+            Fault::BeginsAnew => {
+                let key = dcm_core::keys::certificate_authority(cloud).unwrap();
+                self.ca.forget(cloud).await?;
+                Ok(self.store.remove(&key).await?)
+            }
+            _ => self.ca.forget(cloud).await,
+        }
+    }
 }
 
 /// Whether a CA with this fault keeps a promise.
@@ -171,7 +188,7 @@ fn keeps(fault: Fault, promise: &str) -> bool {
         runtime.block_on(async {
             let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
             let ca = open_with(&store, Arc::new(CarelessSigner(fault))).await;
-            holds(Arc::new(BrokenCa { ca, fault, domain: std::sync::OnceLock::new() })).await;
+            holds(Arc::new(BrokenCa { ca, store, fault, domain: std::sync::OnceLock::new() })).await;
         });
     }))
     .is_ok()
@@ -179,7 +196,7 @@ fn keeps(fault: Fault, promise: &str) -> bool {
 
 #[test]
 fn a_ca_that_breaks_a_promise_is_caught() {
-    let caught: [(Fault, &[&str]); 10] = [
+    let caught: [(Fault, &[&str]); 12] = [
         (
             Fault::IssuesAnew,
             &["issuing::a_repeat_gives_the_same_certificate_back", "issuing::repeats_at_once_get_one_certificate"],
@@ -198,6 +215,21 @@ fn a_ca_that_breaks_a_promise_is_caught() {
             &[
                 "revoking::what_is_revoked_is_not_given_out_again",
                 "revoking::revoking_what_was_never_issued_is_refused",
+            ],
+        ),
+        (
+            Fault::ForgetsNothing,
+            &[
+                "forgetting::a_forgotten_cloud_is_issued_nothing_and_told_nothing",
+                "forgetting::a_cloud_that_nothing_was_issued_for_is_forgotten_too",
+                "forgetting::what_is_asked_for_while_it_is_forgotten_does_not_stay",
+            ],
+        ),
+        (
+            Fault::BeginsAnew,
+            &[
+                "forgetting::a_forgotten_cloud_is_issued_nothing_and_told_nothing",
+                "forgetting::a_cloud_that_nothing_was_issued_for_is_forgotten_too",
             ],
         ),
         (
@@ -230,6 +262,7 @@ fn what_a_fault_does_not_touch_is_kept() {
         (Fault::IssuesAnew, "issuing::what_is_issued_leads_to_the_bundle"),
         (Fault::TakesAnyKey, "issuing::a_repeat_gives_the_same_certificate_back"),
         (Fault::ForgetsRevocations, "rotating::steps_can_be_repeated"),
+        (Fault::BeginsAnew, "forgetting::other_clouds_are_not_forgotten"),
         (Fault::ChecksNothing, "issuing::clouds_do_not_trust_each_other"),
     ] {
         assert!(keeps(fault, promise), "{fault:?} breaks {promise}");

@@ -9,7 +9,7 @@ use dcm_core::{
     model::{CertificateAuthority, IntermediateCa, Uid},
     secret::Sealer,
     service::{BuiltInCa, CaPorts, CaSettings, ReencryptionStep as Step},
-    store::{BoxError, Scan, Store, StoreExt as _},
+    store::{Body, BoxError, Precondition, Scan, Store, StoreExt as _},
     transfer::{About, Input, Mode, Output, Run, export, import},
 };
 use dcm_mesh::ca::Signer;
@@ -231,4 +231,97 @@ async fn a_key_is_for_one_generation_and_revoking_it_takes_along_what_came_at_th
     ca.revoke(&cloud.uid, &first.cluster, generation(1)).await.unwrap();
     let refused = ca.issue_intermediate(&second).await.unwrap_err();
     assert!(matches!(refused, Error::Unusable { reason: UnusableReason::Revoked, .. }), "{refused:?}");
+}
+
+/// All that the store holds of a CA, but for what every CA's has.
+async fn held(store: &dyn Store) -> Vec<dcm_core::store::Document> {
+    let all = store.scan(Scan::everything(1000)).await.unwrap().into_iter();
+    all.filter(|document| !["installation/this", "encryption/this"].contains(&&*document.key.to_string())).collect()
+}
+
+#[tokio::test]
+async fn of_a_cloud_that_is_forgotten_there_is_left_that_it_is() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let ca = open(Arc::clone(&store), &[K1]).await;
+    let (cloud, other) = (cloud(), Key::new().request(&cloud(), "c1", 1));
+    for (cluster, number) in [("c1", 1), ("c1", 2), ("c2", 1)] {
+        ca.issue_intermediate(&Key::new().request(&cloud, cluster, number)).await.unwrap();
+    }
+    ca.rotate(&cloud.uid, Rotation::Introduce(generation(2))).await.unwrap();
+    ca.rotate(&cloud.uid, Rotation::Switch(generation(2))).await.unwrap();
+    ca.issue_intermediate(&other).await.unwrap();
+    ca.forget(&cloud.uid).await.unwrap();
+    let of_cloud: Vec<_> =
+        held(&*store).await.into_iter().filter(|found| found.key.to_string().contains(cloud.uid.as_str())).collect();
+    let [left] = &*of_cloud else { panic!("{of_cloud:?}") };
+    let text = String::from_utf8(left.body.as_bytes().to_vec()).unwrap();
+    assert!(text.contains("forgotten-at") && !text.contains("key") && !text.contains("CERTIFICATE"), "{text}");
+    ca.issue_intermediate(&other).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_of_the_store_while_it_forgets_costs_nothing_but_a_repeat() {
+    let mut failed = 0;
+    for calls in 0.. {
+        let inner: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let faulty = Arc::new(FaultyStore::new(Arc::clone(&inner)));
+        let ca = open(Arc::clone(&faulty) as _, &[K1]).await;
+        let request = Key::new().request(&cloud(), "c1", 1);
+        ca.issue_intermediate(&request).await.unwrap();
+        ca.issue_intermediate(&Key::new().request(&request.cloud, "c1", 2)).await.unwrap();
+        faulty.fail_after(calls);
+        let first = ca.forget(&request.cloud.uid).await;
+        if !faulty.has_failed() {
+            break;
+        }
+        failed += 1;
+        assert!(first.unwrap_err().retry_after().is_some());
+        faulty.mend();
+        ca.forget(&request.cloud.uid).await.unwrap();
+        assert_eq!(held(&*inner).await.len(), 1, "after {calls} calls");
+        let refused = ca.issue_intermediate(&request).await.unwrap_err();
+        assert!(matches!(refused, Error::Forgotten { .. }), "{refused:?}");
+    }
+    assert!(failed >= 5, "{failed} calls of the store were seen to fail");
+}
+
+#[tokio::test]
+async fn roots_that_cannot_be_read_are_forgotten_all_the_same() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let ca = open(Arc::clone(&store), &[K1]).await;
+    let request = Key::new().request(&cloud(), "c1", 1);
+    ca.issue_intermediate(&request).await.unwrap();
+    let key = dcm_core::keys::certificate_authority(&request.cloud.uid).unwrap();
+    let found = store.get(&key).await.unwrap().unwrap();
+    let broken = Body::from_json(br#"{"kind":"CertificateAuthority","version":9,"document":{}}"#.to_vec());
+    store.put(&key, broken, Precondition::AtRevision(found.revision)).await.unwrap();
+    assert!(matches!(ca.issue_intermediate(&request).await, Err(Error::Internal(_))));
+    ca.forget(&request.cloud.uid).await.unwrap();
+    assert!(matches!(ca.issue_intermediate(&request).await, Err(Error::Forgotten { .. })));
+}
+
+#[tokio::test]
+async fn that_a_cloud_is_forgotten_outlives_a_new_encryption_key_an_export_and_an_import() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let ca = open(Arc::clone(&store), &[K1]).await;
+    let request = Key::new().request(&cloud(), "c1", 1);
+    ca.issue_intermediate(&request).await.unwrap();
+    ca.forget(&request.cloud.uid).await.unwrap();
+
+    let ca = open(Arc::clone(&store), &[K2, K1]).await;
+    let pass = loop {
+        if let Step::Finished(pass) = ca.reencrypt(10).await.unwrap() {
+            break pass;
+        }
+    };
+    assert_eq!((pass.reencrypted, pass.failed), (1, 0), "the canary alone is sealed");
+
+    let mut lines = Lines::default();
+    let about = About { release: "test".to_owned(), at: start() };
+    export(&*store, &about, &mut lines, &mut |_| {}).await.unwrap();
+    let other: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let run = Run { id: Uid::from_random([7; 16]), at: start() };
+    import(&*other, &lines, Mode::IntoEmpty, &run, &mut |_| {}).await.unwrap();
+    let refused = open(other, &[K2]).await.issue_intermediate(&request).await.unwrap_err();
+    assert!(matches!(refused, Error::Forgotten { .. }), "{refused:?}");
 }

@@ -81,6 +81,11 @@ impl CaProvider for Troubled {
         self.get_through().await?;
         self.ca.revoke(cloud, cluster, generation).await
     }
+
+    async fn forget(&self, cloud: &Uid) -> Result<(), Error> {
+        self.get_through().await?;
+        self.ca.forget(cloud).await
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use dcm_core::ca::{CaProvider, Error, Rotation, UnusableReason};
 use futures_util::future::join_all;
 
 use super::{
-    ask, issue,
+    ask,
+    forgetting::is_forgotten,
+    issue,
     judge::chain_holds,
     requester::{Key, cloud, generation},
     supported,
@@ -94,5 +96,20 @@ pub async fn a_rotation_and_a_revocation_through_one_are_seen_by_all(open: impl 
                 assert_eq!(ca.bundle(&cloud.uid).await.expect("a bundle"), *bundle);
             }
         }
+    }
+}
+
+/// Also those that are opened later, and those that were asked before.
+pub async fn what_one_has_forgotten_all_others_have(open: impl AsyncFn() -> AnyCa) {
+    let mut all = several(&open).await;
+    let (key, cloud) = (Key::new(), cloud());
+    let request = key.request(&cloud, "c1", 1);
+    for ca in &all {
+        issue(&**ca, &request).await;
+    }
+    all[0].forget(&cloud.uid).await.expect("it is forgotten");
+    all.push(open().await);
+    for ca in &all {
+        is_forgotten(&**ca, &cloud, &key).await;
     }
 }

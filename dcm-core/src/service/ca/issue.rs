@@ -37,7 +37,14 @@ impl BuiltInCa {
         self.refuse_known_key(request, &requested).await?;
         let issued = self.sign(request, &requested, &authority)?;
         match self.store().insert(&key, &issued).await {
-            Ok(_) => self.answer(&requested, issued).await,
+            Ok(_) => match self.answer(&requested, issued).await {
+                // Meanwhile: what was recorded too late goes as well.
+                Err(forgotten @ Error::Forgotten { .. }) => {
+                    self.store().remove(&key).await?;
+                    Err(forgotten)
+                }
+                answer => answer,
+            },
             Err(error @ store::Error::Conflict { .. }) => match self.store().load::<IntermediateCa>(&key).await? {
                 Some(found) => self.answer(&requested, found.value).await,
                 None => Err(error.into()),

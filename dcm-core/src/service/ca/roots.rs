@@ -9,7 +9,7 @@ use crate::{
         rotation::{self, Next},
     },
     keys,
-    model::{CaRoot, CertificateAuthority, Uid},
+    model::{CaRecord, CaRoot, CertificateAuthority, Uid},
     secret::Secret,
     store::{self, Entry, Key, StoreExt},
 };
@@ -29,8 +29,12 @@ pub(super) fn validity(now: Timestamp, lifetime: Duration) -> Validity {
 impl BuiltInCa {
     /// A logical cloud's authority.
     pub(super) async fn authority(&self, cloud: &Uid) -> Result<Entry<CertificateAuthority>, Error> {
-        let found = self.store().load::<CertificateAuthority>(&keys::certificate_authority(cloud)?).await?;
-        found.ok_or_else(|| Error::UnknownCloud { cloud: cloud.clone() })
+        let found = self.store().load::<CaRecord>(&keys::certificate_authority(cloud)?).await?;
+        let Entry { key, revision, value } = found.ok_or_else(|| Error::UnknownCloud { cloud: cloud.clone() })?;
+        match value {
+            CaRecord::Kept(authority) => Ok(Entry { key, revision, value: *authority }),
+            CaRecord::Forgotten(_) => Err(Error::Forgotten { cloud: cloud.clone() }),
+        }
     }
 
     /// Makes a logical cloud's authority with its first root; where somebody else was faster, the answer is his.
