@@ -1,5 +1,6 @@
 //! Puts a server together: the only list of concrete types.
 
+mod check;
 mod crew;
 mod error;
 mod system;
@@ -10,7 +11,6 @@ use dcm_core::{
     clock::Clock as _,
     credential::CredentialMaker,
     error::Error,
-    model::StoreOwner,
     secret,
     service::{BuiltInCa, CaPorts, CaSettings, Dcm, Ports},
     store::Store,
@@ -26,16 +26,20 @@ use dcm_sync::{
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{Config, Role, SynchronizerKind, TlsOptions},
+    ca::{CaHandle, CaSeed, CaSource},
+    config::{CaKind, Config, Role, SynchronizerKind},
     grpc::{self, Offer},
     http::{self, Limits, Shared, Surface, Trust},
-    metrics::Metrics,
+    metrics::{Counted, Metrics},
+    peers::Place,
     readiness::Readiness,
     reencryption::Reencryption,
     serving::{self, Server},
     simulated::SimulatedSynchronizer,
     tls::{Looks, PeerTls, ServerTls},
 };
+pub(crate) use check::check;
+use check::check_on_any_store;
 use crew::{Crew, CrewSeed};
 pub use error::StartError;
 use system::OffWorkers;
@@ -64,6 +68,8 @@ pub struct Running {
     /// What other roles are shown; looks by itself, too.
     peer: Option<PeerTls>,
     crew: Crew,
+    /// What has the CA do its work, where there is one.
+    ca: Option<CaHandle>,
     reencryption: Reencryption,
     simulation: Option<Simulation>,
 }
@@ -91,37 +97,6 @@ pub async fn start_on(store: Arc<dyn Store>, config: Config) -> Result<Running, 
     assemble(async move |_: &Config| Ok(store), Sharing::Others, config).await
 }
 
-/// What a configuration alone shows to stand against a start.
-pub(crate) fn check(config: &Config) -> Result<(), StartError> {
-    if config.role.shares_store() && !config.storage.store.is_shared() {
-        return Err(StartError::StoreOfOneProcess(config.role));
-    }
-    if config.role == Role::Ca && matches!(config.storage.store, dcm_store::Config::Memory) {
-        return Err(StartError::ForgetfulCa);
-    }
-    check_on_any_store(config)
-}
-
-/// The same, whatever the store is.
-fn check_on_any_store(config: &Config) -> Result<(), StartError> {
-    check_synchronizer(config)?;
-    check_tls(&config.tls)?;
-    let is_asked = config.tls.authenticates() || config.insecure_listen_without_authentication;
-    for (option, address) in [(HTTP, config.http), (GRPC, config.grpc)] {
-        if config.role.serves_clients() && !address.ip().is_loopback() && !is_asked {
-            return Err(StartError::BeyondLoopback(option, address));
-        }
-    }
-    if config.role.serves_roles() && (!config.tls.authenticates() || config.tls.allowed_identity.is_empty()) {
-        return Err(StartError::NoMutualTls(config.role));
-    }
-    #[cfg(feature = "mongodb")]
-    if matches!(config.storage.store, dcm_store::Config::MongoDb(_)) && config.storage.encryption_key_file.is_none() {
-        return Err(StartError::NoKey);
-    }
-    Ok(())
-}
-
 /// Who uses the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sharing {
@@ -141,37 +116,6 @@ impl Sharing {
     }
 }
 
-/// Not every role goes with everything that can carry work to clusters.
-fn check_synchronizer(config: &Config) -> Result<(), StartError> {
-    let fix = match (config.role, &config.synchronizer) {
-        (Role::Dcm, SynchronizerKind::Simulated) => "simulated clusters live in one process, so give --role all",
-        (Role::All, SynchronizerKind::Remote(_)) => {
-            "it works on clusters itself; leave --synchronizer out, or give --role dcm"
-        }
-        (Role::Synchronizer | Role::Ca, SynchronizerKind::Remote(_)) => {
-            "only --role dcm leaves the work on clusters to another process; leave --synchronizer out"
-        }
-        (Role::Dcm, SynchronizerKind::Remote(address)) if address.is_https() && config.tls.peer_ca.is_none() => {
-            return Err(StartError::NoPeerCa(address.clone()));
-        }
-        _ => return Ok(()),
-    };
-    let synchronizer = config.synchronizer.to_string();
-    Err(StartError::Synchronizer { role: config.role, synchronizer, fix })
-}
-
-/// Whether the options of TLS belong together.
-const fn check_tls(tls: &TlsOptions) -> Result<(), StartError> {
-    match (&tls.tls_cert, &tls.tls_key, &tls.client_ca) {
-        (Some(_), None, _) => Err(StartError::NoTlsKey),
-        (None, Some(_), _) => Err(StartError::NoTlsCert),
-        (None, None, Some(_)) => Err(StartError::ClientCaWithoutTls),
-        (_, _, None) if !tls.allowed_identity.is_empty() => Err(StartError::IdentitiesWithoutClientCa),
-        _ if tls.peer_cert.is_some() != tls.peer_key.is_some() => Err(StartError::HalfOfPeerCert),
-        _ => Ok(()),
-    }
-}
-
 /// The store is opened once there is an address to serve it from.
 async fn assemble(
     open: impl AsyncFnOnce(&Config) -> Result<Arc<dyn Store>, StartError>,
@@ -184,6 +128,7 @@ async fn assemble(
     let grpc_listener = listen(GRPC, config.grpc).await?;
     let peer = PeerTls::of(tls)?;
     let (wake, crew) = CrewSeed::of(&config, sharing, peer.clone());
+    let remote_ca = remote_ca(&config, peer.as_ref());
     let (synchronizer, simulation) = synchronizer(&config);
     let worker = Arc::clone(&wake);
     let ports = Ports {
@@ -195,20 +140,39 @@ async fn assemble(
         entropy: Arc::new(OsEntropy),
         wake,
     };
+    let ca_ports = CaPorts {
+        store: Arc::clone(&ports.store),
+        sealer: Arc::clone(&ports.sealer),
+        signer: Arc::new(Signer),
+        clock: Arc::clone(&ports.clock),
+        entropy: Arc::clone(&ports.entropy),
+    };
     let processes = [(); 2].map(|()| system::process_id(&*ports.entropy));
     let offer = match config.role {
         Role::All | Role::Dcm => Offer::Clients,
         Role::Synchronizer => Offer::Synchronizer(worker),
-        Role::Ca => Offer::Ca(Arc::new(ca(&ports).await.map_err(not_opened)?)),
+        Role::Ca => Offer::Ca(Arc::new(built_in_ca(ca_ports.clone(), &config).await?)),
     };
     let dcm = Dcm::open(ports, config.settings()).await.map_err(not_opened)?;
+    let ca = match (config.role, remote_ca) {
+        (_, Some(remote)) => Some(remote),
+        (Role::All, None) => Some(CaSource::BuiltIn(built_in_ca(ca_ports, &config).await?)),
+        (Role::Dcm | Role::Ca | Role::Synchronizer, None) => None,
+    };
+    let ca = ca.map(CaSeed::new);
     let surface = if config.role.serves_clients() { Surface::Clients } else { Surface::Probes };
     if surface == Surface::Clients {
         dcm.ensure_default_provider().await?;
     }
     let readiness = Readiness::default();
-    let tls_metrics = [server_tls.as_ref().map(ServerTls::metrics), peer.as_ref().map(PeerTls::metrics)];
-    let metrics = Metrics::new(&crew.metrics(), tls_metrics, SystemClock.now());
+    let counted = Counted {
+        worker: crew.metrics(),
+        readiness: readiness.clone(),
+        ca: ca.as_ref().map(CaSeed::metrics),
+        tls: server_tls.as_ref().map(ServerTls::metrics),
+        peer_tls: peer.as_ref().map(PeerTls::metrics),
+    };
+    let metrics = Metrics::new(&counted, SystemClock.now());
     let shared = Arc::new(Shared::new(dcm.clone(), limits(&config), metrics, readiness.clone()));
     let trust = Trust::new(&config.allowed_host).with_tls(server_tls.clone(), &tls.allowed_identity);
     let looks = server_tls.as_ref().map(ServerTls::reload);
@@ -220,22 +184,28 @@ async fn assemble(
     let http_tls = server_tls.clone().filter(|_| surface == Surface::Clients);
     let http = http_listener.serve(http_edge, http_tls)?;
     let grpc = grpc_listener.serve(grpc_edge, server_tls)?;
+    let ca = ca.map(|ca| ca.start(dcm.clone(), readiness.clone()));
     let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
-    Ok(Running { role: config.role, dcm, http, grpc, looks, peer, crew, reencryption, simulation })
+    Ok(Running { role: config.role, dcm, http, grpc, looks, peer, crew, ca, reencryption, simulation })
 }
 
 /// The CA that is built in.
-async fn ca(ports: &Ports) -> Result<BuiltInCa, Error> {
-    let ports = CaPorts {
-        store: Arc::clone(&ports.store),
-        sealer: Arc::clone(&ports.sealer),
-        signer: Arc::new(Signer),
-        clock: Arc::clone(&ports.clock),
-        entropy: Arc::clone(&ports.entropy),
+async fn built_in_ca(ports: CaPorts, config: &Config) -> Result<BuiltInCa, StartError> {
+    let settings = CaSettings { owner: config.role.store_owner(), ..CaSettings::default() };
+    BuiltInCa::open(ports, settings).await.map_err(not_opened)
+}
+
+/// The CA of a main server in another process; `None` where there can be none.
+fn remote_ca(config: &Config, peer: Option<&PeerTls>) -> Option<CaSource> {
+    let configured = match (config.role, &config.ca) {
+        (_, CaKind::Remote(address)) => Some(address.clone()),
+        // It has none of its own: one may be registered.
+        (Role::Dcm, CaKind::BuiltIn) => None,
+        (Role::All | Role::Ca | Role::Synchronizer, CaKind::BuiltIn) => return None,
     };
-    let settings = CaSettings { owner: StoreOwner::Ca, ..CaSettings::default() };
-    BuiltInCa::open(ports, settings).await
+    let place = |controller| Place::new(configured, controller, peer.is_some());
+    Some(CaSource::at(place, peer.cloned()))
 }
 
 /// Why the first records could not be read or written.
@@ -325,6 +295,9 @@ impl Running {
         }
         self.reencryption.stop().await;
         self.crew.stop().await;
+        if let Some(ca) = self.ca {
+            ca.stop().await;
+        }
         if let Some(simulation) = self.simulation {
             simulation.shutdown().await;
         }
@@ -366,61 +339,5 @@ pub(crate) fn limits(config: &Config) -> Limits {
         request_timeout: limits.request_timeout,
         write_timeout: limits.write_timeout,
         stop_timeout: limits.stop_timeout,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MUTUAL: [&str; 4] = ["--tls-cert=c", "--tls-key=k", "--client-ca=a", "--allowed-identity=main"];
-
-    fn fault(options: &[&str]) -> String {
-        let config = Config::from_options(options.iter().copied()).unwrap();
-        check(&config).map_or_else(|error| error.to_string(), |()| "none".to_owned())
-    }
-
-    #[test]
-    fn a_role_that_shares_its_store_is_refused_one_of_a_single_process() {
-        for role in ["--role=dcm", "--role=synchronizer"] {
-            for store in ["--store=sled:x", "--store=memory:"] {
-                let fault = fault(&[role, store]);
-                assert!(fault.contains("belongs to one process") && fault.contains("mongodb://"), "{fault}");
-            }
-        }
-        assert_eq!(fault(&[&["--role=ca", "--store=sled:x"], &MUTUAL[..]].concat()), "none");
-    }
-
-    #[test]
-    fn a_ca_is_refused_a_store_that_forgets_its_roots() {
-        let fault = fault(&[&["--role=ca", "--store=memory:"], &MUTUAL[..]].concat());
-        assert!(fault.contains("--store sled:"), "{fault}");
-    }
-
-    #[test]
-    fn what_goes_between_roles_is_for_those_alone_who_are_named() {
-        for left_out in MUTUAL {
-            let mut options = vec!["--role=ca", "--store=sled:x"];
-            options.extend(MUTUAL.into_iter().filter(|option| *option != left_out));
-            assert_ne!(fault(&options), "none", "without {left_out}");
-        }
-    }
-
-    #[test]
-    fn only_the_main_role_leaves_its_work_to_another_process() {
-        let remote = "--synchronizer=http://s:9078";
-        assert!(fault(&["--store=memory:", remote]).contains("--role dcm"));
-        #[cfg(feature = "mongodb")]
-        {
-            let shared = ["--store=mongodb://h/d", "--encryption-key-file=k"];
-            let with = |more: [&'static str; 2]| fault(&[shared, more].concat());
-            assert_eq!(with(["--role=dcm", remote]), "none");
-            assert!(with(["--role=synchronizer", remote]).contains("leave --synchronizer out"));
-            assert!(with(["--role=dcm", "--synchronizer=simulated"]).contains("--role all"));
-            let simulated = ["--role=synchronizer", "--synchronizer=simulated"];
-            assert!(with(simulated).contains("mutual TLS"));
-            assert_eq!(fault(&[&shared[..], &simulated, &MUTUAL].concat()), "none");
-            assert!(with(["--role=dcm", "--synchronizer=https://s:9078"]).contains("--peer-ca"));
-        }
     }
 }

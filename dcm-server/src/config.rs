@@ -19,7 +19,7 @@ use dcm_core::{
 };
 
 pub use limits::LimitOptions;
-pub use role::{PeerAddress, Role, SynchronizerKind};
+pub use role::{CaKind, PeerAddress, Role, SynchronizerKind};
 pub(crate) use shown::shown;
 pub(crate) use sources::{Given, prepare, read, unknown_variables};
 pub use tls::TlsOptions;
@@ -48,6 +48,11 @@ pub struct Config {
     /// a synchronizer serves gRPC, such as https://dcm-synchronizer:9078; a controller called rsync is the same.
     #[arg(long, env = "DCM_SYNCHRONIZER", value_name = "SYNCHRONIZER", default_value = "kube", value_parser = values::synchronizer)]
     pub synchronizer: SynchronizerKind,
+
+    /// What keeps the roots of logical clouds and signs their intermediates: builtin (this process; with --role dcm a controller called
+    /// ca, where one is registered), or where a CA serves gRPC, such as https://dcm-ca:9078. Give all main servers on a store the same.
+    #[arg(long, env = "DCM_CA", value_name = "CA", default_value = "builtin", value_parser = values::ca)]
+    pub ca: CaKind,
 
     /// What is logged: error, warn, info, debug or trace, or directives such as info,dcm_server=debug.
     #[arg(long, env = "DCM_LOG", value_name = "FILTER", default_value = "info", value_parser = values::filter)]
@@ -388,6 +393,8 @@ mod tests {
             ("--role", "boss", "synchronizer"),
             ("--synchronizer", "magic", "simulated"),
             ("--synchronizer", "https://x", "9078"),
+            ("--ca", "none", "builtin"),
+            ("--ca", "https://x", "9078"),
             ("--log-format", "xml", "json"),
             ("--allow-namespace", "Kube", "DNS-1123"),
             ("--projects", "maybe", "registered"),

@@ -21,7 +21,7 @@ impl Edge {
     /// The edge of a DCM, with the configuration's limits. To be used within a tokio runtime.
     #[must_use]
     pub fn new(dcm: Dcm, config: &Config) -> Self {
-        let metrics = Metrics::new(&Default::default(), [None; 2], SystemClock.now());
+        let metrics = Metrics::new(&Default::default(), SystemClock.now());
         Self(edge::Edge::new(
             Shared::new(dcm, limits(config), metrics, Readiness::default()).into(),
             Surface::Clients,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assemble;
+mod ca;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "fuzzing")]

@@ -10,7 +10,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{grpc::GrpcMetrics, http::HttpMetrics, tls::TlsMetrics, worker::WorkerMetrics};
+use crate::{
+    ca::CaMetrics, grpc::GrpcMetrics, http::HttpMetrics, readiness::Readiness, tls::TlsMetrics, worker::WorkerMetrics,
+};
 
 /// What a server counts.
 #[derive(Clone, Debug)]
@@ -22,9 +24,22 @@ pub(crate) struct Metrics {
     pub(crate) grpc: GrpcMetrics,
 }
 
+/// Who counts, beside the edges.
+#[derive(Default)]
+pub(crate) struct Counted<'a> {
+    pub(crate) worker: WorkerMetrics,
+    pub(crate) readiness: Readiness,
+    /// Where there is a CA.
+    pub(crate) ca: Option<&'a CaMetrics>,
+    /// Where it serves over TLS.
+    pub(crate) tls: Option<&'a TlsMetrics>,
+    /// Where it may call other roles over TLS.
+    pub(crate) peer_tls: Option<&'a TlsMetrics>,
+}
+
 impl Metrics {
-    /// `tls` is that of the server, then that with other roles; `started` is when this server was.
-    pub(crate) fn new(worker: &WorkerMetrics, [tls, peer]: [Option<&TlsMetrics>; 2], started: Timestamp) -> Self {
+    /// `started` is when this server was.
+    pub(crate) fn new(counted: &Counted<'_>, started: Timestamp) -> Self {
         let mut registry = Registry::default();
         let (http, grpc) = (HttpMetrics::default(), GrpcMetrics::default());
         {
@@ -33,11 +48,15 @@ impl Metrics {
             registry.register("build", "The release that runs, as a label", Info::new(version));
             http.register(registry.sub_registry_with_prefix("http"));
             grpc.register(registry.sub_registry_with_prefix("grpc"));
-            worker.register(registry.sub_registry_with_prefix("worker"));
-            if let Some(tls) = tls {
+            counted.worker.register(registry.sub_registry_with_prefix("worker"));
+            counted.readiness.register(registry);
+            if let Some(ca) = counted.ca {
+                ca.register(registry.sub_registry_with_prefix("ca"));
+            }
+            if let Some(tls) = counted.tls {
                 tls.register(registry.sub_registry_with_prefix("tls"));
             }
-            if let Some(peer) = peer {
+            if let Some(peer) = counted.peer_tls {
                 peer.register_peer(registry.sub_registry_with_prefix("peer_tls"));
             }
         }

@@ -2,9 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::gauge::ConstGauge,
+    registry::Registry,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,7 +19,10 @@ use utoipa::ToSchema;
 ///
 /// Cheap to clone; all clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
+pub(crate) struct Readiness(Arc<Mutex<Looked>>);
+
+/// The parts that were looked for, and why each is away that is.
+type Looked = BTreeMap<&'static str, Option<String>>;
 
 /// A part that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -26,27 +36,55 @@ pub(crate) struct Awaited {
 impl Readiness {
     /// A part is away; says so in the log, where that is news.
     pub(crate) fn waits_for(&self, part: &'static str, reason: String) {
-        let before = self.lock().insert(part, reason.clone());
+        let before = self.lock().insert(part, Some(reason.clone())).flatten();
         if before.is_none() {
             tracing::warn!(part, reason, "waiting for another part of DCM; it is tried again");
         }
     }
 
-    /// A part is there.
-    pub(crate) fn has(&self, part: &'static str) {
-        let before = self.lock().remove(part);
-        if before.is_some() {
+    /// A part is there, or there is none; answers whether it was away before.
+    pub(crate) fn has(&self, part: &'static str) -> bool {
+        let was_away = self.lock().insert(part, None).flatten().is_some();
+        if was_away {
             tracing::info!(part, "another part of DCM is there");
         }
+        was_away
     }
 
     /// All parts that are away, by name.
     pub(crate) fn waiting(&self) -> Vec<Awaited> {
-        self.lock().iter().map(|(part, reason)| Awaited { part, reason: reason.clone() }).collect()
+        let awaited =
+            |(part, reason): (&&'static str, &Option<String>)| Some(Awaited { part, reason: reason.clone()? });
+        self.lock().iter().filter_map(awaited).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, String>> {
+    /// Has it told which parts are away.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Parts(self.clone())));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Looked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The parts that were looked for, counted when somebody wants to know.
+#[derive(Debug)]
+struct Parts(Readiness);
+
+impl Collector for Parts {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let parts = self.0.lock().clone();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let help = "1 where this server waits for another part of DCM, 0 where it is there or not needed";
+        let kind = ConstGauge::new(0_i64).metric_type();
+        let mut family = encoder.encode_descriptor("part_away", help, None, kind)?;
+        for (part, reason) in parts {
+            ConstGauge::new(i64::from(reason.is_some())).encode(family.encode_family(&[("part", part)])?)?;
+        }
+        Ok(())
     }
 }
 
@@ -62,8 +100,27 @@ mod tests {
         readiness.waits_for("ca", "connection refused".to_owned());
         let parts: Vec<_> = readiness.waiting().into_iter().map(|awaited| (awaited.part, awaited.reason)).collect();
         assert_eq!(parts, [("ca", "connection refused".to_owned()), ("synchronizer", "connection refused".to_owned())]);
-        readiness.has("ca");
-        readiness.has("synchronizer");
+        assert!(readiness.has("ca") && readiness.has("synchronizer"));
+        assert!(!readiness.has("ca"), "it was there");
         assert!(readiness.waiting().is_empty());
+    }
+
+    #[test]
+    fn the_metrics_tell_which_part_is_away() {
+        let (readiness, mut registry) = (Readiness::default(), Registry::default());
+        readiness.register(&mut registry);
+        let told = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            text
+        };
+        assert!(!told().contains("part_away"), "none was looked for");
+        readiness.waits_for("ca", "connection refused".to_owned());
+        readiness.has("synchronizer");
+        let told = told();
+        assert!(
+            told.contains("part_away{part=\"ca\"} 1") && told.contains("part_away{part=\"synchronizer\"} 0"),
+            "{told}"
+        );
     }
 }

@@ -55,9 +55,14 @@ pub enum StartError {
     NoMutualTls(Role),
     /// Nothing says whom to trust.
     #[error(
-        "--synchronizer {0} is reached over TLS: give --peer-ca, the file with the CA that its certificate comes from"
+        "{option} {address} is reached over TLS: give --peer-ca, the file with the CA that its certificate comes from"
     )]
-    NoPeerCa(PeerAddress),
+    NoPeerCa {
+        /// The option that names it.
+        option: &'static str,
+        /// Where it is.
+        address: PeerAddress,
+    },
     /// A certificate, key or CA cannot be used.
     #[error("TLS cannot be set up")]
     Tls(#[from] FileError),
@@ -82,6 +87,16 @@ pub enum StartError {
         synchronizer: String,
         /// What to give instead.
         fix: &'static str,
+    },
+    /// The role asks no CA.
+    #[error(
+        "--role {role} cannot be had with --ca {address}: main servers alone ask a CA, so leave --ca out, or give --role dcm or all"
+    )]
+    Ca {
+        /// The role.
+        role: Role,
+        /// Where the CA was said to be.
+        address: PeerAddress,
     },
     /// The address cannot be had.
     #[error(

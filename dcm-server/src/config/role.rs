@@ -93,6 +93,39 @@ impl fmt::Display for SynchronizerKind {
     }
 }
 
+/// What keeps the roots of logical clouds, and signs their intermediates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CaKind {
+    /// What is built in, or with the role `dcm` what is registered as the controller `ca`.
+    #[default]
+    BuiltIn,
+    /// A process in the role `ca`, or another one that serves the same.
+    Remote(PeerAddress),
+}
+
+impl FromStr for CaKind {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "builtin" => Ok(Self::BuiltIn),
+            _ => {
+                let address = text.parse().map(Self::Remote);
+                address.map_err(|_| "must be builtin, or where a CA serves gRPC, such as https://dcm-ca:9078")
+            }
+        }
+    }
+}
+
+impl fmt::Display for CaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("builtin"),
+            Self::Remote(address) => address.fmt(f),
+        }
+    }
+}
+
 /// Where another process serves gRPC: a scheme, a host and a port, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerAddress(Uri);
@@ -166,5 +199,16 @@ mod tests {
         let remote: SynchronizerKind = "https://s:9078".parse().unwrap();
         assert!(matches!(remote, SynchronizerKind::Remote(address) if address.is_https()));
         assert!("magic".parse::<SynchronizerKind>().is_err());
+    }
+
+    #[test]
+    fn a_ca_is_built_in_or_at_an_address() {
+        assert_eq!("builtin".parse(), Ok(CaKind::BuiltIn));
+        let remote: CaKind = "https://dcm-ca:9078".parse().unwrap();
+        assert_eq!(remote.to_string(), "https://dcm-ca:9078");
+        assert!(matches!(remote, CaKind::Remote(address) if address.is_https()));
+        for bad in ["", "built-in", "dcm-ca", "https://dcm-ca"] {
+            assert!(bad.parse::<CaKind>().is_err(), "{bad}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use clap::{
 use dcm_core::name::Namespace;
 use tracing_subscriber::EnvFilter;
 
-use super::SynchronizerKind;
+use super::{CaKind, SynchronizerKind};
 
 /// What stands in the place of a secret.
 pub(super) const HIDDEN: &str = "<hidden>";
@@ -78,6 +78,10 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 pub(super) fn synchronizer(text: &str) -> Result<SynchronizerKind, &'static str> {
+    text.parse()
+}
+
+pub(super) fn ca(text: &str) -> Result<CaKind, &'static str> {
     text.parse()
 }
 

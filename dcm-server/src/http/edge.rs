@@ -337,7 +337,12 @@ mod tests {
         super::routes::{Methods, get},
         *,
     };
-    use crate::{http::Limits, metrics::Metrics, readiness::Readiness, serving::Edge as _, worker::WorkerMetrics};
+    use crate::{
+        http::Limits,
+        metrics::{Counted, Metrics},
+        readiness::Readiness,
+        serving::Edge as _,
+    };
 
     /// An edge that leads to other handlers than the usual ones.
     async fn edge(methods: Methods) -> Edge {
@@ -358,7 +363,7 @@ mod tests {
             write_timeout: second,
             stop_timeout: second,
         };
-        let metrics = Metrics::new(&WorkerMetrics::default(), [None; 2], Timestamp::UNIX_EPOCH);
+        let metrics = Metrics::new(&Counted::default(), Timestamp::UNIX_EPOCH);
         let shared = Arc::new(super::super::Shared::new(
             Fixture::new(store).await.unwrap().dcm,
             limits,

@@ -2,7 +2,7 @@
 //!
 //! A hint may be lost: every synchronizer watches the store, too. So none is kept for later, and no client waits for one.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use dcm_core::{
     lifecycle::Phase,
@@ -15,11 +15,14 @@ use dcm_proto::sync_v1::{
 use futures_util::{StreamExt as _, stream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::Place;
-use crate::{config::PeerAddress, readiness::Readiness, telemetry::chain, tls::PeerTls, worker::Bell};
+use super::{
+    Place,
+    peer::{LOOK_EVERY, Peer, Reach, reason},
+};
+use crate::{readiness::Readiness, telemetry::chain, tls::PeerTls, worker::Bell};
 
 /// How it is called where it is waited for.
 const PART: &str = "synchronizer";
@@ -27,14 +30,8 @@ const PART: &str = "synchronizer";
 /// The service that is asked for its health.
 const SERVICE: &str = "dcm.sync.v1.ResourceSynchronizer";
 
-/// How long one call may take.
-const WITHIN: Duration = Duration::from_secs(5);
-
 /// How many hints are on their way at once.
 const AT_ONCE: usize = 16;
-
-/// How often it is asked how it is.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Makes hints.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +40,7 @@ pub(crate) struct Hints;
 /// What gives hints, and waits for the DCM whose orders they are about.
 #[derive(Debug)]
 pub(crate) struct HintsSeed {
-    place: Place,
-    tls: Option<PeerTls>,
+    peer: Peer,
     bell: Arc<Bell>,
 }
 
@@ -59,7 +55,7 @@ impl Hints {
     /// Makes it in two halves: what is told of orders, which DCM needs, and the rest, which needs DCM.
     pub(crate) fn at(place: Place, tls: Option<PeerTls>) -> (Arc<dyn Wake>, HintsSeed) {
         let bell = Arc::<Bell>::default();
-        (Arc::clone(&bell) as Arc<dyn Wake>, HintsSeed { place, tls, bell })
+        (Arc::clone(&bell) as Arc<dyn Wake>, HintsSeed { peer: Peer::new(PART, place, tls), bell })
     }
 }
 
@@ -69,7 +65,7 @@ impl HintsSeed {
         let stop = CancellationToken::new();
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let link = Link { place: self.place, tls: self.tls, dcm, readiness, open: None };
+            let link = Link { peer: self.peer, dcm, readiness };
             tokio::select! {
                 () = link.run(&self.bell) => {}
                 () = until_stopped.cancelled() => {}
@@ -91,11 +87,9 @@ impl HintsHandle {
 
 /// The way to the synchronizer.
 struct Link {
-    place: Place,
-    tls: Option<PeerTls>,
+    peer: Peer,
     dcm: Dcm,
     readiness: Readiness,
-    open: Option<(PeerAddress, Channel)>,
 }
 
 impl Link {
@@ -114,34 +108,12 @@ impl Link {
         }
     }
 
-    /// A channel to where the synchronizer is now, which connects when it is used.
+    /// A channel to where the synchronizer is now, where there is one.
     async fn channel(&mut self) -> Option<Channel> {
-        let address = match self.place.find(&self.dcm).await {
-            Ok(Some(address)) => address,
-            Ok(None) => {
-                self.open = None;
-                self.readiness.has(PART);
-                return None;
-            }
-            Err(error) => {
-                tracing::debug!(error = %chain(&error), "where the synchronizer is could not be read");
-                return self.open.as_ref().map(|(_, channel)| channel.clone());
-            }
-        };
-        if let Some((open, channel)) = &self.open
-            && *open == address
-        {
-            return Some(channel.clone());
+        match self.peer.channel(&self.dcm, &self.readiness).await {
+            Reach::Channel(channel) => Some(channel),
+            Reach::Nowhere | Reach::NotNow => None,
         }
-        let channel = match channel(&address, self.tls.as_ref()) {
-            Ok(channel) => channel,
-            Err(reason) => {
-                self.readiness.waits_for(PART, reason);
-                return None;
-            }
-        };
-        self.open = Some((address, channel.clone()));
-        Some(channel)
     }
 
     /// Asks the synchronizer how it is.
@@ -149,7 +121,9 @@ impl Link {
         let Some(channel) = self.channel().await else { return };
         let request = HealthCheckRequest { service: SERVICE.to_owned() };
         match HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status()) {
-            Ok(tonic_health::pb::health_check_response::ServingStatus::Serving) => self.readiness.has(PART),
+            Ok(tonic_health::pb::health_check_response::ServingStatus::Serving) => {
+                self.readiness.has(PART);
+            }
             Ok(status) => self.readiness.waits_for(PART, format!("it says that it is {}", status.as_str_name())),
             Err(status) => self.readiness.waits_for(PART, reason(&status)),
         }
@@ -179,7 +153,9 @@ impl Link {
             }
         };
         match told {
-            Ok(()) => self.readiness.has(PART),
+            Ok(()) => {
+                self.readiness.has(PART);
+            }
             Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) => {
                 self.readiness.waits_for(PART, reason(&status));
             }
@@ -188,30 +164,4 @@ impl Link {
             }
         }
     }
-}
-
-/// A channel that connects when it is used, and again where the connection was lost.
-fn channel(address: &PeerAddress, tls: Option<&PeerTls>) -> Result<Channel, String> {
-    // Whether it is secure is for the connector to see to: a scheme that says so has tonic look for TLS of its own.
-    let mut parts = address.uri().clone().into_parts();
-    parts.scheme = Some(http::uri::Scheme::HTTP);
-    let uri = http::Uri::from_parts(parts).map_err(|error| error.to_string())?;
-    let endpoint = Channel::builder(uri)
-        .connect_timeout(WITHIN)
-        .timeout(WITHIN)
-        .http2_keep_alive_interval(LOOK_EVERY)
-        .keep_alive_timeout(WITHIN);
-    match (address.is_https(), tls) {
-        (false, _) => Ok(endpoint.connect_lazy()),
-        (true, Some(tls)) => Ok(endpoint.connect_with_connector_lazy(tls.connector())),
-        (true, None) => {
-            Err(format!("{address} is to be reached over TLS, and --peer-ca says nothing of whom to trust"))
-        }
-    }
-}
-
-/// What went wrong, for people.
-fn reason(status: &Status) -> String {
-    let cause = std::error::Error::source(status).map_or_else(String::new, |source| format!(": {}", chain(source)));
-    format!("{}{cause}", status.message())
 }

@@ -28,7 +28,7 @@ pub(crate) struct Fleet {
     pub(crate) synchronizers: Vec<Process>,
     pub(crate) ca: Process,
     client: reqwest::Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// One process; it is killed when this is dropped.
@@ -189,7 +189,7 @@ impl Fleet {
         let own = vec![format!("--store=sled:{}", file("ca-data"))];
         let ca = Process::new("ca", "ca", folder.path(), &[own, mutual("ca")].concat());
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        let mut fleet = Self { mains, synchronizers, ca, client, _folder: folder };
+        let mut fleet = Self { mains, synchronizers, ca, client, folder };
         for process in fleet.all() {
             process.spawn();
         }
@@ -203,6 +203,11 @@ impl Fleet {
     /// All processes.
     pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut Process> {
         self.mains.iter_mut().chain(&mut self.synchronizers).chain([&mut self.ca])
+    }
+
+    /// Where its certificates are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) const fn client(&self) -> &reqwest::Client {

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
 mod authority;
+mod ca;
 #[expect(dead_code, reason = "the suite of real clusters uses the rest")]
 #[path = "../real/clusters.rs"]
 mod clusters;
