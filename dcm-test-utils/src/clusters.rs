@@ -168,7 +168,10 @@ impl FakeCluster {
         Report { parts: Part::ALL.map(|part| (part, PartState::Deleted)).into(), ..Report::default() }
     }
 
-    fn cut_off(&mut self, cut: &CutOff) -> Vec<Grant> {
+    fn cut_off(&mut self, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
+        if let Some(failure) = self.is_ahead_of(&cut.owner, false) {
+            return Err(failure);
+        }
         let name = cut.keep.name();
         self.objects.retain(|id, (owner, _, manifest)| {
             let stays = match id.kind.as_str() {
@@ -178,7 +181,7 @@ impl FakeCluster {
             };
             *owner != cut.owner.cloud || stays
         });
-        self.grants.clone()
+        Ok(self.grants.clone())
     }
 }
 
@@ -240,7 +243,7 @@ impl Synchronizer for FakeClusters {
     }
 
     async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
-        self.called(access, |cluster| cluster.cut_off(cut))
+        self.called(access, |cluster| cluster.cut_off(cut))?
     }
 
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {

@@ -49,7 +49,8 @@ impl Dcm {
         let (cloud, applied) = self.replace_user(id, Event::Revoke, expected).await?;
         let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
         // Read after the order was given: whoever claims a cluster from now on for what was before gives it up.
-        let is_meant = |status: &ClusterStatus| !status.inventory.is_empty() || is_held_for_before(status, &applied);
+        let is_meant =
+            |status: &ClusterStatus| !status.inventory.is_empty() || is_held_for_before(status, applied.generation);
         let held = statuses.into_iter().map(|entry| entry.value).filter(is_meant);
         let cuts: Vec<_> = held.map(|status| self.cut_off(&cloud, &applied, status)).collect();
         let clusters = stream::iter(cuts).buffered(SIDE_BY_SIDE).collect().await;
@@ -154,16 +155,63 @@ impl Dcm {
         (name, cut)
     }
 
-    /// Cuts the user off on one cluster, and says that it is done where nobody lets him in again: an attempt for the user from before
-    /// may do that as long as it has its claim.
+    /// Cuts off on one cluster whoever is not the user now: somebody else may have made the user another one since the order was given, and
+    /// whom he has let in stays.
     async fn cut_off_for_good(
         &self,
         cloud: &LogicalCloud,
         applied: &Applied,
+        status: ClusterStatus,
+    ) -> Result<Result<Vec<Grant>, Failure>, Error> {
+        let mut now = (cloud.clone(), applied.clone(), status);
+        for _ in 0..ATTEMPTS {
+            if let Some(newer) = self.applied_since(&now).await? {
+                now = newer;
+            }
+            let (cloud, newest, status) = &now;
+            let cut = self.cut_off_unless_held(cloud, newest, status.clone(), applied.generation).await?;
+            // As a store looks whose state is older than what the cluster was given, but it was this call's own that is.
+            let is_outdated = cut.as_ref().is_err_and(|failure| failure.reason == Reason::StoreOlderThanCluster);
+            if !is_outdated || self.applied_since(&now).await?.is_none() {
+                return Ok(cut);
+            }
+        }
+        Err(Error::changed("logical cloud", cloud.metadata.name.as_str(), false))
+    }
+
+    /// What a cluster of the logical cloud is to be now, and how far it is, where that is another state than the one that is known. What
+    /// has ended since is no such state: whose access was taken there is known.
+    async fn applied_since(
+        &self,
+        (cloud, applied, status): &(LogicalCloud, Applied, ClusterStatus),
+    ) -> Result<Option<(LogicalCloud, Applied, ClusterStatus)>, Error> {
+        let key = keys::logical_cloud(&cloud.project_uid, &cloud.metadata.name)?;
+        let is_newer =
+            |now: &LogicalCloud| now.uid == cloud.uid && now.lifecycle.applied_generation != applied.generation;
+        let Some(now) = self.store().load::<LogicalCloud>(&key).await?.map(|now| now.value).filter(is_newer) else {
+            return Ok(None);
+        };
+        let frozen = match self.frozen(&now).await {
+            // And anew meanwhile: who asks again sees it.
+            Err(Error::NotFound { .. }) => None,
+            frozen => frozen?,
+        };
+        let Some(frozen) = frozen.filter(|frozen| frozen.tenant().is_some()) else { return Ok(None) };
+        let status = self.store().load::<ClusterStatus>(&keys::status(&cloud.uid, &status.reference)?).await?;
+        Ok(status.map(|status| (now, frozen, status.value)))
+    }
+
+    /// Cuts the user off on one cluster, and says that it is done where nobody lets him in again who was there before this generation:
+    /// an attempt for him may do that as long as it has its claim.
+    async fn cut_off_unless_held(
+        &self,
+        cloud: &LogicalCloud,
+        applied: &Applied,
         mut status: ClusterStatus,
+        generation: u64,
     ) -> Result<Result<Vec<Grant>, Failure>, Error> {
         let cut = self.cut_off_there(cloud, applied, &status).await?;
-        if cut.is_err() || !is_held_for_before(&status, applied) {
+        if cut.is_err() || !is_held_for_before(&status, generation) {
             return Ok(cut);
         }
         let key = keys::status(&cloud.uid, &status.reference)?;
@@ -218,7 +266,7 @@ impl Dcm {
     }
 }
 
-/// Whether somebody attempts a cluster for a user who was there before.
-fn is_held_for_before(status: &ClusterStatus, applied: &Applied) -> bool {
-    status.holder.is_some() && status.held_for.is_none_or(|generation| generation < applied.generation)
+/// Whether somebody attempts a cluster for a user who was there before a generation.
+fn is_held_for_before(status: &ClusterStatus, generation: u64) -> bool {
+    status.holder.is_some() && status.held_for.is_none_or(|held_for| held_for < generation)
 }

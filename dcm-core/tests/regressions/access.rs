@@ -14,6 +14,7 @@ use dcm_core::{
 use dcm_store::memory::MemoryStore;
 use dcm_test_utils::{
     builders::{Fixture, carry_out, cluster_input, kubeconfig, provider},
+    clusters::FakeClusters,
     ports::{FAKE_LIFETIME, start},
 };
 
@@ -33,7 +34,11 @@ async fn overall(f: &Fixture, id: &CloudId) -> Overall {
 
 /// Whom the binding on a cluster names.
 fn bound(f: &Fixture, cluster: &str) -> Option<String> {
-    f.clusters.with(&format!("default/{cluster}"), |cluster| {
+    bound_on(&f.clusters, cluster)
+}
+
+fn bound_on(clusters: &FakeClusters, cluster: &str) -> Option<String> {
+    clusters.with(&format!("default/{cluster}"), |cluster| {
         let binding = cluster.objects.iter().find(|(id, _)| id.kind == "RoleBinding")?;
         binding.1.2["subjects"][0]["name"].as_str().map(str::to_owned)
     })
@@ -231,6 +236,33 @@ async fn two_revokes_at_once_leave_one_user_who_has_access() {
         assert_eq!(own.dcm.status(&id).await.unwrap().overall, Overall::Created);
         let bindings = own.clusters.inner.holds("default/c1");
         assert!(bindings.contains(&"RoleBinding ns-1/permission-1".to_owned()), "{drift:?}: {bindings:?}");
+    }
+}
+
+/// Between the order and the cut another main server revokes, too, and a worker carries that out.
+#[tokio::test]
+async fn a_revoke_that_another_one_overtakes_locks_nobody_out_and_says_nothing_wrong() {
+    for moment in ["cluster/", "cluster-health/"] {
+        let store = HookStore::new();
+        let f = Fixture::new(Arc::clone(&store) as _).await.unwrap();
+        let id = applied(&f, &["c1"]).await;
+        let before = bound(&f, "c1");
+        let (dcm, other, clusters) = (f.restarted().await.unwrap(), id.clone(), Arc::clone(&f.clusters));
+        let let_in = Arc::new(std::sync::Mutex::new(None));
+        let seen = Arc::clone(&let_in);
+        store.before_call(moment, Call::Get, || async move {
+            let revocation = dcm.revoke_user(&other).await.unwrap();
+            assert!(revocation.clusters.iter().all(|(_, cut)| cut.is_ok()), "{:?}", revocation.clusters);
+            carry_out(&dcm).await.unwrap();
+            *seen.lock().unwrap() = bound_on(&clusters, "c1");
+        });
+        let revocation = f.dcm.revoke_user(&id).await.unwrap();
+        assert!(revocation.clusters.iter().all(|(_, cut)| cut.is_ok()), "{moment}: {:?}", revocation.clusters);
+        let let_in = let_in.lock().unwrap().take();
+        assert!(let_in.is_some() && let_in != before, "{moment}");
+        assert_eq!(bound(&f, "c1"), let_in, "{moment}: who was let in meanwhile is locked out");
+        f.carry_out().await.unwrap();
+        assert_eq!((overall(&f, &id).await, bound(&f, "c1")), (Overall::Created, let_in), "{moment}");
     }
 }
 
