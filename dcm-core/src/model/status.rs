@@ -91,10 +91,21 @@ pub struct ClusterStatus {
     /// Counts the attempts that were begun. Whoever began an earlier one writes nothing here any more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub token: u64,
+    /// How often in a row it was taken over from somebody who was gone, without an attempt that ended.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub takeovers: u32,
+    /// When it was last taken over so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over_at: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
 const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_never(number: &u32) -> bool {
     *number == 0
 }
 
@@ -141,6 +152,16 @@ pub enum Goal {
 }
 
 impl ClusterStatus {
+    /// So many take-overs in a row are made at once; each further one waits for longer.
+    pub(crate) const TAKEOVERS_AT_ONCE: u32 = 3;
+
+    /// What is to be known of a cluster that is taken over again and again.
+    pub(crate) fn takeover_remark(&self) -> Option<String> {
+        let text = "processes that worked on this cluster ended in the middle of it, one after the other; perhaps it is what the cluster \
+                    answers. It is tried again after growing pauses; see DCM's log, and look at the cluster";
+        (self.takeovers >= Self::TAKEOVERS_AT_ONCE).then(|| text.to_owned())
+    }
+
     /// The state of a part, as a status shows it: a part that was not worked on yet is pending.
     #[must_use]
     pub fn part(&self, part: Part) -> PartState {

@@ -135,8 +135,10 @@ impl Dcm {
                 }
                 look(&status, is_wanted);
                 status.inventory = Vec::new();
+                status.remarks.extend(status.takeover_remark());
                 // Who works on it is the workers' own business: a status is not another one for it.
-                (status.holder, status.token) = (None, 0);
+                (status.holder, status.held_for, status.token) = (None, None, 0);
+                (status.takeovers, status.taken_over_at) = (0, None);
                 statuses.insert(status.reference.clone(), Some(status));
             }
         }

@@ -90,6 +90,8 @@ fn cluster_status_keeps_its_shape() {
         holder: None,
         held_for: None,
         token: 0,
+        takeovers: 0,
+        taken_over_at: None,
     };
     holds(&status);
     let drifted = Change { id: status.inventory[0].id.clone(), change: ChangeKind::Update };

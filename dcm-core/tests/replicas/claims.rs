@@ -92,13 +92,13 @@ async fn opened(dcm: &Dcm) -> Arc<CloudWork> {
     work
 }
 
-async fn only_task(dcm: &Dcm) -> (Arc<CloudWork>, Task) {
+pub(crate) async fn only_task(dcm: &Dcm) -> (Arc<CloudWork>, Task) {
     let work = opened(dcm).await;
     let task = dcm.tasks(&work).await.unwrap().remove(0);
     (work, task)
 }
 
-async fn member(dcm: &Dcm) -> (Entry<Member>, Claimant) {
+pub(crate) async fn member(dcm: &Dcm) -> (Entry<Member>, Claimant) {
     let member = dcm.join(LEASE).await.unwrap();
     let claimant = Claimant::member(member.value.id.clone());
     (member, claimant)

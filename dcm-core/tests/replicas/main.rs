@@ -7,5 +7,6 @@ mod simulation;
 #[path = "../regressions/support.rs"]
 #[allow(dead_code, reason = "shared with the suite of regressions")]
 mod support;
+mod takeovers;
 mod worker;
 mod world;

@@ -11,6 +11,7 @@ use dcm_core::{
     service::{Attempt, CloudWork, Conclusion, Dcm, Task, Work},
     store::Key,
 };
+use futures_util::future::join_all;
 use tokio::{
     sync::{broadcast, mpsc},
     task::JoinSet,
@@ -32,6 +33,9 @@ const LONGEST_TOGETHER: Duration = Duration::from_secs(2);
 
 /// How long attempts in flight may take to end when the worker stops.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long it may take to note that attempts were dropped because the worker stops.
+const EXCUSE: Duration = Duration::from_secs(1);
 
 /// How long a cluster that was thought to answer may be silent in a place that others wait for.
 const SILENCE: Duration = Duration::from_millis(250);
@@ -128,8 +132,16 @@ impl Driver {
         // What does not end in time is dropped, which every attempt stands. What it has sent may still arrive.
         if tokio::time::timeout(GRACE, rest).await.is_err() {
             self.shared.cut_short.store(true, Ordering::SeqCst);
+            self.attempts.shutdown().await;
+            self.excuse().await;
         }
-        self.attempts.shutdown().await;
+    }
+
+    /// Notes where attempts were dropped that no cluster has killed this process. What fails here has others wait a little longer.
+    async fn excuse(&self) {
+        let Some(tenure) = self.shared.seat.present() else { return };
+        let excuses = self.busy.keys().map(|reference| self.dcm.excuse(&self.order, reference, tenure.claimant()));
+        let _ = tokio::time::timeout(EXCUSE, join_all(excuses)).await;
     }
 
     async fn carry_out(&mut self) {

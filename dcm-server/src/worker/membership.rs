@@ -148,7 +148,7 @@ impl Seat {
         }
     }
 
-    fn present(&self) -> Option<Tenure> {
+    pub(super) fn present(&self) -> Option<Tenure> {
         self.0.borrow().clone().filter(Tenure::is_valid)
     }
 

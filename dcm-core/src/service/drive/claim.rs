@@ -20,6 +20,7 @@
 //! document is gone (`service/members`), and until then the holder has stopped.
 
 mod credential;
+mod takeover;
 
 use std::sync::{
     Arc,
@@ -132,6 +133,10 @@ impl Dcm {
             }
             let mut status = before.clone().unwrap_or_else(|| self.unknown(work, task));
             let from = status.holder.replace(claimant.id.clone());
+            let is_takeover = from.as_ref().is_some_and(|from| *from != claimant.id);
+            if is_takeover {
+                self.count_takeover(&mut status);
+            }
             status.held_for = Some(work.cloud.lifecycle.applied_generation);
             status.token += 1;
             let written = match &revision {
@@ -146,8 +151,8 @@ impl Dcm {
             claimant.tally.claims.fetch_add(1, Ordering::Relaxed);
             let (holder, token) = (claimant.id.clone(), status.token);
             let mut claim = Claim { status, key, revision, holder, token, before, lost: false };
-            if let Some(from) = from {
-                claimant.tally.takeovers.fetch_add(u64::from(from != claimant.id), Ordering::Relaxed);
+            if from.is_some() {
+                claimant.tally.takeovers.fetch_add(u64::from(is_takeover), Ordering::Relaxed);
                 self.fence_credential(&work.cloud.uid, &task.reference.name).await?;
             }
             // After the claim: a later order is carried out by whoever has seen it, or waits for it.
@@ -184,10 +189,9 @@ impl Dcm {
             return Ok(Some(Attempt::Superseded));
         }
         match &status.holder {
-            Some(holder) if claimant.is_kept_out_by(holder) => {
-                Ok((!self.is_gone(holder).await?).then_some(Attempt::Held))
-            }
-            Some(_) => Ok(None),
+            Some(holder) if *holder == claimant.id => Ok(None),
+            Some(holder) if claimant.is_kept_out_by(holder) && !self.is_gone(holder).await? => Ok(Some(Attempt::Held)),
+            Some(_) => Ok(self.spared_until(status).map(|at| Attempt::Retry { at, away: false })),
             None if work.is_done(task, status) => Ok(Some(Attempt::Already)),
             None => Ok(self.attempted_meanwhile(work, task, status)),
         }
@@ -253,6 +257,8 @@ impl Dcm {
             holder: None,
             held_for: None,
             token: 0,
+            takeovers: 0,
+            taken_over_at: None,
         }
     }
 
@@ -271,8 +277,13 @@ impl Dcm {
         Err(lost_race(claim))
     }
 
-    /// Writes the status, and lets the cluster go.
+    /// Writes the status of an attempt that has ended, and lets the cluster go.
     pub(super) async fn end(&self, claim: &mut Claim) -> Result<(), Error> {
+        (claim.status.takeovers, claim.status.taken_over_at) = (0, None);
+        self.let_go(claim).await
+    }
+
+    async fn let_go(&self, claim: &mut Claim) -> Result<(), Error> {
         (claim.status.holder, claim.status.held_for) = (None, None);
         self.record_claimed(claim).await
     }
@@ -293,7 +304,7 @@ impl Dcm {
         let given_up = match claim.before.take() {
             Some(before) => {
                 claim.status = ClusterStatus { token: claim.token, ..before };
-                self.end(claim).await
+                self.let_go(claim).await
             }
             None => self.end_for_good(claim).await,
         };
