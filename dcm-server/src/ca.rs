@@ -168,7 +168,10 @@ impl Errands {
                 }
             },
             Reach::NotNow => self.count().await,
-            Reach::Nowhere => self.drop_old().await,
+            Reach::Nowhere => {
+                self.readiness.has(PART);
+                self.drop_old().await;
+            }
         }
     }
 

@@ -27,7 +27,7 @@ type Looked = BTreeMap<&'static str, Option<String>>;
 /// A part that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Awaited {
-    /// Which part it is, by its role.
+    /// Which part it is, by its role; `lease` where this process itself carries out no orders now.
     pub(crate) part: &'static str,
     /// Why it cannot be had now.
     pub(crate) reason: String,
@@ -36,7 +36,7 @@ pub(crate) struct Awaited {
 impl Readiness {
     /// A part is away; says so in the log, where that is news.
     pub(crate) fn waits_for(&self, part: &'static str, reason: String) {
-        let before = self.lock().insert(part, Some(reason.clone())).flatten();
+        let before = self.note(part, Some(reason.clone()));
         if before.is_none() {
             tracing::warn!(part, reason, "waiting for another part of DCM; it is tried again");
         }
@@ -44,11 +44,16 @@ impl Readiness {
 
     /// A part is there, or there is none; answers whether it was away before.
     pub(crate) fn has(&self, part: &'static str) -> bool {
-        let was_away = self.lock().insert(part, None).flatten().is_some();
+        let was_away = self.note(part, None).is_some();
         if was_away {
             tracing::info!(part, "another part of DCM is there");
         }
         was_away
+    }
+
+    /// Notes why a part is away, or that it is there, for whoever says so in the log himself; answers what was noted before.
+    pub(crate) fn note(&self, part: &'static str, away: Option<String>) -> Option<String> {
+        self.lock().insert(part, away).flatten()
     }
 
     /// All parts that are away, by name.

@@ -21,6 +21,8 @@ mod order_bell;
 mod orders;
 mod renewals;
 mod resync;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -46,9 +48,12 @@ use tokio_util::sync::CancellationToken;
 use absences::{Absences, AskedOnce, ClusterId};
 pub(crate) use bell::Bell;
 use driver::Driver;
+pub(crate) use membership::Others;
 use membership::{Membership, Seat};
 pub(crate) use metrics::WorkerMetrics;
 use order_bell::OrderBell;
+
+use crate::readiness::Readiness;
 
 /// How often waiting orders are looked for without being told of any: a safety net.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -90,6 +95,7 @@ pub struct WorkerSeed {
     bell: Arc<Bell>,
     absences: Arc<Absences>,
     metrics: WorkerMetrics,
+    readiness: Readiness,
 }
 
 /// A worker at work.
@@ -107,7 +113,8 @@ impl Worker {
         let bell = Arc::new(Bell::default());
         let absences = Arc::<Absences>::default();
         let metrics = WorkerMetrics::new(Arc::clone(&absences));
-        (Arc::clone(&bell) as Arc<dyn Wake>, WorkerSeed { settings, bell, absences, metrics })
+        let readiness = Readiness::default();
+        (Arc::clone(&bell) as Arc<dyn Wake>, WorkerSeed { settings, bell, absences, metrics, readiness })
     }
 }
 
@@ -124,6 +131,11 @@ impl WorkerSeed {
         &self.metrics
     }
 
+    /// Has the worker say whether it carries out orders.
+    pub(crate) fn telling(self, readiness: Readiness) -> Self {
+        Self { readiness, ..self }
+    }
+
     /// Starts to work. Must be called in a tokio runtime.
     #[must_use]
     pub fn start(self, dcm: Dcm) -> WorkerHandle {
@@ -131,7 +143,8 @@ impl WorkerSeed {
         let lanes = Lanes::new(self.settings.concurrency);
         let (tell, news) = mpsc::channel(NEWS);
         let lease = self.settings.lease;
-        let (membership, seat) = Membership::new(dcm.clone(), lease, tell.clone(), self.metrics.clone());
+        let (membership, seat) =
+            Membership::new(dcm.clone(), lease, tell.clone(), self.metrics.clone(), self.readiness);
         let cut_short = Arc::<AtomicBool>::default();
         let (absences, metrics) = (self.absences, self.metrics.clone());
         let dispatcher = Dispatcher {

@@ -4,6 +4,8 @@
 //! credential and removed after the next one, so a crash leaves one too many and never one too few; one that
 //! fits no credential is dropped when its time comes.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Dcm, drive::own_fault};
@@ -35,6 +37,16 @@ impl Dcm {
     /// # Errors
     /// [`Error::Store`].
     pub async fn renew_due(&self) -> Result<Renewals, Error> {
+        self.renew_overdue(Duration::ZERO).await
+    }
+
+    /// Has all credentials renewed that have been due for so long: for processes that step in where the one that
+    /// does it for all does not, because its clock is wrong, say. Where several do it at once, they give the same orders.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn renew_overdue(&self, by: Duration) -> Result<Renewals, Error> {
+        let due = self.now().checked_sub(by).unwrap_or(Timestamp::MIN);
         let mut found = Renewals::default();
         let mut after: Option<Key> = None;
         loop {
@@ -45,7 +57,7 @@ impl Dcm {
             for Document { key, body, .. } in page {
                 // One that cannot be read keeps no other one from being renewed.
                 let Ok(renewal) = body.read::<Renewal>(&key) else { continue };
-                if renewal.at > self.now() {
+                if renewal.at > due {
                     return Ok(Renewals { next: Some(renewal.at), ..found });
                 }
                 // Nor does one whose credential cannot be.

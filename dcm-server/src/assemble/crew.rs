@@ -73,7 +73,7 @@ impl CrewSeed {
     /// Sets it to work. Must be called in a tokio runtime.
     pub(super) fn start(self, dcm: Dcm, readiness: Readiness) -> Crew {
         match self {
-            Self::Worker(seed) => Crew::Worker(seed.start(dcm)),
+            Self::Worker(seed) => Crew::Worker(seed.telling(readiness).start(dcm)),
             Self::Hints(seed) => Crew::Hints(seed.start(dcm, readiness)),
             Self::Nobody => Crew::Nobody,
         }

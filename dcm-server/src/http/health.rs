@@ -15,7 +15,7 @@ use crate::readiness::Awaited;
 #[serde(rename_all = "kebab-case")]
 struct Health {
     status: &'static str,
-    /// Other parts of DCM that are away. Requests are served all the same; what needs them waits.
+    /// Parts of DCM that are away, or that this process cannot be now. Requests are served all the same; what needs them waits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     waiting_for: Vec<Awaited>,

@@ -13,7 +13,7 @@ use dcm_proto::sync_v1::{
     StartRequest, StopRequest, TerminateRequest, resource_synchronizer_client::ResourceSynchronizerClient,
 };
 use futures_util::{StreamExt as _, stream};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -22,7 +22,12 @@ use super::{
     Place,
     peer::{LOOK_EVERY, Peer, Reach, reason},
 };
-use crate::{readiness::Readiness, telemetry::chain, tls::PeerTls, worker::Bell};
+use crate::{
+    readiness::Readiness,
+    telemetry::chain,
+    tls::PeerTls,
+    worker::{Bell, Others},
+};
 
 /// How it is called where it is waited for.
 const PART: &str = "synchronizer";
@@ -32,6 +37,9 @@ const SERVICE: &str = "dcm.sync.v1.ResourceSynchronizer";
 
 /// How many hints are on their way at once.
 const AT_ONCE: usize = 16;
+
+/// Why orders wait where nobody is told of them, and nobody finds them.
+const NOBODY: &str = "no process on this store carries out orders; start one with --role synchronizer or --role all";
 
 /// Makes hints.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +73,7 @@ impl HintsSeed {
         let stop = CancellationToken::new();
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let link = Link { peer: self.peer, dcm, readiness };
+            let link = Link { peer: self.peer, dcm, readiness, others: Others::default() };
             tokio::select! {
                 () = link.run(&self.bell) => {}
                 () = until_stopped.cancelled() => {}
@@ -90,6 +98,8 @@ struct Link {
     peer: Peer,
     dcm: Dcm,
     readiness: Readiness,
+    /// Who carries out orders from this store, as far as was seen.
+    others: Others,
 }
 
 impl Link {
@@ -116,9 +126,13 @@ impl Link {
         }
     }
 
-    /// Asks the synchronizer how it is.
+    /// Asks the synchronizer how it is; where nobody said where it is, looks whether there is one that finds orders in the store.
     async fn look(&mut self) {
-        let Some(channel) = self.channel().await else { return };
+        let channel = match self.peer.channel(&self.dcm, &self.readiness).await {
+            Reach::Channel(channel) => channel,
+            Reach::Nowhere => return self.look_at_members().await,
+            Reach::NotNow => return,
+        };
         let request = HealthCheckRequest { service: SERVICE.to_owned() };
         match HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status()) {
             Ok(tonic_health::pb::health_check_response::ServingStatus::Serving) => {
@@ -126,6 +140,23 @@ impl Link {
             }
             Ok(status) => self.readiness.waits_for(PART, format!("it says that it is {}", status.as_str_name())),
             Err(status) => self.readiness.waits_for(PART, reason(&status)),
+        }
+    }
+
+    async fn look_at_members(&mut self) {
+        let asked = Instant::now().into_std();
+        let found = match self.dcm.members().await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(error = %chain(&error), "who carries out orders could not be read");
+                return;
+            }
+        };
+        let silent = self.others.look(&found, None, asked, Instant::now().into_std()).len();
+        if silent < found.len() {
+            self.readiness.has(PART);
+        } else {
+            self.readiness.waits_for(PART, NOBODY.to_owned());
         }
     }
 
@@ -163,5 +194,44 @@ impl Link {
                 tracing::info!(%order, code = ?status.code(), reason = status.message(), "the synchronizer took no hint");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dcm_test_utils::builders::Fixture;
+
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(15);
+
+    fn waits(readiness: &Readiness) -> Option<String> {
+        readiness.waiting().into_iter().find(|awaited| awaited.part == PART).map(|awaited| awaited.reason)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_main_server_says_whether_anybody_is_there_who_carries_out_orders() {
+        let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
+        let dcm = Fixture::new(store).await.unwrap().dcm;
+        let readiness = Readiness::default();
+        let (_, seed) = Hints::at(Place::new(None, "rsync", false), None);
+        let hints = seed.start(dcm.clone(), readiness.clone());
+        let looked = async || tokio::time::sleep(LOOK_EVERY + Duration::from_millis(10)).await;
+        looked().await;
+        assert_eq!(waits(&readiness).as_deref(), Some(NOBODY));
+        let mut member = dcm.join(LEASE).await.unwrap();
+        for _ in 0..6 {
+            looked().await;
+            assert_eq!(waits(&readiness), None, "one is there, and renews");
+            member = dcm.renew_member(member).await.unwrap().unwrap();
+        }
+        // It dies, and nobody is there who would take its document away.
+        for _ in 0..5 {
+            looked().await;
+        }
+        assert_eq!(waits(&readiness).as_deref(), Some(NOBODY));
+        hints.stop().await;
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Peer {
 pub(crate) enum Reach {
     /// A channel, which connects when it is used.
     Channel(Channel),
-    /// Nobody said where the role is, so there is none.
+    /// Nobody said where the role is, so there is none; what that means is for the caller to say.
     Nowhere,
     /// There is one that cannot be had now.
     NotNow,
@@ -46,7 +46,6 @@ impl Peer {
             Ok(Some(address)) => address,
             Ok(None) => {
                 self.open = None;
-                readiness.has(self.part);
                 return Reach::Nowhere;
             }
             Err(error) => {

@@ -6,6 +6,8 @@
 //! more when it wakes. Then it joins anew.
 
 mod others;
+#[cfg(test)]
+mod tests;
 
 use std::{
     future::poll_fn,
@@ -27,8 +29,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{News, metrics::WorkerMetrics};
-use crate::telemetry::chain;
-use others::Others;
+use crate::{readiness::Readiness, telemetry::chain};
+pub(crate) use others::Others;
+
+/// How the membership is called where it is waited for.
+const PART: &str = "lease";
 
 /// How long what was sent is waited for at most before leave is taken.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
@@ -164,6 +169,17 @@ impl Seat {
     }
 }
 
+#[cfg(test)]
+impl Seat {
+    /// The seat of a member that is there for ever and stands there among all, with what moves it.
+    pub(super) fn at(index: usize) -> (Self, Arc<Mutex<Option<Rank>>>) {
+        let tenure = Tenure::new(Claimant::member(Uid::from_random([1; 16])), Instant::now(), None);
+        let rank = Arc::clone(&tenure.rank);
+        *rank.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rank { index, of: index + 1 });
+        (Self(watch::channel(Some(tenure)).1), rank)
+    }
+}
+
 /// Keeps this process a member.
 pub(super) struct Membership {
     dcm: Dcm,
@@ -172,6 +188,7 @@ pub(super) struct Membership {
     seat: watch::Sender<Option<Tenure>>,
     news: mpsc::Sender<News>,
     metrics: WorkerMetrics,
+    readiness: Readiness,
 }
 
 impl Membership {
@@ -180,9 +197,19 @@ impl Membership {
         lease: Option<Duration>,
         news: mpsc::Sender<News>,
         metrics: WorkerMetrics,
+        readiness: Readiness,
     ) -> (Self, Seat) {
         let (seat, taken) = watch::channel(None);
-        (Self { dcm, lease, seat, news, metrics }, Seat(taken))
+        let membership = Self { dcm, lease, seat, news, metrics, readiness };
+        if lease.is_some() {
+            membership.is_away("it has not joined the others at work yet");
+        }
+        (membership, Seat(taken))
+    }
+
+    /// Says where it is asked whether this process is ready that it carries out no orders. The log has it already.
+    fn is_away(&self, why: impl std::fmt::Display) {
+        self.readiness.note(PART, Some(format!("this process carries out no orders: {why}")));
     }
 
     /// Joins, and joins anew whenever the lease was lost. Never ends.
@@ -210,6 +237,7 @@ impl Membership {
                 Ok(member) => member,
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "this process could not join the others at work; it is tried again");
+                    self.is_away(format_args!("it could not join the others at work: {error}"));
                     tokio::time::sleep(JOIN_PAUSE).await;
                     continue;
                 }
@@ -221,12 +249,14 @@ impl Membership {
             let tenure = Tenure::new(claimant.insert(now).clone(), sent, Some(lease));
             tracing::debug!(member = %id, "joined those who carry out orders");
             self.seat.send_replace(Some(tenure.clone()));
+            self.readiness.note(PART, None);
             let why = tokio::select! {
                 why = self.renew(member, &tenure, lease) => why,
                 () = self.observe(&tenure, lease, &mut others) => "nobody looks at the others",
             };
             tenure.over.cancel();
             self.seat.send_replace(None);
+            self.is_away(format_args!("the lease is lost ({why}), and it joins anew"));
             self.metrics.lost_leases.inc();
             tracing::warn!(member = %id, why, "the lease is lost: what was in hand is dropped, and begun anew");
             // Nothing is begun any more; what was sent in time arrives meanwhile.
@@ -292,7 +322,7 @@ impl Membership {
             let (asked, mut failed) = (Instant::now(), false);
             match self.dcm.members().await {
                 Ok(found) => {
-                    let silent = others.look(&found, tenure.claimant.id(), asked, Instant::now());
+                    let silent = others.look(&found, Some(tenure.claimant.id()), asked, Instant::now());
                     for member in silent {
                         failed |= !self.expel(member, others).await;
                     }
@@ -338,44 +368,5 @@ impl Membership {
         let index = all.iter().position(|(_, id)| *id == tenure.claimant.id());
         let rank = index.map(|index| Rank { index, of: all.len() });
         *tenure.rank.lock().unwrap_or_else(PoisonError::into_inner) = rank;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-
-    use super::*;
-
-    fn tenure(lease: Duration) -> Tenure {
-        Tenure::new(Claimant::member(Uid::from_random([1; 16])), Instant::now(), Some(lease))
-    }
-
-    #[tokio::test]
-    async fn what_wakes_after_its_lease_takes_no_step() {
-        let tenure = tenure(Duration::from_millis(100));
-        let step = Arc::new(AtomicBool::new(false));
-        let stepped = Arc::clone(&step);
-        let work = tenure.guard(async move {
-            // As a process that is stopped: the thread sleeps, and nobody is polled meanwhile.
-            tokio::task::yield_now().await;
-            std::thread::sleep(Duration::from_millis(120));
-            tokio::task::yield_now().await;
-            stepped.store(true, Ordering::SeqCst);
-        });
-        assert_eq!(work.await, None);
-        assert!(!step.load(Ordering::SeqCst));
-    }
-
-    #[tokio::test]
-    async fn work_goes_on_while_the_lease_is_renewed_and_ends_with_it() {
-        let tenure = tenure(Duration::from_millis(200));
-        tenure.extend(Instant::now() + Duration::from_millis(400));
-        let slow = tokio::time::sleep(Duration::from_millis(250));
-        assert_eq!(tenure.guard(slow).await, Some(()));
-        let over = tenure.over.clone();
-        tokio::spawn(async move { over.cancel() });
-        assert_eq!(tenure.guard(std::future::pending::<()>()).await, None);
-        assert!(!tenure.is_valid());
     }
 }

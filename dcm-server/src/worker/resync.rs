@@ -87,3 +87,52 @@ async fn look_at_project(dcm: &Dcm, project: &ProjectName) {
 fn skipped(what: &str, error: &Error) {
     tracing::warn!(what, error = %chain(error), "could not be looked at again; the next period does");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, PoisonError};
+
+    use dcm_store::memory::MemoryStore;
+    use dcm_test_utils::builders::Fixture;
+    use tokio::time::Instant;
+
+    use super::{super::membership::Rank, *};
+
+    const PERIOD: Duration = Duration::from_secs(600);
+
+    /// How long it takes until a process that stands there, and is the eldest after some time, has a look given out.
+    async fn looked_after(index: usize, eldest_after: Option<Duration>) -> Option<Duration> {
+        let f = Fixture::new(Arc::new(MemoryStore::new())).await.unwrap();
+        f.register(&["c1"]).await.unwrap();
+        f.create_applied("lc-1", "ns-1", &["c1"]).await.unwrap();
+        let (begun, (seat, rank)) = (Instant::now(), Seat::at(index));
+        let looked = async {
+            while f.dcm.waiting_orders(None, 1).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                if eldest_after.is_some_and(|after| begun.elapsed() >= after) {
+                    *rank.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rank { index: 0, of: 1 });
+                }
+            }
+        };
+        tokio::select! {
+            () = run(f.dcm.clone(), seat, Some(PERIOD), false) => unreachable!("it never ends"),
+            () = looked => Some(begun.elapsed()),
+            () = tokio::time::sleep(PERIOD * 3 / 2) => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_eldest_process_has_clusters_looked_at_and_nobody_else() {
+        let looked = looked_after(0, None).await.expect("the eldest looks");
+        assert!(looked >= PERIOD && looked < PERIOD + ELDEST_SLEEP, "{looked:?}");
+        assert_eq!(looked_after(1, None).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_look_is_skipped_while_the_eldest_process_is_about_to_be_found_dead() {
+        let later = PERIOD + DOUBT / 2;
+        let looked = looked_after(1, Some(later)).await.expect("it is the eldest by then");
+        assert!(looked >= later && looked < later + ELDEST_SLEEP * 3, "{looked:?}");
+        assert_eq!(looked_after(1, Some(PERIOD + DOUBT * 2)).await, None, "the next period's");
+    }
+}

@@ -13,7 +13,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The other members, as they were seen last, by this process's own clock.
 #[derive(Debug, Default)]
-pub(super) struct Others {
+pub(crate) struct Others {
     seen: HashMap<Uid, Seen>,
     gone: bool,
 }
@@ -27,11 +27,12 @@ struct Seen {
 }
 
 impl Others {
-    /// Takes in who was found between two moments; answers who was silent for his whole lease.
-    pub(super) fn look<'a>(
+    /// Takes in who was found between two moments; answers who was silent for his whole lease. `own` is nobody where who looks is no
+    /// member.
+    pub(crate) fn look<'a>(
         &mut self,
         found: &'a [Entry<Member>],
-        own: &Uid,
+        own: Option<&Uid>,
         asked: Instant,
         answered: Instant,
     ) -> Vec<&'a Entry<Member>> {
@@ -39,7 +40,7 @@ impl Others {
         self.seen.retain(|id, _| found.iter().any(|member| member.value.id == *id));
         self.gone |= self.seen.len() < before;
         let mut silent = Vec::new();
-        for member in found.iter().filter(|member| member.value.id != *own) {
+        for member in found.iter().filter(|member| Some(&member.value.id) != own) {
             match self.seen.get(&member.value.id) {
                 Some(seen) if seen.revision == member.revision => {
                     // That it was still so is known for the moment of the question, not of the answer.
@@ -94,7 +95,11 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let own = member(1, "a").value.id;
         let mut look = |found: &[Entry<Member>], asked, answered| {
-            others.look(found, &own, asked, answered).iter().map(|member| member.value.id.clone()).collect::<Vec<_>>()
+            others
+                .look(found, Some(&own), asked, answered)
+                .iter()
+                .map(|member| member.value.id.clone())
+                .collect::<Vec<_>>()
         };
         let [me, two, three] = [member(1, "a"), member(2, "a"), member(3, "a")];
         assert!(look(&[me.clone(), two.clone(), three.clone()], at(0), at(1)).is_empty());
@@ -114,12 +119,12 @@ mod tests {
         let (mut others, now) = (Others::default(), Instant::now());
         let (own, other) = (member(1, "a").value.id, member(2, "a"));
         assert_eq!(others.due(now), None);
-        others.look(std::slice::from_ref(&other), &own, now, now);
+        others.look(std::slice::from_ref(&other), Some(&own), now, now);
         assert_eq!(others.due(now), Some(LEASE + SHORTEST_PAUSE));
         assert!(!others.take_gone());
-        others.look(&[], &own, now, now);
+        others.look(&[], Some(&own), now, now);
         assert!(others.take_gone() && !others.take_gone());
-        others.look(std::slice::from_ref(&other), &own, now, now);
+        others.look(std::slice::from_ref(&other), Some(&own), now, now);
         others.expelled(&other.value.id);
         assert!(others.take_gone());
     }
