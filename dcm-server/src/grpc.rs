@@ -1,6 +1,7 @@
 //! The gRPC edge: `dcm.v1` over HTTP/2, with the rules and the words of REST.
 
 mod call;
+mod caught;
 mod cloud_status;
 mod cluster_kv_pairs;
 mod cluster_labels;

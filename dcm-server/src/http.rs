@@ -89,6 +89,32 @@ impl Shared {
         let watches = Watches::at_most(limits.watches);
         Self { dcm, limits, room, answers, watches, metrics, readiness }
     }
+
+    /// On a store in memory, with bounds that a test meets soon.
+    #[cfg(test)]
+    pub(crate) async fn for_tests() -> App {
+        use crate::metrics::Counted;
+        let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
+        let dcm = dcm_test_utils::builders::Fixture::new(store).await.unwrap().dcm;
+        let second = Duration::from_secs(1);
+        let limits = Limits {
+            connections: 1,
+            watches: 1,
+            requests: 1,
+            body_size: 1024,
+            bodies_in_memory: 1024,
+            answers_in_memory: 1024,
+            json_depth: 64,
+            header_size: 4096,
+            header_timeout: second,
+            body_timeout: second,
+            request_timeout: second / 10,
+            write_timeout: second,
+            stop_timeout: second,
+        };
+        let metrics = Metrics::new(&Counted::default(), jiff::Timestamp::UNIX_EPOCH);
+        Arc::new(Self::new(dcm, limits, metrics, Readiness::default()))
+    }
 }
 
 /// Bounds that the edge keeps.

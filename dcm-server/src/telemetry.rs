@@ -1,6 +1,6 @@
 //! Logs: to standard error, as text or as JSON.
 
-use std::{error::Error, fmt, io::IsTerminal as _};
+use std::{error::Error, fmt, io::IsTerminal as _, panic::PanicHookInfo};
 
 use tracing_subscriber::EnvFilter;
 
@@ -17,7 +17,7 @@ pub enum TelemetryError {
     Twice,
 }
 
-/// Sets logging up for this process.
+/// Sets logging up for this process, panics included ([`log_panics`]).
 ///
 /// # Errors
 /// [`TelemetryError`].
@@ -28,7 +28,22 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
-    done.map_err(|_| TelemetryError::Twice)
+    done.map_err(|_| TelemetryError::Twice)?;
+    log_panics();
+    Ok(())
+}
+
+/// Has panics of this process logged by where they were. Their message is left out unless it is a text of the program's own: one that
+/// was put together may quote what a client sent, secrets included.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message =
+        panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(may quote a client, and is not logged)");
+    tracing::error!(place, message, "a panic");
 }
 
 /// An error with all that led to it, in one line.

@@ -116,9 +116,14 @@ async fn no_secret_is_logged_or_answered() {
     assert!(key != second_key && token != second_token);
     let debug = format!("{server:?}");
     server.stop().await;
+    dcm_server::telemetry::log_panics();
+    for text in [TOKEN, CA_KEY] {
+        tokio::spawn(async move { panic!("cannot read {text}") }).await.unwrap_err();
+    }
 
     let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(log.contains("TRACE") && log.contains("request"), "nothing was captured");
+    assert!(log.contains("a panic") && log.contains("secrets.rs:"), "a panic was not logged");
     let key_pem = String::from_utf8(data_encoding::BASE64.decode(key.as_bytes()).unwrap()).unwrap();
     let inner = key_pem.lines().nth(1).unwrap().to_owned();
     let secrets = [

@@ -4,9 +4,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration, time::Instant};
 
 use axum::{body::Body, extract::Request, response::Response};
 use futures_util::{FutureExt as _, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::Frame;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
@@ -14,6 +13,7 @@ use tonic::{Code, Status};
 use super::{
     App,
     call::Call,
+    caught::{Caught, end_with},
     deadline,
     methods::{Method, Methods},
     services::{Offer, Services, ServicesError},
@@ -98,14 +98,15 @@ impl Edge {
         let target = request.uri().path_and_query().filter(|_| method.is_some());
         let uri = target.map_or_else(|| Uri::from_static(UNMATCHED), |target| target.clone().into());
         let mut call = Call { id: id.to_str().unwrap_or_default().to_owned(), uri, deadline: None };
-        let mut response = match self.admit(&request, method.as_ref()) {
-            Ok((running, within)) => {
-                call.deadline = within.and_then(|within| started.checked_add(within)).map(Into::into);
-                self.run(request, method.as_ref(), running, &call, within).await
-            }
-            Err(problem) => Err(problem),
-        }
-        .unwrap_or_else(|problem| carry(problem).into_http());
+        let served = async {
+            let (running, within) = self.admit(&request, method.as_ref())?;
+            call.deadline = within.and_then(|within| started.checked_add(within)).map(Into::into);
+            self.run(request, method.as_ref(), running, &call, within).await
+        };
+        // What a panic says may quote what its client sent.
+        let served = AssertUnwindSafe(served).catch_unwind().await;
+        let served = served.unwrap_or_else(|_panic| Err(Problem::bug("a call panicked")));
+        let mut response = served.unwrap_or_else(|problem| carry(problem).into_http());
         if let Some(status) = response.extensions_mut().remove::<Status>() {
             response = complete(status, &call).into_http();
         }
@@ -181,27 +182,23 @@ impl Edge {
             return Err(too_late());
         }
         let services = Arc::clone(&self.services);
-        let served = AssertUnwindSafe(async move {
+        let served = async move {
             let (_running, _held) = (running, held);
             let answered = services.call(Request::from_parts(parts, body));
             let Some(answered) = answered else { return Err(Problem::bug("a method has no service")) };
             let response = answered.await.unwrap_or_else(|never| match never {});
             finish(response, &method, &app, left).await
-        });
-        let served = served.catch_unwind();
+        };
         // A write that was begun is ended, even where its client goes away or does not get an answer in time: a task of its own is
         // not dropped with the connection.
         let result = if reads {
             tokio::time::timeout(left, served).await
         } else {
             let task = self.writes.spawn(served);
-            tokio::time::timeout(left, async { task.await.unwrap_or_else(|error| Err(Box::new(error))) }).await
+            let ended = async { task.await.unwrap_or_else(|_panic| Err(Problem::bug("a handler panicked"))) };
+            tokio::time::timeout(left, ended).await
         };
-        match result {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_panic)) => Err(Problem::bug("a handler panicked")),
-            Err(_) => Err(too_late()),
-        }
+        result.unwrap_or_else(|_| Err(too_late()))
     }
 }
 
@@ -257,6 +254,7 @@ async fn finish(
     let (mut parts, body) = response.into_parts();
     if method.gives_stream {
         parts.extensions.insert(Watch);
+        let body = Caught::new(body);
         let body = if method.takes_stream { bounded(body, app.watches.place()?, within) } else { Body::new(body) };
         return Ok(Response::from_parts(parts, body));
     }
@@ -268,7 +266,7 @@ async fn finish(
 
 /// A stream that goes on for as long as its client asks, within bounds: it has a place among the watches, and an end; the server
 /// ends it where it stops.
-fn bounded(body: tonic::body::Body, place: Place, within: Duration) -> Body {
+fn bounded(body: Caught, place: Place, within: Duration) -> Body {
     let end = Box::pin(tokio::time::sleep(within));
     let frames = stream::unfold(Some((body, place, end)), async |state| {
         let (mut body, place, mut end) = state?;
@@ -277,9 +275,7 @@ fn bounded(body: tonic::body::Body, place: Place, within: Duration) -> Body {
             () = place.stop.cancelled() => Status::unavailable("the server stops"),
             () = &mut end => Status::deadline_exceeded("the stream has come to its end; ask again"),
         };
-        let mut trailers = HeaderMap::new();
-        let _ = status.add_header(&mut trailers);
-        Some((Ok(Frame::trailers(trailers)), None))
+        Some((Ok(end_with(&status)), None))
     });
     Body::new(StreamBody::new(frames))
 }
@@ -315,5 +311,35 @@ fn log(method: Option<&Method>, call: &Call, code: Code, started: Instant) {
         tracing::debug!(path, code, ms = ms(), request_id, "call");
     } else {
         tracing::info!(path, code, ms = ms(), request_id, "call");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, task::Poll};
+
+    use bytes::Bytes;
+    use hyper::body::Frame;
+
+    use super::*;
+    use crate::http::Shared;
+
+    fn request(method: &str, body: Body) -> Request {
+        let request = Request::post(method).version(Version::HTTP_2).header(header::HOST, "localhost");
+        let request = request.header(header::CONTENT_TYPE, "application/grpc").header(header::TE, "trailers");
+        request.body(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_a_message_is_read_becomes_a_status_that_does_not_quote_it() {
+        let edge = Edge::new(Shared::for_tests().await, Offer::Clients, Trust::default(), 0).unwrap();
+        for method in ["/dcm.v1.LogicalClouds/GetStatus", "/dcm.v1.LogicalClouds/Apply"] {
+            let frames = stream::poll_fn(|_| -> Poll<Option<Result<Frame<Bytes>, Infallible>>> { panic!("s3cret") });
+            let response = edge.serve(request(method, Body::new(StreamBody::new(frames)))).await;
+            assert_eq!(code(&response), Code::Internal, "{method}");
+            let told = format!("{:?}", response.headers());
+            assert!(told.contains("request%20id") && !told.contains("s3cret"), "{told}");
+        }
+        assert_eq!(edge.app.metrics.grpc.in_flight.get(), 0);
     }
 }

@@ -9,7 +9,13 @@ use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server::Health,
 };
 
-use super::{App, status::carry};
+use super::{
+    App,
+    call::Call,
+    status::{carry, render},
+    watch::until,
+};
+use crate::{http::Problem, status::Kind};
 
 /// How often whoever watches is told, if it has changed.
 const LOOK: Duration = Duration::from_secs(5);
@@ -38,6 +44,22 @@ impl Probe {
         };
         HealthCheckResponse { status: status.into() }
     }
+
+    /// How the server is, as soon as that is something else than was told.
+    async fn another_than(&self, told: Option<&HealthCheckResponse>, knows: bool) -> HealthCheckResponse {
+        loop {
+            if told.is_some() {
+                tokio::time::sleep(LOOK).await;
+            }
+            let now = match knows {
+                true => self.status().await,
+                false => HealthCheckResponse { status: ServingStatus::ServiceUnknown.into() },
+            };
+            if told != Some(&now) {
+                return now;
+            }
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -53,21 +75,20 @@ impl Health for Probe {
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let place = self.app.watches.place().map_err(carry)?;
-        let knows = self.knows(&request.get_ref().service);
-        let told = stream::unfold((self.clone(), place, None), move |(probe, place, told)| async move {
-            let mut now = HealthCheckResponse { status: ServingStatus::ServiceUnknown.into() };
-            loop {
-                if told.is_some() {
-                    tokio::select! {
-                        () = place.stop.cancelled() => return None,
-                        () = tokio::time::sleep(LOOK) => {}
+        let (_, extensions, asked) = request.into_parts();
+        let call = extensions.get::<Call>().cloned().ok_or_else(|| Status::internal("no call"))?;
+        let (probe, knows) = (self.clone(), self.knows(&asked.service));
+        let told = stream::unfold(Some((place, None)), move |state| {
+            let (probe, call) = (probe.clone(), call.clone());
+            async move {
+                let (place, told) = state?;
+                tokio::select! {
+                    () = place.stop.cancelled() => None,
+                    () = until(call.deadline) => {
+                        let problem = Problem::new(Kind::TimedOut, "the deadline of the call has passed");
+                        Some((Err(render(problem, &call)), None))
                     }
-                }
-                if knows {
-                    now = probe.status().await;
-                }
-                if told.as_ref() != Some(&now) {
-                    return Some((Ok(now), (probe, place, Some(now))));
+                    now = probe.another_than(told.as_ref(), knows) => Some((Ok(now.clone()), Some((place, Some(now))))),
                 }
             }
         });

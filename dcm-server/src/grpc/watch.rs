@@ -1,12 +1,12 @@
 //! What feeds the answer to one watch.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, panic::AssertUnwindSafe, time::Duration};
 
 use dcm_core::{
     error::Error,
     service::{News, Watch, WatchEvent},
 };
-use futures_util::{StreamExt as _, stream, stream::BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _, stream, stream::BoxStream};
 use tokio::{
     sync::mpsc::{self, Sender},
     time::{Instant, sleep_until},
@@ -108,7 +108,9 @@ impl Watching {
                 () = stop.cancelled() => {}
                 () = client.items.closed() => {}
                 () = until(deadline) => client.fail(Problem::new(Kind::TimedOut, "the deadline of the call has passed")).await,
-                () = feeding => {}
+                fed = AssertUnwindSafe(feeding).catch_unwind() => if fed.is_err() {
+                    client.fail(Problem::bug("a watch panicked")).await;
+                },
             }
         });
         Ok(Reply::new(events(receiver, call).boxed()))
@@ -216,7 +218,7 @@ impl<T: Telling, P> Feed<T, P> {
     }
 }
 
-async fn until(deadline: Option<Instant>) {
+pub(super) async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => pending().await,

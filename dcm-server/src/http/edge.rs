@@ -330,46 +330,15 @@ mod tests {
         time::Duration,
     };
 
-    use dcm_test_utils::builders::Fixture;
-    use jiff::Timestamp;
-
     use super::{
         super::routes::{Methods, get},
         *,
     };
-    use crate::{
-        http::Limits,
-        metrics::{Counted, Metrics},
-        readiness::Readiness,
-        serving::Edge as _,
-    };
+    use crate::serving::Edge as _;
 
     /// An edge that leads to other handlers than the usual ones.
     async fn edge(methods: Methods) -> Edge {
-        let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
-        let second = Duration::from_secs(1);
-        let limits = Limits {
-            connections: 1,
-            watches: 1,
-            requests: 1,
-            body_size: 1024,
-            bodies_in_memory: 1024,
-            answers_in_memory: 1024,
-            json_depth: 64,
-            header_size: 4096,
-            header_timeout: second,
-            body_timeout: second,
-            request_timeout: second / 10,
-            write_timeout: second,
-            stop_timeout: second,
-        };
-        let metrics = Metrics::new(&Counted::default(), Timestamp::UNIX_EPOCH);
-        let shared = Arc::new(super::super::Shared::new(
-            Fixture::new(store).await.unwrap().dcm,
-            limits,
-            metrics,
-            Readiness::default(),
-        ));
+        let shared = super::super::Shared::for_tests().await;
         Edge {
             routes: Routes::default().route("/x", methods),
             ..Edge::new(shared, Surface::Clients, Trust::default(), 0)

@@ -225,6 +225,30 @@ async fn a_panic_is_an_internal_error_with_a_fixed_text() {
 }
 
 #[tokio::test]
+async fn a_watch_that_panics_ends_with_an_internal_error_and_its_connection_lives() {
+    let store = Held::new().await;
+    let dcm = Dcm::over(store.clone(), &["--resync-period", "0s"]).await;
+    dcm.with_cloud().await;
+    let (project, logical_cloud) = ("p".to_owned(), "lc-1".to_owned());
+    let watched = pb::Watched::Status.into();
+    let asked = pb::WatchRequest { project, logical_cloud, watched, ..Default::default() };
+    let mut watch = dcm.clouds().watch(asked).await.unwrap().into_inner();
+    for _ in 0..2 {
+        watch.message().await.unwrap();
+    }
+    store.panics.store(true, Ordering::SeqCst);
+    let all = store.inner.scan(Scan::everything(1000)).await.unwrap();
+    let cloud = all.into_iter().find(|document| document.key.as_str().starts_with("logical-cloud/")).unwrap();
+    store.inner.put(&cloud.key, cloud.body, Precondition::AtRevision(cloud.revision)).await.unwrap();
+    let status = watch.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert!(!format!("{status:?}").contains("s3cret"), "{status:?}");
+    store.panics.store(false, Ordering::SeqCst);
+    dcm.clouds().get_logical_cloud(get()).await.unwrap();
+    dcm.stop().await;
+}
+
+#[tokio::test]
 async fn no_more_calls_are_served_at_once_than_are_allowed() {
     let store = Held::new().await;
     let dcm = Dcm::over(store.clone(), &["--resync-period", "0s", "--max-concurrent-requests", "1"]).await;

@@ -99,12 +99,29 @@ impl Dcm {
             Future: Send,
         > + use<>,
     > {
+        LogicalCloudsClient::with_origin(self.patient().await, self.origin())
+    }
+
+    /// Where gRPC is served.
+    pub(crate) fn origin(&self) -> http::Uri {
+        format!("http://{}", self.running.grpc_addr()).parse().unwrap()
+    }
+
+    /// A connection of its own that leaves deadlines to the server.
+    pub(crate) async fn patient(
+        &self,
+    ) -> impl Service<
+        http::Request<tonic::body::Body>,
+        Response = http::Response<Incoming>,
+        Error = hyper::Error,
+        Future: Send,
+    > + Clone
+    + use<> {
         let sender = self.sender().await;
-        let send = service_fn(move |request| {
+        service_fn(move |request| {
             let mut sender: http2::SendRequest<tonic::body::Body> = sender.clone();
             async move { sender.send_request(request).await }
-        });
-        LogicalCloudsClient::with_origin(send, format!("http://{}", self.running.grpc_addr()).parse().unwrap())
+        })
     }
 
     /// A connection of its own.

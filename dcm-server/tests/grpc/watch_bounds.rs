@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use dcm_proto::v1 as pb;
 use dcm_test_utils::patience::until_so;
+use futures_util::stream;
 use reqwest::Method;
 use serde_json::json;
 use tonic::{Code, Request};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_types::StatusExt as _;
 
 use crate::support::{Dcm, LC, PATIENCE, refused_alike};
@@ -50,6 +53,32 @@ async fn a_watch_ends_with_its_deadline() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert!(begun.elapsed() >= Duration::from_millis(300));
     assert_eq!(status.get_error_details().error_info().unwrap().reason, "TIMEOUT");
+    dcm.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_of_health_and_a_talk_with_reflection_end_with_their_deadlines() {
+    let dcm = Dcm::start(&["--request-timeout", "60s"]).await;
+    let within = Duration::from_millis(300);
+    let begun = Instant::now();
+    let mut asked = Request::new(HealthCheckRequest::default());
+    asked.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    let mut health = HealthClient::with_origin(dcm.patient().await, dcm.origin());
+    let mut watch = health.watch(asked).await.unwrap().into_inner();
+    assert!(watch.message().await.unwrap().is_some());
+    let ended = tokio::time::timeout(PATIENCE, watch.message()).await.expect("it goes on for ever");
+    let status = ended.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(status.get_error_details().error_info().unwrap().reason, "TIMEOUT");
+    assert!(begun.elapsed() >= within);
+    let begun = Instant::now();
+    let mut asked = Request::new(stream::pending());
+    asked.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    let mut client = ServerReflectionClient::with_origin(dcm.patient().await, dcm.origin());
+    let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
+    let ended = tokio::time::timeout(PATIENCE, answers.message()).await.expect("it goes on for ever");
+    assert_eq!(ended.unwrap_err().code(), Code::DeadlineExceeded);
+    assert!(begun.elapsed() >= within);
     dcm.stop().await;
 }
 
