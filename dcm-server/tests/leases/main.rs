@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
 
 mod bed;
+mod looking;
 #[cfg(all(feature = "mongodb", unix))]
 mod processes;
 mod shared;
