@@ -88,7 +88,7 @@ impl Health for Probe {
                         let problem = Problem::new(Kind::TimedOut, "the deadline of the call has passed");
                         Some((Err(render(problem, &call)), None))
                     }
-                    now = probe.another_than(told.as_ref(), knows) => Some((Ok(now.clone()), Some((place, Some(now))))),
+                    now = probe.another_than(told.as_ref(), knows) => Some((Ok(now), Some((place, Some(now))))),
                 }
             }
         });
