@@ -42,6 +42,8 @@ kinds! {
     Invalid = "invalid",
     /// The message cannot be read.
     Malformed = "malformed",
+    /// The answer would be larger than clients take: the detail says what to ask for instead.
+    AnswerTooLarge = "answer-too-large",
     /// The host, origin or client certificate is not one that the server listens to.
     Foreign = "foreign",
     /// The server has no such method.

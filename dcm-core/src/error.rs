@@ -35,6 +35,9 @@ pub enum Error {
         /// When to ask again, in seconds.
         retry_after: u64,
     },
+    /// The answer would be larger than the caller takes; says what to ask for instead.
+    #[error("{0}")]
+    AnswerTooLarge(String),
     /// Somebody else changed the record since it was read.
     #[error("the {what} {name:?} was changed since it was read; read it again")]
     Changed {
@@ -91,6 +94,8 @@ pub enum ErrorKind {
     Expired,
     /// The input is too large to be stored.
     TooLarge,
+    /// The answer would be too large.
+    AnswerTooLarge,
     /// Something that is needed is away; worth trying again.
     Unavailable,
     /// Something that is needed took too long; worth trying again.
@@ -109,6 +114,7 @@ impl Error {
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Self::Refused(_) | Self::Unfinished(_) | Self::OtherOwner { .. } => ErrorKind::Refused,
             Self::NotReady { .. } => ErrorKind::NotReady,
+            Self::AnswerTooLarge(_) => ErrorKind::AnswerTooLarge,
             Self::Changed { expected: true, .. } => ErrorKind::PreconditionFailed,
             Self::Changed { expected: false, .. } => ErrorKind::Conflict,
             Self::Store(store) => match store {

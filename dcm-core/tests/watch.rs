@@ -427,6 +427,28 @@ async fn a_status_is_told_until_it_is_as_ordered() {
     assert!(is_quiet(&mut f.dcm.watch_status(&id, Some(&last.position)).await.unwrap()));
 }
 
+#[tokio::test]
+async fn a_status_is_told_anew_when_another_generation_is_worked_towards() {
+    let f = fixture().await;
+    f.register(&["c1"]).await.unwrap();
+    let id = f.create_cloud("lc-1", "ns-1", &["c1"]).await.unwrap();
+    f.apply(&id).await.unwrap();
+    let mut watch = f.dcm.watch_status(&id, None).await.unwrap();
+    let first = generation(&next(&mut watch).await);
+    assert!(first.is_some() && matches!(next(&mut watch).await.news, News::Synced));
+    // Nothing else of the status changes.
+    f.dcm.create_quota(&id, quota_input("found-2", "5").into()).await.unwrap();
+    f.apply(&id).await.unwrap();
+    assert!(generation(&next(&mut watch).await) > first);
+}
+
+fn generation(event: &WatchEvent<CloudStatus>) -> Option<u64> {
+    match &event.news {
+        News::Put(status) => Some(status.cloud.lifecycle.applied_generation),
+        _ => None,
+    }
+}
+
 fn overall(event: &WatchEvent<CloudStatus>) -> Option<Overall> {
     match &event.news {
         News::Put(status) => Some(status.overall),

@@ -75,8 +75,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    core: Invalid NotFound AlreadyExists Refused NotReady Conflict PreconditionFailed Expired TooLarge Unavailable Timeout
-        Internal;
+    core: Invalid NotFound AlreadyExists Refused NotReady Conflict PreconditionFailed Expired TooLarge AnswerTooLarge Unavailable
+        Timeout Internal;
     own: Malformed NoSuchPath Method NotAcceptable Slow BodyTooLarge UriTooLong MediaType HeadersTooLarge Foreign Overloaded
         TimedOut Bug;
 }
@@ -109,6 +109,10 @@ impl Kind {
             Self::Core(K::Expired) => (S::GONE, C::OutOfRange, "expired", "The position is too old", None),
             Self::Core(K::TooLarge) => {
                 (S::PAYLOAD_TOO_LARGE, C::InvalidArgument, "too-large", "The record is too large", None)
+            }
+            Self::Core(K::AnswerTooLarge) => {
+                let title = "The answer would be too large";
+                (S::BAD_REQUEST, C::ResourceExhausted, "answer-too-large", title, None)
             }
             Self::Core(K::Unavailable) => {
                 (S::SERVICE_UNAVAILABLE, C::Unavailable, "unavailable", "Something that is needed is away", Some(5))

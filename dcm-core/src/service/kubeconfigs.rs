@@ -9,8 +9,11 @@ use crate::{
     model::{Credential, Level, LogicalCloud, kubeconfig},
     name::ReferenceName,
     secret::Secret,
-    store::{Entry, StoreExt},
+    store::{Entry, Scan, StoreExt},
 };
+
+/// So many credentials are read at a time.
+const PAGE: usize = 100;
 
 /// How soon to ask again for a kubeconfig that is being made, in seconds.
 const RETRY_AFTER: u64 = 2;
@@ -51,25 +54,45 @@ impl Dcm {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotReady`] while none is issued, [`Error::Refused`] for an admin cloud.
     pub async fn merged_kubeconfig(&self, id: &CloudId) -> Result<IssuedKubeconfig, Error> {
+        self.merged_kubeconfig_of_at_most(id, usize::MAX).await
+    }
+
+    /// As [`Dcm::merged_kubeconfig`], for who takes no more than so many bytes: no more are read then, either.
+    ///
+    /// # Errors
+    /// As there, and [`Error::AnswerTooLarge`] where the kubeconfigs for each cluster have more bytes together, as JSON.
+    pub async fn merged_kubeconfig_of_at_most(&self, id: &CloudId, most: usize) -> Result<IssuedKubeconfig, Error> {
         let cloud = self.cloud_with_user(id).await?;
-        let mut credentials = self.store().list_all::<Credential>(&keys::credentials(&cloud.uid)?).await?;
+        let prefix = keys::credentials(&cloud.uid)?;
+        let (mut configs, mut bytes, mut after) = (Vec::new(), 0_usize, None);
         let name_there = self.name_there(&cloud).await?;
         let present = self.present_references(&cloud).await?;
         // What an attempt wrote too late for a reference that is gone goes when it is due.
         let present: BTreeSet<&str> = present.keys().map(ReferenceName::as_str).collect();
-        credentials
-            .retain(|entry| name_there.as_ref() == Some(&entry.value.name_there) && present.contains(entry.key.last()));
-        if credentials.is_empty() {
-            return Err(not_ready("for any cluster of the logical cloud"));
+        loop {
+            let page = Scan::below(prefix.clone(), PAGE).after(after);
+            let page = self.store().list_page::<Credential>(page).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.clone());
+            for entry in &page {
+                if name_there.as_ref() != Some(&entry.value.name_there) || !present.contains(entry.key.last()) {
+                    continue;
+                }
+                let json = self.open_kubeconfig(entry)?;
+                bytes = bytes.saturating_add(json.expose().len());
+                if bytes > most {
+                    return Err(too_large(most));
+                }
+                let corrupt = |_| crate::store::Error::Corrupt {
+                    key: entry.key.clone(),
+                    reason: "its kubeconfig is not JSON".to_owned(),
+                };
+                configs.push(serde_json::from_slice::<Value>(json.expose()).map_err(corrupt)?);
+            }
         }
-        let mut configs = Vec::with_capacity(credentials.len());
-        for entry in &credentials {
-            let json = self.open_kubeconfig(entry)?;
-            let corrupt = |_| crate::store::Error::Corrupt {
-                key: entry.key.clone(),
-                reason: "its kubeconfig is not JSON".to_owned(),
-            };
-            configs.push(serde_json::from_slice::<Value>(json.expose()).map_err(corrupt)?);
+        // Also where the user was cut off while they were read: those are no way in any more.
+        if configs.is_empty() || self.name_there(&cloud).await? != name_there {
+            return Err(not_ready("for any cluster of the logical cloud"));
         }
         Ok(IssuedKubeconfig { json: Secret::new(kubeconfig::merge(&configs).to_string()) })
     }
@@ -96,6 +119,13 @@ impl Dcm {
     fn open_kubeconfig(&self, entry: &Entry<Credential>) -> Result<Secret, Error> {
         Ok(self.ports.sealer.open(&entry.key, &entry.value.kubeconfig)?)
     }
+}
+
+fn too_large(most: usize) -> Error {
+    Error::AnswerTooLarge(format!(
+        "the kubeconfigs for all clusters of the logical cloud have more than {most} bytes together; ask for each by its cluster \
+         reference"
+    ))
 }
 
 fn not_ready(what: &str) -> Error {

@@ -71,7 +71,7 @@ impl Derived for CloudStatus {
     }
 
     fn shown(&self) -> impl Serialize {
-        (&self.cloud.metadata, self.overall.as_str(), &self.clusters)
+        (&self.cloud.metadata, self.overall.as_str(), self.cloud.lifecycle.applied_generation, &self.clusters)
     }
 }
 

@@ -74,3 +74,21 @@ async fn every_failure_is_shown_by_a_part() {
     let status = f.dcm.status(&id).await.unwrap();
     assert_eq!(status.clusters[0].1.as_ref().unwrap().part(Part::Namespace), PartState::Created);
 }
+
+/// Who takes no more than so much is not given more, and nothing is left out without a word.
+#[tokio::test]
+async fn a_merged_kubeconfig_is_whole_or_refused() {
+    let f = memory().await;
+    let id = f.create_applied("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+    let mut bytes = 0;
+    for name in ["c1", "c2"] {
+        bytes += f.dcm.kubeconfig(&id, &reference(name)).await.unwrap().expose_json().len();
+    }
+    let whole = f.dcm.merged_kubeconfig(&id).await.unwrap();
+    let bounded = f.dcm.merged_kubeconfig_of_at_most(&id, bytes).await.unwrap();
+    assert_eq!(bounded.expose_json(), whole.expose_json());
+    assert!(bounded.expose_json().len() <= bytes);
+    let refused = f.dcm.merged_kubeconfig_of_at_most(&id, bytes - 1).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AnswerTooLarge);
+    assert!(refused.to_string().contains("ask for each by its cluster reference"), "{refused}");
+}
