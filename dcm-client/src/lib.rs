@@ -7,6 +7,7 @@ mod problem;
 mod reply;
 mod retry;
 mod services;
+mod status;
 mod watch;
 
 pub use client::{Client, endpoint};

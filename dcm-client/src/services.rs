@@ -9,7 +9,7 @@ use crate::{
     watch::{self, Asks, Tells},
 };
 
-/// So long may an answer be: a preview of a logical cloud on many clusters is the longest.
+/// So long may an answer be: the server keeps pages short, but a single record may be long.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Declares a service. What each section's methods may do is the section's name; conditional ones are writes that have `if_match`.
@@ -21,7 +21,7 @@ macro_rules! service {
             writes { $($write:ident($write_asked:ident) -> $write_told:ident;)* }
             conditional { $($conditional:ident($conditional_asked:ident) -> $conditional_told:ident;)* }
             lists { $($all:ident: $list:ident($list_asked:ident) -> $entries:ident: $entry:ident;)* }
-            watches { $($watch:ident($watch_asked:ident) -> $watch_told:ident, $events:ident;)* }
+            watches { $($watch:ident($watch_asked:ident) -> $watch_told:ident, $events:ident $(, in parts: $part:ident)?;)* }
         }
     ) => {
         $(#[$doc])*
@@ -93,6 +93,15 @@ macro_rules! service {
                 fn is_end(&self) -> bool {
                     matches!(self.event, Some(pb::$events::Event::Ended(_)))
                 }
+
+                $(
+                    fn update(&mut self) -> Option<&mut pb::StatusUpdate> {
+                        match &mut self.event {
+                            Some(pb::$events::Event::$part(update)) => Some(update),
+                            _ => None,
+                        }
+                    }
+                )?
             }
         )*
     };
@@ -174,7 +183,7 @@ service! {
             list_all_kv_pairs: list_kv_pairs(ListKvPairsRequest) -> kv_pairs: KvPair;
         }
         watches {
-            watch(WatchRequest) -> WatchResponse, watch_response;
+            watch(WatchRequest) -> WatchResponse, watch_response, in parts: Status;
         }
     }
 }

@@ -8,6 +8,8 @@ use futures_util::{
 use tokio::time::sleep;
 use tonic::Streaming;
 
+use dcm_proto::v1::StatusUpdate;
+
 use crate::{Error, Kind, Retry};
 
 /// A watch that broke off is taken up again no sooner, even by a client that otherwise tries nothing twice.
@@ -17,7 +19,8 @@ const LEAST_PAUSE: Duration = Duration::from_millis(100);
 /// no other attempt would mend.
 ///
 /// # Guarantees
-/// Where the connection or the server breaks off, it goes on after the last event: nothing is lost, nothing is told twice.
+/// Where the connection or the server breaks off, it goes on after the last event: nothing is lost, nothing is told twice. A status that
+/// the server tells in parts is told whole, with all of its clusters.
 ///
 /// # Caveats
 /// While the server is away nothing is told, not even that.
@@ -44,6 +47,11 @@ pub(crate) trait Tells: Send + 'static {
 
     /// Whether nothing follows.
     fn is_end(&self) -> bool;
+
+    /// The status in it, which may be a part of one.
+    fn update(&mut self) -> Option<&mut StatusUpdate> {
+        None
+    }
 }
 
 /// Makes a call that begins the watch, or takes it up again.
@@ -51,7 +59,7 @@ type Open<M, T> = Box<dyn Fn(M) -> BoxFuture<'static, Result<Streaming<T>, Error
 
 /// Watches until nothing follows.
 pub(crate) fn watch<M: Asks, T: Tells>(asked: M, retry: Retry, open: Open<M, T>) -> Watch<T> {
-    let watcher = Watcher { asked, retry, open, events: None, failed: 0, was_open: false, is_over: false };
+    let watcher = Watcher { asked, retry, open, events: None, part: None, failed: 0, was_open: false, is_over: false };
     stream::unfold(watcher, async |mut watcher| watcher.next().await.map(|event| (event, watcher))).boxed()
 }
 
@@ -61,6 +69,8 @@ struct Watcher<M, T> {
     retry: Retry,
     open: Open<M, T>,
     events: Option<Streaming<T>>,
+    /// What was told of a state whose next part is still to come.
+    part: Option<T>,
     /// So many attempts in a row told nothing.
     failed: u32,
     was_open: bool,
@@ -71,7 +81,11 @@ impl<M: Asks, T: Tells> Watcher<M, T> {
     async fn next(&mut self) -> Option<Result<Event<T>, Error>> {
         while !self.is_over {
             match self.attempt().await {
-                Ok(Some(told)) => return Some(Ok(self.tell(told))),
+                Ok(Some(told)) => {
+                    if let Some(event) = self.tell(told) {
+                        return Some(Ok(event));
+                    }
+                }
                 // It ended without saying that nothing follows: something on the way did that.
                 Ok(None) => self.again(None).await,
                 Err(error) => {
@@ -96,6 +110,8 @@ impl<M: Asks, T: Tells> Watcher<M, T> {
     /// The next that the server tells; `None` where the call ended well.
     async fn attempt(&mut self) -> Result<Option<T>, Error> {
         if self.events.is_none() {
+            // The whole state is told again.
+            self.part = None;
             self.events = Some((self.open)(self.asked.clone()).await?);
             self.was_open = true;
         }
@@ -105,11 +121,17 @@ impl<M: Asks, T: Tells> Watcher<M, T> {
         }
     }
 
-    fn tell(&mut self, told: T) -> Event<T> {
+    /// What there is to tell of it; `None` where another part has to come first.
+    fn tell(&mut self, told: T) -> Option<Event<T>> {
         self.failed = 0;
+        let mut told = joined(self.part.take(), told);
+        if told.update().is_some_and(|update| update.more) {
+            self.part = Some(told);
+            return None;
+        }
         self.is_over = told.is_end();
         told.event_id().clone_into(self.asked.last_event_id());
-        Event::Told(told)
+        Some(Event::Told(told))
     }
 
     /// Waits before the next attempt.
@@ -119,4 +141,14 @@ impl<M: Asks, T: Tells> Watcher<M, T> {
         let pause = error.map_or(Duration::ZERO, |error| self.retry.pause(self.failed, &error));
         sleep(pause.max(LEAST_PAUSE)).await;
     }
+}
+
+/// What was told, with the clusters of the parts before it.
+fn joined<T: Tells>(before: Option<T>, mut told: T) -> T {
+    let before = before.and_then(|mut before| before.update()?.status.take());
+    if let (Some(before), Some(status)) = (before, told.update().and_then(|update| update.status.as_mut())) {
+        let last = std::mem::replace(&mut status.clusters, before.clusters);
+        status.clusters.extend(last);
+    }
+    told
 }

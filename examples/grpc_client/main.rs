@@ -138,7 +138,9 @@ async fn wait_for(clouds: &LogicalClouds, wanted: OverallStatus) -> Result<()> {
     });
     let until = async {
         while let Some(event) = watch.next().await {
-            let Event::Told(pb::WatchResponse { event: Some(Told::Status(status)), .. }) = event? else { continue };
+            let Event::Told(pb::WatchResponse { event: Some(Told::Status(update)), .. }) = event? else { continue };
+            // Whole, however many clusters there are: the client puts parts together.
+            let status = update.status.context("an update without a status")?;
             println!("   {}", status.status().as_str_name());
             if status.status() == wanted {
                 return Ok(());

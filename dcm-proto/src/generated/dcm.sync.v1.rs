@@ -46,7 +46,7 @@ pub struct TerminateRequest {
 /// The order is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TerminateResponse {}
-/// Names a logical cloud.
+/// Names a logical cloud, and of which clusters its status is wanted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStatusRequest {
     /// The project.
@@ -55,16 +55,28 @@ pub struct GetStatusRequest {
     /// The logical cloud.
     #[prost(string, tag = "2")]
     pub logical_cloud: ::prost::alloc::string::String,
+    /// Only of this cluster reference. Absent: of a page of them.
+    #[prost(string, optional, tag = "3")]
+    pub cluster_reference: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most so many clusters, from 1 to 1000; 500 where it is left out.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// The next_page_token of the page before; empty for the first page.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
 }
-/// How far it is.
+/// How far it is, with one page of its clusters, as in dcm.v1.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetStatusResponse {
     /// The generation that is worked towards, or was reached.
     #[prost(uint64, tag = "1")]
     pub generation: u64,
-    /// How far it is.
+    /// How far it is as a whole, always; and on the clusters of this page.
     #[prost(message, optional, tag = "2")]
-    pub status: ::core::option::Option<super::super::v1::Status>,
+    pub status: ::core::option::Option<super::super::v1::LogicalCloudStatus>,
+    /// Where the next page begins; empty where nothing follows.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// Names what is watched.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -78,13 +90,23 @@ pub struct WatchStatusRequest {
     /// Go on after this event. Empty: begin with what is there. One that is too old is refused with OUT_OF_RANGE: begin without it.
     #[prost(string, tag = "3")]
     pub last_event_id: ::prost::alloc::string::String,
+    /// Only of this cluster reference: told whenever the status of that one, or of the whole, is another one. Absent: of all.
+    #[prost(string, optional, tag = "4")]
+    pub cluster_reference: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most so many clusters in one event, from 1 to 1000; 500 where it is left out. The others follow in further parts.
+    #[prost(int32, tag = "5")]
+    pub page_size: i32,
 }
 /// One thing that the watch tells.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchStatusResponse {
-    /// A watch that goes on after this id tells what comes after this event. Empty where nothing follows.
+    /// A watch that goes on after this id tells what comes after this event. Empty where nothing follows, and before the first state was
+    /// told as a whole.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
+    /// The generation that is worked towards, or was reached; beside a status only.
+    #[prost(uint64, tag = "5")]
+    pub generation: u64,
     /// What is told.
     #[prost(oneof = "watch_status_response::Event", tags = "2, 3, 4")]
     pub event: ::core::option::Option<watch_status_response::Event>,
@@ -96,7 +118,7 @@ pub mod watch_status_response {
     pub enum Event {
         /// How far it is now.
         #[prost(message, tag = "2")]
-        Status(super::super::super::v1::Status),
+        Status(super::super::super::v1::StatusUpdate),
         /// What was there when the watch began has been told.
         #[prost(message, tag = "3")]
         Synced(super::super::super::v1::WatchSynced),
@@ -260,7 +282,7 @@ pub mod resource_synchronizer_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Says how far it is on each of its clusters. No cluster is asked.
+        /// Says how far it is on each of its clusters, page by page. No cluster is asked.
         pub async fn get_status(
             &mut self,
             request: impl tonic::IntoRequest<super::GetStatusRequest>,
@@ -347,7 +369,7 @@ pub mod resource_synchronizer_server {
             tonic::Response<super::TerminateResponse>,
             tonic::Status,
         >;
-        /// Says how far it is on each of its clusters. No cluster is asked.
+        /// Says how far it is on each of its clusters, page by page. No cluster is asked.
         async fn get_status(
             &self,
             request: tonic::Request<super::GetStatusRequest>,

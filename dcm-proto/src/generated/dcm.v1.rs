@@ -101,7 +101,7 @@ impl Connectivity {
 }
 /// How far a logical cloud is: as a whole and on each cluster.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Status {
+pub struct LogicalCloudStatus {
     /// The logical cloud's name.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -111,9 +111,12 @@ pub struct Status {
     /// How far it is: of all clusters, the one that is least far counts.
     #[prost(enumeration = "OverallStatus", tag = "3")]
     pub status: i32,
-    /// Its clusters, by the names of their references.
+    /// Its clusters, by the names of their references: those of one page, of one part, or the one that was asked for.
     #[prost(message, repeated, tag = "4")]
     pub clusters: ::prost::alloc::vec::Vec<ClusterStatus>,
+    /// How many clusters there are in all, whichever are told.
+    #[prost(uint32, tag = "5")]
+    pub cluster_count: u32,
 }
 /// How far one cluster is. Of several objects of a part the one that is least far counts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -197,7 +200,7 @@ pub struct DriftedObject {
     #[prost(message, optional, tag = "2")]
     pub object: ::core::option::Option<ObjectName>,
 }
-/// Names a logical cloud.
+/// Names a logical cloud, and of which clusters its status is wanted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStatusRequest {
     /// The project.
@@ -206,13 +209,40 @@ pub struct GetStatusRequest {
     /// The logical cloud.
     #[prost(string, tag = "2")]
     pub logical_cloud: ::prost::alloc::string::String,
+    /// Only of this cluster reference. Absent: of a page of them.
+    #[prost(string, optional, tag = "3")]
+    pub cluster_reference: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most so many clusters, from 1 to 1000; 500 where it is left out.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// The next_page_token of the page before; empty for the first page.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
 }
-/// How far it is.
+/// How far it is, with one page of its clusters, by name; there may be fewer than it has room for, and more on the next one.
+///
+/// Each page is as of when it is read: as a whole, and of its clusters. The token is a name, so that a cluster that is there all the while
+/// is told once, however its status or the others' change between two pages.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetStatusResponse {
-    /// How far it is.
+    /// How far it is as a whole, always; and on the clusters of this page.
     #[prost(message, optional, tag = "1")]
-    pub status: ::core::option::Option<Status>,
+    pub status: ::core::option::Option<LogicalCloudStatus>,
+    /// Where the next page begins; empty where nothing follows.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// How far a logical cloud is, as a watch tells it: whole, or in parts that follow each other where it has many clusters.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StatusUpdate {
+    /// How far it is as a whole, the same in each part; and on the clusters of this part, which come after those of the part before.
+    #[prost(message, optional, tag = "1")]
+    pub status: ::core::option::Option<LogicalCloudStatus>,
+    /// Whether this is not all: the next event is the next part of the same state. What was told before of clusters that are in no part
+    /// of it no longer counts. The event_id of such an event is that of the event before it: a watch that goes on there begins with the
+    /// first part of a state.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
 }
 /// How far a logical cloud is as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -844,9 +874,12 @@ pub struct RevokeUserResponse {
     /// What it was ordered for.
     #[prost(message, optional, tag = "1")]
     pub accepted: ::core::option::Option<Accepted>,
-    /// Every cluster that held something of it.
+    /// Every cluster that held something of it. Where an answer has no room for all, those come first where he may still have access.
     #[prost(message, repeated, tag = "2")]
     pub clusters: ::prost::alloc::vec::Vec<RevokedAccess>,
+    /// How many clusters there was no room for. What is still to be done on them the status says.
+    #[prost(uint32, tag = "3")]
+    pub clusters_left_out: u32,
 }
 /// Names a logical cloud whose user is to have another credential.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1600,11 +1633,20 @@ pub struct WatchRequest {
     /// One that is too old, or of another list, is refused with OUT_OF_RANGE: begin without it.
     #[prost(string, tag = "5")]
     pub last_event_id: ::prost::alloc::string::String,
+    /// Only with WATCHED_STATUS. Only of this cluster reference: told whenever the status of that one, or of the whole, is another one.
+    /// Absent: of all.
+    #[prost(string, optional, tag = "6")]
+    pub cluster_reference: ::core::option::Option<::prost::alloc::string::String>,
+    /// Only with WATCHED_STATUS. At most so many clusters in one event, from 1 to 1000; 500 where it is left out. The others follow in
+    /// further parts.
+    #[prost(int32, tag = "7")]
+    pub page_size: i32,
 }
 /// One thing that the watch tells. What is told last of a record is the state that it is left in.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchResponse {
-    /// A watch that goes on after this id tells what comes after this event. Empty where nothing follows.
+    /// A watch that goes on after this id tells what comes after this event. Empty where nothing follows, and before the first status was
+    /// told as a whole.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
     /// What is told.
@@ -1631,9 +1673,9 @@ pub mod watch_response {
         /// A kv-pair is there, or has changed.
         #[prost(message, tag = "6")]
         KvPair(super::KvPair),
-        /// How far the logical cloud is now.
+        /// How far the logical cloud is now, or a part of that.
         #[prost(message, tag = "7")]
-        Status(super::Status),
+        Status(super::StatusUpdate),
         /// The record of this name is gone.
         #[prost(string, tag = "8")]
         Deleted(::prost::alloc::string::String),
@@ -1655,13 +1697,13 @@ pub enum Watched {
     LogicalClouds = 1,
     /// A logical cloud's cluster references.
     ClusterReferences = 2,
-    /// The permissions of a logical cloud's user: all of them are told whenever one changes.
+    /// The permissions of a logical cloud's user: all of them are told, in one event, whenever one changes.
     UserPermissions = 3,
     /// A logical cloud's quotas.
     Quotas = 4,
     /// A logical cloud's kv-pairs.
     KvPairs = 5,
-    /// How far a logical cloud is: told whenever that is another one.
+    /// How far a logical cloud is: told whenever that is another one, in parts where it has many clusters.
     Status = 6,
 }
 impl Watched {
@@ -5311,7 +5353,8 @@ pub struct GetKubeconfigRequest {
     /// The logical cloud.
     #[prost(string, tag = "2")]
     pub logical_cloud: ::prost::alloc::string::String,
-    /// Only for this cluster reference. Absent: one kubeconfig with a context for each cluster.
+    /// Only for this cluster reference. Absent: one kubeconfig with a context for each cluster; RESOURCE_EXHAUSTED where those of all are
+    /// more than an answer has room for, which are some hundred: ask for each by itself then.
     #[prost(string, optional, tag = "3")]
     pub cluster_reference: ::core::option::Option<::prost::alloc::string::String>,
     /// Its form.
@@ -5511,6 +5554,9 @@ pub mod logical_clouds_client {
     /// Errors carry google.rpc details: ErrorInfo (the reason is the last part of the problem's type in REST, in upper case),
     /// BadRequest (each field is a JSON pointer in REST's spelling), RetryInfo and RequestInfo. What is to be known although it was
     /// served comes as metadata "dcm-warning".
+    ///
+    /// Messages fit into the 4 MiB that a gRPC client takes by default: a page, or a part of a status, ends before it has more than 3 MiB,
+    /// and the rest is on the next one. Only a single record can be larger, and is told alone then.
     #[derive(Debug, Clone)]
     pub struct LogicalCloudsClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -6381,7 +6427,7 @@ pub mod logical_clouds_client {
                 .insert(GrpcMethod::new("dcm.v1.LogicalClouds", "RenewUser"));
             self.inner.unary(req, path, codec).await
         }
-        /// Says how far a logical cloud is on each of its clusters. From what is stored: no cluster is asked.
+        /// Says how far a logical cloud is as a whole and, page by page, on each of its clusters. From what is stored: no cluster is asked.
         pub async fn get_status(
             &mut self,
             request: impl tonic::IntoRequest<super::GetStatusRequest>,
@@ -6768,7 +6814,7 @@ pub mod logical_clouds_server {
             tonic::Response<super::RenewUserResponse>,
             tonic::Status,
         >;
-        /// Says how far a logical cloud is on each of its clusters. From what is stored: no cluster is asked.
+        /// Says how far a logical cloud is as a whole and, page by page, on each of its clusters. From what is stored: no cluster is asked.
         async fn get_status(
             &self,
             request: tonic::Request<super::GetStatusRequest>,
@@ -6816,6 +6862,9 @@ pub mod logical_clouds_server {
     /// Errors carry google.rpc details: ErrorInfo (the reason is the last part of the problem's type in REST, in upper case),
     /// BadRequest (each field is a JSON pointer in REST's spelling), RetryInfo and RequestInfo. What is to be known although it was
     /// served comes as metadata "dcm-warning".
+    ///
+    /// Messages fit into the 4 MiB that a gRPC client takes by default: a page, or a part of a status, ends before it has more than 3 MiB,
+    /// and the rest is on the next one. Only a single record can be larger, and is told alone then.
     #[derive(Debug)]
     pub struct LogicalCloudsServer<T> {
         inner: Arc<T>,

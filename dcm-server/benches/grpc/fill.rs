@@ -81,7 +81,7 @@ pub(crate) async fn one_cloud(channel: Channel) -> Result<()> {
     clouds.apply(pb::ApplyRequest { project, logical_cloud, ..Default::default() }).await?;
     for _ in 0..500 {
         let (project, logical_cloud) = of();
-        let answer = clouds.get_status(pb::GetStatusRequest { project, logical_cloud }).await?;
+        let answer = clouds.get_status(pb::GetStatusRequest { project, logical_cloud, ..Default::default() }).await?;
         if answer.into_inner().status.context("no status")?.status() == pb::OverallStatus::Created {
             return Ok(());
         }

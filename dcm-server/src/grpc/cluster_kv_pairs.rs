@@ -5,7 +5,7 @@ use super::{
     call::Call,
     convert::kv_pair::{draft, told},
     names::{cluster, name},
-    page::page,
+    page::{fitting, page},
     watch::{Events, Watching},
     watches::position,
 };
@@ -30,7 +30,7 @@ pub(super) async fn list(app: App, asked: pb::ListClusterKvPairsRequest) -> Answ
     let (provider, cluster) = cluster(&asked.cluster_provider, &asked.cluster)?;
     let page = page(asked.page_size, &asked.page_token)?;
     let found = app.dcm.cluster_kv_pairs((&provider, &cluster), &page).await?;
-    let (kv_pairs, next_page_token) = (found.entries.iter().map(told).collect(), found.next.unwrap_or_default());
+    let (kv_pairs, next_page_token) = fitting(found.entries.iter().map(told), found.next);
     Ok(Reply::new(pb::ListClusterKvPairsResponse { kv_pairs, next_page_token }))
 }
 

@@ -4,7 +4,7 @@ use super::{
     Answer, App, Reply,
     convert::cluster_label::{input, one, told},
     names::{cluster, name},
-    page::{cut, key_page},
+    page::{cut, fitting, key_page},
 };
 use crate::http::Conditions;
 
@@ -29,8 +29,9 @@ pub(super) async fn list(app: App, asked: pb::ListClusterLabelsRequest) -> Answe
     let (provider, cluster) = cluster(&asked.cluster_provider, &asked.cluster)?;
     let page = key_page(asked.page_size, &asked.page_token)?;
     let (labels, revision) = app.dcm.cluster_labels((&provider, &cluster)).await?;
-    let (labels, next_page_token) = cut(labels.into_iter().collect(), &page, |(key, _)| key);
-    let cluster_labels = labels.into_iter().map(|(key, value)| one(key, value, &revision)).collect();
+    let (labels, next) = cut(labels.into_iter().collect(), &page, |(key, _)| key);
+    let labels = labels.into_iter().map(|(key, value)| one(key, value, &revision));
+    let (cluster_labels, next_page_token) = fitting(labels, next);
     Ok(Reply::new(pb::ListClusterLabelsResponse { cluster_labels, next_page_token }))
 }
 

@@ -5,7 +5,7 @@ use super::{
     call::Call,
     convert::cluster::{draft, told},
     names::name,
-    page::{page, selector},
+    page::{fitting, page, selector},
     watch::{Events, Watching},
     watches::position,
 };
@@ -29,7 +29,7 @@ pub(super) async fn list(app: App, asked: pb::ListClustersRequest) -> Answer<pb:
     let provider = name("cluster_provider", &asked.cluster_provider)?;
     let (page, selector) = (page(asked.page_size, &asked.page_token)?, selector(&asked.label_selector)?);
     let found = app.dcm.clusters(&provider, &selector, &page).await?;
-    let (clusters, next_page_token) = (found.entries.iter().map(told).collect(), found.next.unwrap_or_default());
+    let (clusters, next_page_token) = fitting(found.entries.iter().map(told), found.next);
     Ok(Reply::new(pb::ListClustersResponse { clusters, next_page_token }))
 }
 

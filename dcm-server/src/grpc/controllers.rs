@@ -5,7 +5,7 @@ use super::{
     call::Call,
     convert::controller::{input, told},
     names::name,
-    page::page,
+    page::{fitting, page},
     watch::{Events, Watching},
     watches::position,
 };
@@ -25,7 +25,7 @@ pub(super) async fn read(app: App, asked: pb::GetControllerRequest) -> Answer<pb
 
 pub(super) async fn list(app: App, asked: pb::ListControllersRequest) -> Answer<pb::ListControllersResponse> {
     let found = app.dcm.controllers(&page(asked.page_size, &asked.page_token)?).await?;
-    let (controllers, next_page_token) = (found.entries.iter().map(told).collect(), found.next.unwrap_or_default());
+    let (controllers, next_page_token) = fitting(found.entries.iter().map(told), found.next);
     Ok(Reply::new(pb::ListControllersResponse { controllers, next_page_token }))
 }
 

@@ -4,6 +4,7 @@ use dcm_proto::v1 as pb;
 use super::{
     Answer, App, Reply,
     names::{cloud, name},
+    page::BUDGET,
 };
 use crate::http::{Problem, dto};
 
@@ -12,7 +13,7 @@ pub(super) async fn read(app: App, asked: pb::GetKubeconfigRequest) -> Answer<pb
     let id = cloud(&asked.project, &asked.logical_cloud)?;
     let issued = match &asked.cluster_reference {
         Some(reference) => app.dcm.kubeconfig(&id, &name("cluster_reference", reference)?).await?,
-        None => app.dcm.merged_kubeconfig(&id).await?,
+        None => app.dcm.merged_kubeconfig_of_at_most(&id, BUDGET).await?,
     };
     let (kubeconfig, format) = match pb::KubeconfigFormat::try_from(asked.format) {
         Ok(pb::KubeconfigFormat::Unspecified | pb::KubeconfigFormat::Json) => {

@@ -4,7 +4,7 @@ use super::{
     Answer, App, Reply,
     convert::kv_pair::{draft, told},
     names::{cloud, name},
-    page::page,
+    page::{fitting, page},
 };
 use crate::http::Conditions;
 
@@ -25,7 +25,7 @@ pub(super) async fn read(app: App, asked: pb::GetKvPairRequest) -> Answer<pb::Ge
 pub(super) async fn list(app: App, asked: pb::ListKvPairsRequest) -> Answer<pb::ListKvPairsResponse> {
     let id = cloud(&asked.project, &asked.logical_cloud)?;
     let found = app.dcm.kv_pairs(&id, &page(asked.page_size, &asked.page_token)?).await?;
-    let (kv_pairs, next_page_token) = (found.entries.iter().map(told).collect(), found.next.unwrap_or_default());
+    let (kv_pairs, next_page_token) = fitting(found.entries.iter().map(told), found.next);
     Ok(Reply::new(pb::ListKvPairsResponse { kv_pairs, next_page_token }))
 }
 

@@ -12,7 +12,7 @@ use super::{
         order::accepted,
     },
     names::name,
-    page::{page, selector},
+    page::{fitting, page, selector},
 };
 use crate::http::{Conditions, Problem};
 
@@ -35,7 +35,7 @@ pub(super) async fn list(app: App, asked: pb::ListLogicalCloudsRequest) -> Answe
     let project = name("project", &asked.project)?;
     let (page, selector) = (page(asked.page_size, &asked.page_token)?, selector(&asked.label_selector)?);
     let found = app.dcm.logical_clouds(&project, &selector, &page).await?;
-    let (logical_clouds, next_page_token) = (found.entries.iter().map(told).collect(), found.next.unwrap_or_default());
+    let (logical_clouds, next_page_token) = fitting(found.entries.iter().map(told), found.next);
     Ok(Reply::new(pb::ListLogicalCloudsResponse { logical_clouds, next_page_token }))
 }
 

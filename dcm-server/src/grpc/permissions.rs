@@ -5,7 +5,7 @@ use super::{
     Answer, App, Reply,
     convert::permission::{input, told},
     names::{cloud, name},
-    page::{cut, page},
+    page::{cut, fitting, page},
 };
 use crate::http::Conditions;
 
@@ -32,8 +32,9 @@ pub(super) async fn list(app: App, asked: pb::ListUserPermissionsRequest) -> Ans
     let id = cloud(&asked.project, &asked.logical_cloud)?;
     let page = page(asked.page_size, &asked.page_token)?;
     let (all, revision) = app.dcm.permissions(&id).await?;
-    let (found, next_page_token) = cut(all, &page, |permission| permission.name.as_str());
-    let user_permissions = found.iter().map(|permission| told(permission, Some(&revision))).collect();
+    let (found, next) = cut(all, &page, |permission| permission.name.as_str());
+    let told = found.iter().map(|permission| told(permission, Some(&revision)));
+    let (user_permissions, next_page_token) = fitting(told, next);
     Ok(Reply::new(pb::ListUserPermissionsResponse { user_permissions, next_page_token }))
 }
 

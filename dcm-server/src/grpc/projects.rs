@@ -5,7 +5,7 @@ use super::{
     call::Call,
     convert::metadata::{input, project},
     names::name,
-    page::page,
+    page::{fitting, page},
     watch::{Events, Watching},
     watches::position,
 };
@@ -25,7 +25,7 @@ pub(super) async fn read(app: App, asked: pb::GetProjectRequest) -> Answer<pb::G
 
 pub(super) async fn list(app: App, asked: pb::ListProjectsRequest) -> Answer<pb::ListProjectsResponse> {
     let found = app.dcm.projects(&page(asked.page_size, &asked.page_token)?).await?;
-    let (projects, next_page_token) = (found.entries.iter().map(project).collect(), found.next.unwrap_or_default());
+    let (projects, next_page_token) = fitting(found.entries.iter().map(project), found.next);
     Ok(Reply::new(pb::ListProjectsResponse { projects, next_page_token }))
 }
 

@@ -5,7 +5,7 @@ use super::{
     call::Call,
     convert::metadata::{input, provider},
     names::name,
-    page::page,
+    page::{fitting, page},
     watch::{Events, Watching},
     watches::position,
 };
@@ -31,8 +31,7 @@ pub(super) async fn read(app: App, asked: pb::GetClusterProviderRequest) -> Answ
 
 pub(super) async fn list(app: App, asked: pb::ListClusterProvidersRequest) -> Answer<pb::ListClusterProvidersResponse> {
     let found = app.dcm.providers(&page(asked.page_size, &asked.page_token)?).await?;
-    let (cluster_providers, next_page_token) =
-        (found.entries.iter().map(provider).collect(), found.next.unwrap_or_default());
+    let (cluster_providers, next_page_token) = fitting(found.entries.iter().map(provider), found.next);
     Ok(Reply::new(pb::ListClusterProvidersResponse { cluster_providers, next_page_token }))
 }
 

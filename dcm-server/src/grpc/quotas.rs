@@ -5,7 +5,7 @@ use super::{
     Answer, App, Reply,
     convert::quota::{input, told},
     names::{cloud, name},
-    page::page,
+    page::{fitting, page},
 };
 use crate::http::Conditions;
 
@@ -27,7 +27,7 @@ pub(super) async fn read(app: App, asked: pb::GetQuotaRequest) -> Answer<pb::Get
 pub(super) async fn list(app: App, asked: pb::ListQuotasRequest) -> Answer<pb::ListQuotasResponse> {
     let id = cloud(&asked.project, &asked.logical_cloud)?;
     let found = app.dcm.quotas(&id, &page(asked.page_size, &asked.page_token)?).await?;
-    let (quotas, next_page_token) = (found.entries.iter().map(told).collect(), found.next.unwrap_or_default());
+    let (quotas, next_page_token) = fitting(found.entries.iter().map(told), found.next);
     Ok(Reply::new(pb::ListQuotasResponse { quotas, next_page_token }))
 }
 

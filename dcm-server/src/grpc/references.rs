@@ -5,7 +5,7 @@ use super::{
     Answer, App, Reply,
     convert::reference::{input, told},
     names::{cloud, name},
-    page::page,
+    page::{fitting, page},
 };
 use crate::http::Conditions;
 
@@ -33,8 +33,7 @@ pub(super) async fn list(
 ) -> Answer<pb::ListClusterReferencesResponse> {
     let id = cloud(&asked.project, &asked.logical_cloud)?;
     let found = app.dcm.references(&id, &page(asked.page_size, &asked.page_token)?).await?;
-    let cluster_references = found.entries.iter().map(told).collect();
-    let next_page_token = found.next.unwrap_or_default();
+    let (cluster_references, next_page_token) = fitting(found.entries.iter().map(told), found.next);
     Ok(Reply::new(pb::ListClusterReferencesResponse { cluster_references, next_page_token }))
 }
 

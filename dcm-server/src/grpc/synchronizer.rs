@@ -24,8 +24,9 @@ use tonic::{Request, Response, Status};
 use super::{
     Answer, App, Reply,
     call::Call,
-    convert::cloud_status,
+    cloud_status::{StatusPage, Wanted},
     names,
+    page::page,
     reply::answer,
     watch::{Events, Telling, Watching},
     watches::position,
@@ -82,16 +83,21 @@ impl Synchronizer {
     }
 
     async fn status(&self, asked: GetStatusRequest) -> Answer<GetStatusResponse> {
-        let status = self.app.dcm.status(&names::cloud(&asked.project, &asked.logical_cloud)?).await?;
-        let generation = status.cloud.lifecycle.applied_generation;
-        Ok(Reply::new(GetStatusResponse { generation, status: Some(cloud_status::told(&status)) }))
+        let id = names::cloud(&asked.project, &asked.logical_cloud)?;
+        let page = page(asked.page_size, &asked.page_token)?;
+        let wanted = Wanted::of(&self.app, &id, asked.cluster_reference.as_deref(), page).await?;
+        let StatusPage { generation, status, next_page_token } = wanted.read(&self.app, &id).await?;
+        Ok(Reply::new(GetStatusResponse { generation, status: Some(status), next_page_token }))
     }
 
     async fn watch(&self, asked: WatchStatusRequest, call: Call) -> Answer<Events<WatchStatusResponse>> {
         let watching = Watching::new(&self.app, call)?;
         let id = names::cloud(&asked.project, &asked.logical_cloud)?;
+        let page = page(asked.page_size, "")?;
+        let wanted = Wanted::of(&self.app, &id, asked.cluster_reference.as_deref(), page).await?;
         let watch = self.app.dcm.watch_status(&id, position(&asked.last_event_id).as_ref()).await?;
-        watching.answer(watch, |status| Event::Status(cloud_status::told(status)))
+        let updates = wanted.updates(|generation, update| (generation, Event::Status(update)));
+        watching.answer_in_parts(watch, asked.last_event_id, updates)
     }
 }
 
@@ -105,23 +111,24 @@ fn expect(ordered: bool, order: &str) -> Result<(), Problem> {
 }
 
 impl Telling for WatchStatusResponse {
-    type Event = Event;
+    /// With the generation that is worked towards.
+    type Event = (u64, Event);
 
-    fn new(event_id: String, event: Event) -> Self {
-        Self { event_id, event: Some(event) }
+    fn new(event_id: String, (generation, event): Self::Event) -> Self {
+        Self { event_id, generation, event: Some(event) }
     }
 
     /// A status goes with its logical cloud.
-    fn deleted(_: String) -> Event {
-        Event::Ended(WatchEnded {})
+    fn deleted(_: String) -> Self::Event {
+        Self::ended()
     }
 
-    fn synced() -> Event {
-        Event::Synced(WatchSynced {})
+    fn synced() -> Self::Event {
+        (0, Event::Synced(WatchSynced {}))
     }
 
-    fn ended() -> Event {
-        Event::Ended(WatchEnded {})
+    fn ended() -> Self::Event {
+        (0, Event::Ended(WatchEnded {}))
     }
 }
 

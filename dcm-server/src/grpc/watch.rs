@@ -2,10 +2,7 @@
 
 use std::{future::pending, panic::AssertUnwindSafe, time::Duration};
 
-use dcm_core::{
-    error::Error,
-    service::{News, Watch, WatchEvent},
-};
+use dcm_core::service::{News, Watch, WatchEvent};
 use futures_util::{FutureExt as _, StreamExt as _, stream, stream::BoxStream};
 use tokio::{
     sync::mpsc::{self, Sender},
@@ -28,7 +25,7 @@ pub(super) type Events<T> = BoxStream<'static, Result<T, Status>>;
 /// What a watch is told in.
 pub(super) trait Telling: Send + Sized + 'static {
     /// What is told.
-    type Event;
+    type Event: Send;
 
     fn new(event_id: String, event: Self::Event) -> Self;
     fn deleted(name: String) -> Self::Event;
@@ -85,9 +82,20 @@ impl Watching {
     pub(super) fn answer<V: Shown, T: Telling>(
         self,
         watch: Watch<V>,
-        put: impl Fn(&V) -> T::Event + Send + Sync + 'static,
+        put: impl Fn(&V) -> T::Event + Send + 'static,
     ) -> Answer<Events<T>> {
-        self.fed(|client| async move { Feed::<T, _> { client, put }.feed(watch).await })
+        self.answer_in_parts(watch, String::new(), move |record| vec![put(record)])
+    }
+
+    /// The answer: all that the watch tells, which goes on after `from`. Each record is told in the parts that `put` makes of it; in none
+    /// where it is nothing new to the client.
+    pub(super) fn answer_in_parts<V: Shown, T: Telling>(
+        self,
+        watch: Watch<V>,
+        from: String,
+        put: impl FnMut(&V) -> Vec<T::Event> + Send + 'static,
+    ) -> Answer<Events<T>> {
+        self.fed(|client| async move { Feed { client, put, told: from }.feed(watch).await })
     }
 
     /// The answer: what `feed` tells its client.
@@ -181,39 +189,44 @@ impl<T> Client<T> {
 struct Feed<T, P> {
     client: Client<T>,
     put: P,
+    /// The last event's id; a watch that goes on there misses nothing of what was told in part only.
+    told: String,
 }
 
 impl<T: Telling, P> Feed<T, P> {
-    async fn feed<V: Shown>(&self, mut watch: Watch<V>)
+    async fn feed<V: Shown>(&mut self, mut watch: Watch<V>)
     where
-        P: Fn(&V) -> T::Event,
+        P: FnMut(&V) -> Vec<T::Event>,
     {
         while let Some(told) = watch.next().await {
-            let (item, pause) = self.item(told);
-            let is_last = matches!(item, Item::Last(_));
-            // As in `tell`.
-            if self.client.items.send(item).await.is_err() || is_last {
-                return;
+            let WatchEvent { position, news } = match told {
+                Ok(event) => event,
+                Err(error) => return self.client.fail(error.into()).await,
+            };
+            let mut pause = Duration::ZERO;
+            let parts = match news {
+                News::Put(record) => {
+                    pause = record.pause();
+                    (self.put)(&record)
+                }
+                News::Deleted(name) => vec![T::deleted(name)],
+                News::Synced => vec![T::synced()],
+                // Nobody can go on behind it.
+                News::Ended => {
+                    let last = T::new(String::new(), T::ended());
+                    return drop(self.client.items.send(Item::Last(Ok(last))).await);
+                }
+            };
+            let count = parts.len();
+            for (number, part) in (1..).zip(parts) {
+                if number == count {
+                    self.told = position.to_string();
+                }
+                if self.client.items.send(Item::Event(T::new(self.told.clone(), part))).await.is_err() {
+                    return;
+                }
             }
             tokio::time::sleep(pause).await;
-        }
-    }
-
-    fn item<V: Shown>(&self, told: Result<WatchEvent<V>, Error>) -> (Item<T>, Duration)
-    where
-        P: Fn(&V) -> T::Event,
-    {
-        let WatchEvent { position, news } = match told {
-            Ok(event) => event,
-            Err(error) => return (Item::Last(Err(render(error.into(), &self.client.call))), Duration::ZERO),
-        };
-        let event = |event| Item::Event(T::new(position.to_string(), event));
-        match news {
-            News::Put(record) => (event((self.put)(&record)), record.pause()),
-            News::Deleted(name) => (event(T::deleted(name)), Duration::ZERO),
-            News::Synced => (event(T::synced()), Duration::ZERO),
-            // Nobody can go on behind it.
-            News::Ended => (Item::Last(Ok(T::new(String::new(), T::ended()))), Duration::ZERO),
         }
     }
 }

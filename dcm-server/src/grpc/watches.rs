@@ -9,7 +9,8 @@ use dcm_proto::v1::{self as pb, watch_response::Event};
 use super::{
     Answer, App,
     call::Call,
-    convert::{cloud_status, kv_pair, logical_cloud, permission, quota, reference},
+    cloud_status::Wanted,
+    convert::{kv_pair, logical_cloud, permission, quota, reference},
     names, page,
     watch::{Events, Watching},
 };
@@ -19,6 +20,10 @@ pub(super) async fn watch(app: App, asked: pb::WatchRequest, call: Call) -> Answ
     let watching = Watching::new(&app, call)?;
     let (dcm, from) = (&app.dcm, position(&asked.last_event_id));
     let (selector, from) = (page::selector(&asked.label_selector)?, from.as_ref());
+    if asked.watched() != pb::Watched::Status {
+        only_of_a_status("cluster_reference", asked.cluster_reference.is_none())?;
+        only_of_a_status("page_size", asked.page_size == 0)?;
+    }
     match asked.watched() {
         pb::Watched::Unspecified => Err(Problem::parameter("watched", "must say what is to be watched")),
         pb::Watched::LogicalClouds => {
@@ -44,8 +49,11 @@ pub(super) async fn watch(app: App, asked: pb::WatchRequest, call: Call) -> Answ
             watching.answer(watch, |entry| Event::KvPair(kv_pair::told(entry)))
         }
         pb::Watched::Status => {
-            let watch = dcm.watch_status(&cloud(&asked, &selector)?, from).await?;
-            watching.answer(watch, |status| Event::Status(cloud_status::told(status)))
+            let id = cloud(&asked, &selector)?;
+            let page = page::page(asked.page_size, "")?;
+            let wanted = Wanted::of(&app, &id, asked.cluster_reference.as_deref(), page).await?;
+            let watch = dcm.watch_status(&id, from).await?;
+            watching.answer_in_parts(watch, asked.last_event_id, wanted.updates(|_, update| Event::Status(update)))
         }
     }
 }
@@ -60,6 +68,10 @@ fn cloud(asked: &pb::WatchRequest, selector: &LabelSelector) -> Result<CloudId, 
         return Err(Problem::parameter("label_selector", "selects nothing here: what is told here has no labels"));
     }
     names::cloud(&asked.project, &asked.logical_cloud)
+}
+
+fn only_of_a_status(field: &str, is_left_out: bool) -> Result<(), Problem> {
+    if is_left_out { Ok(()) } else { Err(Problem::parameter(field, "is for WATCHED_STATUS only: leave it out")) }
 }
 
 fn refuse(field: &str, is_empty: bool) -> Result<(), Problem> {

@@ -227,7 +227,8 @@ async fn what_stands_against_it_is_told_in_the_same_words() {
     assert_eq!(status.code(), Code::NotFound);
     // No name.
     let status = refused_alike(dcm.get(&format!("{CLOUDS}/a%20b")).await, {
-        let asked = pb::GetStatusRequest { project: "p".to_owned(), logical_cloud: "a b".to_owned() };
+        let asked =
+            pb::GetStatusRequest { project: "p".to_owned(), logical_cloud: "a b".to_owned(), ..Default::default() };
         dcm.clouds().get_status(asked).await
     });
     assert_eq!(status.get_error_details().bad_request().unwrap().field_violations[0].field, "logical_cloud");

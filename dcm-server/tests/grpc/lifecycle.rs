@@ -89,7 +89,7 @@ async fn the_status_is_the_same_over_both() {
     dcm.with_reference().await;
     let status = async || {
         let (project, logical_cloud) = of();
-        let asked = pb::GetStatusRequest { project, logical_cloud };
+        let asked = pb::GetStatusRequest { project, logical_cloud, ..Default::default() };
         dcm.clouds().get_status(asked).await.unwrap().into_inner().status.unwrap()
     };
     assert_eq!(dcm.get(&format!("{LC}/status")).await.expect(200), same::status(&status().await));

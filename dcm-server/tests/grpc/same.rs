@@ -255,7 +255,7 @@ fn time(at: &prost_types::Timestamp) -> Value {
     json!(jiff::Timestamp::new(at.seconds, at.nanos).unwrap().to_string())
 }
 
-pub(crate) fn status(status: &pb::Status) -> Value {
+pub(crate) fn status(status: &pb::LogicalCloudStatus) -> Value {
     let word = match status.status() {
         pb::OverallStatus::Unspecified => panic!("no status"),
         pb::OverallStatus::NotCreated => "Not Created",

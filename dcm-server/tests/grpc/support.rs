@@ -198,8 +198,9 @@ impl Dcm {
     }
 
     /// Waits for a status, over gRPC.
-    pub(crate) async fn wait_for(&self, status: pb::OverallStatus) -> pb::Status {
-        let asked = pb::GetStatusRequest { project: "p".to_owned(), logical_cloud: "lc-1".to_owned() };
+    pub(crate) async fn wait_for(&self, status: pb::OverallStatus) -> pb::LogicalCloudStatus {
+        let asked =
+            pb::GetStatusRequest { project: "p".to_owned(), logical_cloud: "lc-1".to_owned(), ..Default::default() };
         until(PATIENCE, format!("{status:?}"), async || {
             let now = self.clouds().get_status(asked.clone()).await.unwrap().into_inner().status.unwrap();
             if now.status() == status { Ok(now) } else { Err(format!("{now:?}")) }

@@ -77,7 +77,10 @@ fn told(message: &pb::WatchResponse) -> Told {
         }
         Event::Quota(quota) => put(&quota.etag, same::quota(quota)),
         Event::KvPair(pair) => put(&pair.etag, same::kv_pair(pair)),
-        Event::Status(status) => put("", same::status(status)),
+        Event::Status(update) => {
+            assert!(!update.more, "a few clusters are told at once");
+            put("", same::status(update.status.as_ref().unwrap()))
+        }
         Event::Deleted(name) => ("deleted", json!({ "name": name })),
         Event::Synced(_) => ("synced", json!({})),
         Event::Ended(_) => ("ended", json!({})),
@@ -95,8 +98,8 @@ fn asked(watched: pb::Watched, last_event_id: &str) -> pb::WatchRequest {
         project: "p".to_owned(),
         logical_cloud,
         watched: watched.into(),
-        label_selector: String::new(),
         last_event_id: last_event_id.to_owned(),
+        ..Default::default()
     }
 }
 
@@ -246,6 +249,13 @@ async fn what_cannot_be_watched_says_so() {
         (
             pb::WatchRequest { logical_cloud: "lc-1".to_owned(), ..asked(pb::Watched::LogicalClouds, "") },
             "logical_cloud",
+        ),
+        (pb::WatchRequest { page_size: 1, ..of_a_cloud.clone() }, "page_size"),
+        (pb::WatchRequest { cluster_reference: Some("c".to_owned()), ..of_a_cloud.clone() }, "cluster_reference"),
+        (pb::WatchRequest { page_size: 1001, ..asked(pb::Watched::Status, "") }, "page_size"),
+        (
+            pb::WatchRequest { cluster_reference: Some("a b".to_owned()), ..asked(pb::Watched::Status, "") },
+            "cluster_reference",
         ),
     ] {
         let status = dcm.clouds().watch(bad).await.unwrap_err();

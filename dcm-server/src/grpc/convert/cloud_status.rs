@@ -8,12 +8,14 @@ use dcm_proto::v1 as pb;
 
 use super::{object, time};
 
-pub(in crate::grpc) fn told(status: &CloudStatus) -> pb::Status {
-    pb::Status {
+/// How far it is as a whole, and on these of its clusters.
+pub(in crate::grpc) fn told(status: &CloudStatus, clusters: Vec<pb::ClusterStatus>) -> pb::LogicalCloudStatus {
+    pb::LogicalCloudStatus {
         name: status.cloud.metadata.name.to_string(),
         description: status.cloud.metadata.description.clone(),
         status: overall(status.overall).into(),
-        clusters: status.clusters.iter().map(cluster).collect(),
+        clusters,
+        cluster_count: u32::try_from(status.clusters.len()).unwrap_or(u32::MAX),
     }
 }
 
@@ -30,7 +32,7 @@ const fn overall(overall: Overall) -> pb::OverallStatus {
     }
 }
 
-fn cluster((reference, status): &(ReferenceName, Option<ClusterStatus>)) -> pb::ClusterStatus {
+pub(in crate::grpc) fn cluster((reference, status): &(ReferenceName, Option<ClusterStatus>)) -> pb::ClusterStatus {
     let status = status.as_ref();
     let part = |part: Part| Some(part_status(status.map_or(PartState::Pending, |status| status.part(part))));
     let connectivity = status.map_or(Connectivity::Unknown, |status| status.connectivity);

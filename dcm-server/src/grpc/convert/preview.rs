@@ -8,6 +8,7 @@ use dcm_core::{
 use dcm_proto::v1 as pb;
 
 use super::object;
+use crate::grpc::page::fitting;
 
 pub(in crate::grpc) fn manifests(preview: Preview<Arc<[Object]>>) -> pb::GetManifestsResponse {
     let manifest =
@@ -16,19 +17,13 @@ pub(in crate::grpc) fn manifests(preview: Preview<Arc<[Object]>>) -> pb::GetMani
         cluster_reference: reference.into(),
         objects: objects.iter().map(manifest).collect(),
     };
-    pb::GetManifestsResponse {
-        generation: preview.generation,
-        clusters: preview.clusters.into_iter().map(cluster).collect(),
-        next_page_token: preview.next.unwrap_or_default(),
-    }
+    let (clusters, next_page_token) = fitting(preview.clusters.into_iter().map(cluster), preview.next);
+    pb::GetManifestsResponse { generation: preview.generation, clusters, next_page_token }
 }
 
 pub(in crate::grpc) fn diff(preview: &Preview<Result<Comparison, Failure>>) -> pb::DiffResponse {
-    pb::DiffResponse {
-        generation: preview.generation,
-        clusters: preview.clusters.iter().map(cluster_diff).collect(),
-        next_page_token: preview.next.clone().unwrap_or_default(),
-    }
+    let (clusters, next_page_token) = fitting(preview.clusters.iter().map(cluster_diff), preview.next.clone());
+    pb::DiffResponse { generation: preview.generation, clusters, next_page_token }
 }
 
 fn cluster_diff((reference, compared): &(ReferenceName, Result<Comparison, Failure>)) -> pb::ClusterDiff {
