@@ -4,6 +4,7 @@
 
 mod errors;
 mod lists;
+mod many;
 mod proxy;
 mod retries;
 mod support;
