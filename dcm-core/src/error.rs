@@ -1,6 +1,6 @@
 //! What a use case can fail with, and the closed list of kinds that every edge maps.
 
-use crate::{credential, fault::Faults, model::StoreOwner, secret, store, transfer};
+use crate::{credential, fault::Faults, gateway, model::StoreOwner, secret, store, transfer};
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,9 @@ pub enum Error {
         /// Whose it should be.
         wanted: StoreOwner,
     },
+    /// Whoever reaches the clusters did not answer.
+    #[error(transparent)]
+    Gateway(#[from] gateway::Error),
     /// A secret could not be sealed or opened.
     #[error("a stored secret could not be handled")]
     Secret(#[from] secret::Error),
@@ -124,6 +127,13 @@ impl Error {
                 store::Error::OutcomeUnknown { .. } | store::Error::Unavailable(_) => ErrorKind::Unavailable,
                 store::Error::Timeout => ErrorKind::Timeout,
                 store::Error::Corrupt { .. } => ErrorKind::Internal,
+            },
+            Self::Gateway(gateway) => match gateway {
+                gateway::Error::Unknown { .. } | gateway::Error::Unavailable { .. } | gateway::Error::Denied(_) => {
+                    ErrorKind::Unavailable
+                }
+                gateway::Error::Timeout => ErrorKind::Timeout,
+                gateway::Error::Internal(_) => ErrorKind::Internal,
             },
             Self::Secret(_) | Self::Credential(_) | Self::Key(_) => ErrorKind::Internal,
         }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod credential;
 pub mod error;
 pub mod fault;
+pub mod gateway;
 pub mod keys;
 pub mod lifecycle;
 pub mod model;

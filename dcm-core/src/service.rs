@@ -10,6 +10,7 @@ mod controllers;
 mod drive;
 mod forgets;
 mod freeze;
+mod gateway;
 mod installation;
 mod kubeconfigs;
 mod kv_pairs;
@@ -64,6 +65,7 @@ use crate::{
     credential::{CredentialMaker, KeyAlgorithm},
     error::Error,
     fault::Faults,
+    gateway::ClusterGateway,
     model::{Policy, StoreOwner, Uid},
     name::{LogicalCloudName, ProjectName},
     secret::Sealer,
@@ -179,6 +181,8 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Dcm {
     ports: Ports,
+    /// Who asks the clusters what a client waits for; `None` where that is the synchronizer.
+    gateway: Option<Arc<dyn ClusterGateway>>,
     settings: Arc<Settings>,
     installation: Uid,
     looks: Arc<children::Looks>,
@@ -239,6 +243,7 @@ impl Dcm {
         let installation = installation::read_or_make(&ports.base(settings.owner)).await?;
         Ok(Self {
             ports,
+            gateway: None,
             settings: Arc::new(settings),
             installation,
             looks: Arc::default(),

@@ -8,6 +8,7 @@ mod access;
 mod change;
 mod credential;
 mod failure;
+mod none;
 mod object;
 mod work;
 
@@ -19,6 +20,7 @@ pub use access::{ClusterAccess, Endpoint, Facts};
 pub use change::{Change, ChangeKind, Comparison, Difference, FieldDifference};
 pub use credential::{CertificateRequest, CutOff, Grant, IssuedToken, TokenRequest};
 pub use failure::{Failure, Outlook, Reason};
+pub use none::NoClusters;
 pub use object::{InventoryItem, Object, ObjectId, Owner, Part, PartState};
 pub use work::{Desired, Removal, Report};
 

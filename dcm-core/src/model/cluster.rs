@@ -81,7 +81,7 @@ pub struct ClusterHealth {
     /// Its Kubernetes version, once it was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Why it is not available.
+    /// Why it is not available, or why nobody tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// For people.
@@ -104,7 +104,7 @@ impl Stored for ClusterHealth {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connectivity {
-    /// Not tried yet.
+    /// Not tried yet, or nobody was there to try.
     #[default]
     Unknown,
     /// It answered.

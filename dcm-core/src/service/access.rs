@@ -6,10 +6,12 @@ use super::{
     CloudId, Dcm, Expected,
     children::expect,
     drive::own_fault,
+    gateway::not_asked,
     orders::{ATTEMPTS, advance},
 };
 use crate::{
     error::Error,
+    gateway::{ClusterGateway, CutOffs},
     keys,
     lifecycle::{Event, Lifecycle, Phase},
     model::{Applied, Cluster, ClusterStatus, LogicalCloud, Order},
@@ -30,7 +32,7 @@ pub struct Revocation {
     /// Every cluster that held something of it, or was being worked on, by the names of the references: what may still give him
     /// access there, or why he may not be cut off there yet. That is done as soon as the cluster can be had, and as what was
     /// at work there for the user from before ([`Reason::Conflict`]) has ended.
-    pub clusters: Vec<(ReferenceName, Result<Vec<Grant>, Failure>)>,
+    pub clusters: CutOffs,
 }
 
 impl Dcm {
@@ -47,15 +49,65 @@ impl Dcm {
 
     pub(super) async fn revoke_user_at(&self, id: &CloudId, expected: Expected<'_>) -> Result<Revocation, Error> {
         let (cloud, applied) = self.replace_user(id, Event::Revoke, expected).await?;
-        let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
-        // Read after the order was given: whoever claims a cluster from now on for what was before gives it up.
-        let is_meant =
-            |status: &ClusterStatus| !status.inventory.is_empty() || is_held_for_before(status, applied.generation);
-        let held = statuses.into_iter().map(|entry| entry.value).filter(is_meant);
-        let cuts: Vec<_> = held.map(|status| self.cut_off(&cloud, &applied, status)).collect();
-        let clusters = stream::iter(cuts).buffered(SIDE_BY_SIDE).collect().await;
+        let clusters = match self.gateway() {
+            Some(gateway) => self.have_cut_off(gateway, id, &cloud, &applied).await?,
+            None => self.cut_off_everywhere(&cloud, &applied).await?,
+        };
         self.let_in_again(id, &cloud).await?;
         Ok(Revocation { cloud, clusters })
+    }
+
+    /// Has others cut the user off. Where they cannot, it is the order's to do.
+    async fn have_cut_off(
+        &self,
+        gateway: &dyn ClusterGateway,
+        id: &CloudId,
+        cloud: &LogicalCloud,
+        applied: &Applied,
+    ) -> Result<CutOffs, Error> {
+        let error = match gateway.cut_off_user(id, applied.generation).await {
+            Ok(clusters) => return Ok(clusters),
+            Err(error) => error,
+        };
+        let mut failure = not_asked(&error);
+        failure.detail.push_str("; the user is cut off there as soon as a synchronizer carries out the order");
+        let meant = self.meant_to_be_cut_off(cloud, applied).await?;
+        Ok(meant.into_iter().map(|status| (status.reference, Err(failure.clone()))).collect())
+    }
+
+    /// Cuts everybody off but the user that the store says: the applied state of this generation, or of a later one.
+    pub(super) async fn cut_off_since(&self, id: &CloudId, generation: u64) -> Result<CutOffs, Error> {
+        for _ in 0..ATTEMPTS {
+            let cloud = self.cloud(id).await?.value;
+            if cloud.lifecycle.applied_generation < generation {
+                break;
+            }
+            let applied = match self.frozen(&cloud).await {
+                // Applied anew meanwhile.
+                Err(Error::NotFound { .. }) => continue,
+                applied => applied?,
+            };
+            let Some(applied) = applied.filter(|applied| applied.tenant().is_some()) else {
+                return Err(nobody());
+            };
+            return self.cut_off_everywhere(&cloud, &applied).await;
+        }
+        Err(Error::changed("logical cloud", &id.name, false))
+    }
+
+    /// Cuts the user off on every cluster that can be reached.
+    async fn cut_off_everywhere(&self, cloud: &LogicalCloud, applied: &Applied) -> Result<CutOffs, Error> {
+        let meant = self.meant_to_be_cut_off(cloud, applied).await?;
+        let cuts: Vec<_> = meant.into_iter().map(|status| self.cut_off(cloud, applied, status)).collect();
+        Ok(stream::iter(cuts).buffered(SIDE_BY_SIDE).collect().await)
+    }
+
+    /// The clusters that hold something, or are being worked on for a user from before. Read after the order was given: whoever claims
+    /// a cluster from then on for what was before gives it up.
+    async fn meant_to_be_cut_off(&self, cloud: &LogicalCloud, applied: &Applied) -> Result<Vec<ClusterStatus>, Error> {
+        let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
+        let is_meant = |status: &ClusterStatus| !status.inventory.is_empty() || is_held_for_before(status, applied.generation);
+        Ok(statuses.into_iter().map(|entry| entry.value).filter(is_meant).collect())
     }
 
     /// Orders a new credential for the user; the one from before is of no use as soon as that is there.
@@ -110,7 +162,7 @@ impl Dcm {
                 frozen => frozen?,
             };
             let Some(frozen) = frozen.filter(|frozen| frozen.applied.tenant().is_some()) else {
-                return Err(Error::Refused("an admin cloud has no user, so there is nobody to cut off".to_owned()));
+                return Err(nobody());
             };
             self.keep(&frozen).await?;
             let mut order = self.new_order(&cloud.key, self.is_forced(&cloud.value).await?, false);
@@ -266,7 +318,11 @@ impl Dcm {
     }
 }
 
-/// Whether somebody attempts a cluster for a user who was there before a generation.
+fn nobody() -> Error {
+    Error::Refused("an admin cloud has no user, so there is nobody to cut off".to_owned())
+}
+
+/// Whether somebody attempts a cluster for a user who was there before.
 fn is_held_for_before(status: &ClusterStatus, generation: u64) -> bool {
     status.holder.is_some() && status.held_for.is_none_or(|held_for| held_for < generation)
 }

@@ -1,4 +1,6 @@
-use std::{collections::BTreeMap, sync::Arc};
+mod health;
+
+use std::sync::Arc;
 
 use super::{
     Dcm, Draft, Expected, Listed, Page, Watch, WatchPosition,
@@ -12,12 +14,12 @@ use crate::{
     keys,
     model::{
         CheckedCa, CheckedCluster, Cluster, ClusterHealth, ClusterInput, ClusterProvider, ClusterStatus, ClusterUse,
-        Connectivity, LabelSelector, Uid,
+        LabelSelector, Uid,
     },
     name::{ClusterName, ProviderName},
     secret::Secret,
     store::{self, Entry, Key, Revision, Scan, StoreExt},
-    sync::{ClusterAccess, Facts, Failure, Reason},
+    sync::ClusterAccess,
 };
 
 const WHAT: &str = "cluster";
@@ -188,57 +190,6 @@ impl Dcm {
         })
     }
 
-    /// Asks a cluster who it is. Its answer is a stranger's: an identity becomes part of a key.
-    pub(super) async fn probe(&self, access: &ClusterAccess) -> Result<Facts, Failure> {
-        let facts = self.ports.synchronizer.probe(access).await?;
-        let sane = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if facts.identity.is_empty() || facts.identity.len() > 128 || !facts.identity.chars().all(sane) {
-            let detail = "the uid of the cluster's kube-system namespace is not one: is this a Kubernetes API server?";
-            return Err(Failure::new(Reason::ServerError, detail));
-        }
-        Ok(facts)
-    }
-
-    /// What was last seen of a cluster.
-    pub(super) async fn health(&self, cluster: &Uid) -> Result<Option<ClusterHealth>, Error> {
-        let found = self.store().load(&keys::cluster_health(cluster)?).await?;
-        Ok(found.map(|entry| entry.value))
-    }
-
-    /// Records what was seen of a cluster, where that is news.
-    pub(super) async fn record_health(&self, cluster: &Uid, seen: &Result<Facts, Failure>) -> Result<(), Error> {
-        let key = keys::cluster_health(cluster)?;
-        let found = self.store().load::<ClusterHealth>(&key).await?.map(|entry| entry.value);
-        let now = self.now();
-        let capabilities = found.as_ref().map(|health| health.capabilities.clone()).unwrap_or_default();
-        let new = match seen {
-            Ok(facts) => ClusterHealth {
-                connectivity: Connectivity::Available,
-                identity: Some(facts.identity.clone()),
-                version: Some(facts.version.clone()),
-                reason: None,
-                detail: None,
-                capabilities,
-                checked_at: now,
-            },
-            Err(failure) => ClusterHealth {
-                connectivity: Connectivity::Unavailable,
-                identity: found.as_ref().and_then(|health| health.identity.clone()),
-                version: found.as_ref().and_then(|health| health.version.clone()),
-                reason: Some(failure.reason),
-                detail: Some(failure.detail.clone()),
-                capabilities,
-                checked_at: now,
-            },
-        };
-        let same = found.is_some_and(|old| ClusterHealth { checked_at: now, ..old } == new);
-        if !same {
-            let keep = |_: Option<ClusterHealth>| -> Result<_, store::Error> { Ok(new.clone()) };
-            self.store().update(&key, keep).await?;
-        }
-        Ok(())
-    }
-
     /// Has a cluster tried again now whose next attempt was still to come: what stood in the way may be mended.
     async fn try_now(&self, used: &ClusterUse) -> Result<(), Error> {
         let key = keys::status(&used.cloud, &used.reference)?;
@@ -254,27 +205,6 @@ impl Dcm {
             // It is being tried.
             Err(store::Error::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    /// Asks a cluster once who it is, and what DCM may do there.
-    async fn look_at(&self, cluster: &Entry<Cluster>) -> Result<(), Error> {
-        let access = self.access(cluster)?;
-        let seen = self.probe(&access).await;
-        self.record_health(&cluster.value.uid, &seen).await?;
-        // Not known is better than known from before: the credential may be another one.
-        let capabilities = match seen {
-            Ok(_) => self.ports.synchronizer.capabilities(&access).await.unwrap_or_default(),
-            Err(_) => BTreeMap::new(),
-        };
-        let key = keys::cluster_health(&cluster.value.uid)?;
-        if let Some(found) = self.store().load::<ClusterHealth>(&key).await? {
-            let known = ClusterHealth { capabilities, checked_at: self.now(), ..found.value };
-            match self.store().replace(&key, &known, &found.revision).await {
-                Ok(_) | Err(store::Error::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
         }
         Ok(())
     }

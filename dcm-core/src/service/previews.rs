@@ -19,7 +19,7 @@ use crate::{
 const SIDE_BY_SIDE: usize = 16;
 
 /// A preview of an apply, cluster by cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Preview<T> {
     /// The generation that an apply would have; the applied one where it would change nothing.
     pub generation: u64,
@@ -30,12 +30,17 @@ pub struct Preview<T> {
 }
 
 /// Of which clusters a preview is wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// Of one, by the name of its reference.
     One(ReferenceName),
     /// Of one page of them.
     Page(Page),
+}
+
+impl Selection {
+    /// The largest page: every cluster of it is asked, or shown with all of its objects. Edges keep it.
+    pub const LARGEST_PAGE: usize = 100;
 }
 
 /// What an apply would freeze now, and on whose behalf it would be carried out.
@@ -60,8 +65,11 @@ impl Dcm {
     /// asked. No certificate and no token is asked for.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::Gateway`].
     pub async fn diff(&self, id: &CloudId, which: &Selection) -> Result<Preview<Result<Comparison, Failure>>, Error> {
+        if let Some(gateway) = self.gateway() {
+            return gateway.diff(id, which).await;
+        }
         let (previewed, references, next) = self.preview(id, which).await?;
         let previewed = &previewed;
         // Collected first: a closure over borrowed items does not make a `Send` stream.
