@@ -1,11 +1,12 @@
 //! Puts a server together: the only list of concrete types.
 
 mod check;
+mod clusters;
 mod crew;
 mod error;
 mod system;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use dcm_core::{
     clock::Clock as _,
@@ -14,15 +15,10 @@ use dcm_core::{
     secret,
     service::{BuiltInCa, CaPorts, CaSettings, Dcm, Ports},
     store::Store,
-    sync::Synchronizer,
 };
 use dcm_mesh::{ca::Signer, credential::UserCredentials};
 use dcm_sim::Simulation;
 use dcm_store::encryption::{AeadSealer, Keyring, KeyringError};
-use dcm_sync::{
-    kube::{KubeOptions, KubeSynchronizer},
-    layer::Timeouts,
-};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -31,26 +27,19 @@ use crate::{
     grpc::{self, Offer},
     http::{self, Limits, Shared, Surface, Trust},
     metrics::{Counted, Metrics},
-    peers::Place,
+    peers::{Link, Place, SynchronizerGateway},
     readiness::Readiness,
     reencryption::Reencryption,
     serving::{self, Server},
-    simulated::SimulatedSynchronizer,
     tls::{Looks, PeerTls, ServerTls},
 };
 pub(crate) use check::check;
 use check::check_on_any_store;
+use clusters::{link, synchronizer};
 use crew::{Crew, CrewSeed};
 pub use error::StartError;
 use system::OffWorkers;
 pub(crate) use system::{OsEntropy, SystemClock};
-
-/// How long one call may work on a cluster: one that answers every request just in time takes no place for ever.
-/// What is cut off goes on at the next attempt.
-const ATTEMPT: Duration = Duration::from_secs(60);
-
-/// How long a cluster may take where a client waits for the answer: shorter than a request may.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// The options that name an address to listen at.
 const HTTP: &str = "--http";
@@ -127,12 +116,15 @@ async fn assemble(
     let http_listener = listen(HTTP, config.http).await?;
     let grpc_listener = listen(GRPC, config.grpc).await?;
     let peer = PeerTls::of(tls)?;
-    let (wake, crew) = CrewSeed::of(&config, sharing, peer.clone());
-    let remote_ca = remote_ca(&config, peer.as_ref());
+    let store = open(&config).await?;
+    let readiness = Readiness::default();
+    let link = (config.role == Role::Dcm).then(|| link(&config, peer.clone(), &store, &readiness));
+    let (wake, crew) = CrewSeed::of(&config, sharing, link.clone());
+    let remote_ca = remote_ca(&config, peer.as_ref(), &store, &readiness);
     let (synchronizer, simulation) = synchronizer(&config);
     let worker = Arc::clone(&wake);
     let ports = Ports {
-        store: open(&config).await?,
+        store,
         sealer: Arc::new(AeadSealer::new(keyring(&config)?)?),
         credentials: Arc::new(OffWorkers(UserCredentials)) as Arc<dyn CredentialMaker>,
         synchronizer: crew.watch(synchronizer),
@@ -153,7 +145,11 @@ async fn assemble(
         Role::Synchronizer => Offer::Synchronizer(worker),
         Role::Ca => Offer::Ca(Arc::new(built_in_ca(ca_ports.clone(), &config).await?)),
     };
-    let dcm = Dcm::open(ports, config.settings()).await.map_err(not_opened)?;
+    let mut dcm = Dcm::open(ports, config.settings()).await.map_err(not_opened)?;
+    if let Some(link) = link {
+        let gateway = SynchronizerGateway::new(link, config.limits.max_answers_in_memory);
+        dcm = dcm.reaching_clusters_through(Arc::new(gateway));
+    }
     let ca = match (config.role, remote_ca) {
         (_, Some(remote)) => Some(remote),
         (Role::All, None) => Some(CaSource::BuiltIn(built_in_ca(ca_ports, &config).await?)),
@@ -164,7 +160,6 @@ async fn assemble(
     if surface == Surface::Clients {
         dcm.ensure_default_provider().await?;
     }
-    let readiness = Readiness::default();
     let counted = Counted {
         worker: crew.metrics(),
         readiness: readiness.clone(),
@@ -184,7 +179,7 @@ async fn assemble(
     let http_tls = server_tls.clone().filter(|_| surface == Surface::Clients);
     let http = http_listener.serve(http_edge, http_tls)?;
     let grpc = grpc_listener.serve(grpc_edge, server_tls)?;
-    let ca = ca.map(|ca| ca.start(dcm.clone(), readiness.clone()));
+    let ca = ca.map(|ca| ca.start(dcm.clone()));
     let crew = crew.start(dcm.clone(), readiness);
     let reencryption = Reencryption::start(dcm.clone(), config.key_file());
     Ok(Running { role: config.role, dcm, http, grpc, looks, peer, crew, ca, reencryption, simulation })
@@ -197,15 +192,21 @@ async fn built_in_ca(ports: CaPorts, config: &Config) -> Result<BuiltInCa, Start
 }
 
 /// The CA of a main server in another process; `None` where there can be none.
-fn remote_ca(config: &Config, peer: Option<&PeerTls>) -> Option<CaSource> {
+fn remote_ca(
+    config: &Config,
+    peer: Option<&PeerTls>,
+    store: &Arc<dyn Store>,
+    readiness: &Readiness,
+) -> Option<CaSource> {
     let configured = match (config.role, &config.ca) {
         (_, CaKind::Remote(address)) => Some(address.clone()),
         // It has none of its own: one may be registered.
         (Role::Dcm, CaKind::BuiltIn) => None,
         (Role::All | Role::Ca | Role::Synchronizer, CaKind::BuiltIn) => return None,
     };
-    let place = |controller| Place::new(configured, controller, peer.is_some());
-    Some(CaSource::at(place, peer.cloned()))
+    let place = Place::new(configured, CaSource::PART, peer.is_some());
+    let link = Link::new(CaSource::PART, place, peer.cloned(), Arc::clone(store), readiness.clone());
+    Some(CaSource::Peer(Box::new(link)))
 }
 
 /// Why the first records could not be read or written.
@@ -306,21 +307,6 @@ impl Running {
 
 fn keyring(config: &Config) -> Result<Keyring, KeyringError> {
     config.key_file().map_or_else(Keyring::random, |file| Keyring::load_or_create(&file))
-}
-
-fn synchronizer(config: &Config) -> (Arc<dyn Synchronizer>, Option<Simulation>) {
-    // Clients hold memory and connections: so many are kept as serve those that are worked on, and the next.
-    let clients = config.work.cluster_concurrency.saturating_mul(2);
-    let kube = Arc::new(KubeSynchronizer::new(KubeOptions { clients, ..KubeOptions::default() }));
-    let kube: Arc<dyn Synchronizer> = Arc::new(Timeouts::new(kube, ATTEMPT).answers_within(ANSWER));
-    match config.synchronizer {
-        // What a client waits for goes from here to clusters; only what was ordered is left to others.
-        SynchronizerKind::Kube | SynchronizerKind::Remote(_) => (kube, None),
-        SynchronizerKind::Simulated => {
-            let simulation = Simulation::default();
-            (Arc::new(SimulatedSynchronizer::new(kube, simulation.clone())), Some(simulation))
-        }
-    }
 }
 
 pub(crate) fn limits(config: &Config) -> Limits {

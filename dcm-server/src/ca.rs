@@ -21,14 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, transport::Channel};
 
 use crate::{
-    peers::{LOOK_EVERY, Peer, Place, Reach, WITHIN, reason},
-    readiness::Readiness,
+    peers::{LOOK_EVERY, Link, NoWay, WITHIN, reason},
     telemetry::chain,
-    tls::PeerTls,
 };
-
-/// How it is called where it is waited for, and as a controller.
-const PART: &str = "ca";
 
 /// The longest pause after a CA has failed to forget.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -42,14 +37,12 @@ pub(crate) enum CaSource {
     /// In this process.
     BuiltIn(BuiltInCa),
     /// In another one.
-    Peer(Box<Peer>),
+    Peer(Box<Link>),
 }
 
 impl CaSource {
-    /// A CA in another process.
-    pub(crate) fn at(place: impl FnOnce(&'static str) -> Place, tls: Option<PeerTls>) -> Self {
-        Self::Peer(Box::new(Peer::new(PART, place(PART), tls)))
-    }
+    /// How a CA is called where it is waited for, and as a controller.
+    pub(crate) const PART: &str = "ca";
 }
 
 /// What has the CA do its work, before it is set to it.
@@ -106,11 +99,11 @@ impl CaSeed {
     }
 
     /// Sets it to work. Must be called in a tokio runtime.
-    pub(crate) fn start(self, dcm: Dcm, readiness: Readiness) -> CaHandle {
+    pub(crate) fn start(self, dcm: Dcm) -> CaHandle {
         let stop = CancellationToken::new();
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let errands = Errands { dcm, readiness, metrics: self.metrics, pause: None };
+            let errands = Errands { dcm, metrics: self.metrics, pause: None };
             tokio::select! {
                 () = errands.run(self.source) => {}
                 () = until_stopped.cancelled() => {}
@@ -133,44 +126,51 @@ impl CaHandle {
 /// What the CA is asked to do.
 struct Errands {
     dcm: Dcm,
-    readiness: Readiness,
     metrics: CaMetrics,
     /// Where it failed: how long it is let alone, and until when.
     pause: Option<(Duration, Instant)>,
 }
 
 impl Errands {
-    async fn run(mut self, mut source: CaSource) {
+    async fn run(mut self, source: CaSource) {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             look.tick().await;
-            match &mut source {
+            match &source {
                 CaSource::BuiltIn(ca) => self.forget(ca).await,
-                CaSource::Peer(peer) => self.look_at(peer).await,
+                CaSource::Peer(link) => self.look_at(link).await,
             }
         }
     }
 
     /// Looks whether the CA can be had, and has it do what waits where it can.
-    async fn look_at(&mut self, peer: &mut Peer) {
-        match peer.channel(&self.dcm, &self.readiness).await {
-            Reach::Channel(channel) => match probe(channel.clone()).await {
-                Ok(()) => {
-                    if self.readiness.has(PART) {
-                        self.pause = None;
-                    }
-                    self.forget(&GrpcCa::new(channel, Patience::default())).await;
+    async fn look_at(&mut self, link: &Link) {
+        let channel = match link.channel().await {
+            Ok(channel) => channel,
+            Err(NoWay::Unknown) => {
+                link.is_there();
+                return self.drop_old().await;
+            }
+            Err(NoWay::Blocked(reason)) => {
+                link.is_away(reason);
+                return self.count().await;
+            }
+            Err(NoWay::Unread(error)) => {
+                tracing::debug!(error = %chain(&error), "where the CA is could not be read");
+                return self.count().await;
+            }
+        };
+        match probe(channel.clone()).await {
+            Ok(()) => {
+                if link.is_there() {
+                    self.pause = None;
                 }
-                Err(reason) => {
-                    self.readiness.waits_for(PART, reason);
-                    self.count().await;
-                }
-            },
-            Reach::NotNow => self.count().await,
-            Reach::Nowhere => {
-                self.readiness.has(PART);
-                self.drop_old().await;
+                self.forget(&GrpcCa::new(channel, Patience::default())).await;
+            }
+            Err(reason) => {
+                link.is_away(reason);
+                self.count().await;
             }
         }
     }

@@ -44,8 +44,9 @@ pub struct Config {
     #[command(flatten)]
     pub storage: StoreOptions,
 
-    /// What carries work to clusters: kube (their API servers), simulated (clusters inside of this process), or with --role dcm where
-    /// a synchronizer serves gRPC, such as https://dcm-synchronizer:9078; a controller called rsync is the same.
+    /// What carries work to clusters: kube (their API servers), simulated (clusters inside of this process), or with --role dcm, which
+    /// reaches no cluster itself, where a synchronizer serves gRPC, such as https://dcm-synchronizer:9078; a controller called rsync is
+    /// the same.
     #[arg(long, env = "DCM_SYNCHRONIZER", value_name = "SYNCHRONIZER", default_value = "kube", value_parser = values::synchronizer)]
     pub synchronizer: SynchronizerKind,
 

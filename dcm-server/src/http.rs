@@ -56,7 +56,6 @@ pub(crate) use trust::Trust;
 use crate::{metrics::Metrics, readiness::Readiness};
 pub(crate) use body::read_whole;
 pub(crate) use condition::Conditions;
-pub(crate) use previews::LARGEST_PAGE as LARGEST_PREVIEW;
 pub(crate) use problem::Problem;
 pub(crate) use request_id::{RequestIds, X_REQUEST_ID};
 pub(crate) use room::Held;

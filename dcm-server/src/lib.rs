@@ -4,6 +4,7 @@ mod assemble;
 mod ca;
 pub mod cli;
 pub mod config;
+mod deadline;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

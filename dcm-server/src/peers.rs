@@ -1,9 +1,11 @@
 //! Processes in other roles, reached over gRPC.
 
 mod address;
+mod gateway;
 mod hints;
-mod peer;
+mod link;
 
 pub(crate) use address::Place;
+pub(crate) use gateway::SynchronizerGateway;
 pub(crate) use hints::{Hints, HintsHandle, HintsSeed};
-pub(crate) use peer::{LOOK_EVERY, Peer, Reach, WITHIN, reason};
+pub(crate) use link::{LOOK_EVERY, Link, NoWay, WITHIN, reason};

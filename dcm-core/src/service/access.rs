@@ -106,7 +106,8 @@ impl Dcm {
     /// a cluster from then on for what was before gives it up.
     async fn meant_to_be_cut_off(&self, cloud: &LogicalCloud, applied: &Applied) -> Result<Vec<ClusterStatus>, Error> {
         let statuses = self.store().list_all::<ClusterStatus>(&keys::statuses(&cloud.uid)?).await?;
-        let is_meant = |status: &ClusterStatus| !status.inventory.is_empty() || is_held_for_before(status, applied.generation);
+        let is_meant =
+            |status: &ClusterStatus| !status.inventory.is_empty() || is_held_for_before(status, applied.generation);
         Ok(statuses.into_iter().map(|entry| entry.value).filter(is_meant).collect())
     }
 

@@ -9,10 +9,9 @@ use dcm_core::{
 
 use super::Sharing;
 use crate::{
-    config::{Config, Role, SynchronizerKind},
-    peers::{Hints, HintsHandle, HintsSeed, Place},
+    config::{Config, SynchronizerKind},
+    peers::{Hints, HintsHandle, HintsSeed, Link},
     readiness::Readiness,
-    tls::PeerTls,
     worker::{Worker, WorkerHandle, WorkerMetrics, WorkerSeed, WorkerSettings},
 };
 
@@ -35,22 +34,16 @@ pub(super) enum CrewSeed {
 }
 
 impl CrewSeed {
-    /// What the role has see to orders, and what rings it.
-    pub(super) fn of(config: &Config, sharing: Sharing, peer: Option<PeerTls>) -> (Arc<dyn Wake>, Self) {
-        match (config.role, &config.synchronizer) {
-            (Role::All | Role::Synchronizer, _) => {
-                let (wake, seed) = Worker::new(worker_settings(config, sharing));
-                (wake, Self::Worker(seed))
-            }
-            (Role::Dcm, synchronizer) => {
-                let configured = match synchronizer {
-                    SynchronizerKind::Remote(address) => Some(address.clone()),
-                    SynchronizerKind::Kube | SynchronizerKind::Simulated => None,
-                };
-                let (wake, seed) = Hints::at(Place::new(configured, "rsync", peer.is_some()), peer);
-                (wake, Self::Hints(seed))
-            }
-            (Role::Ca, _) => (Arc::new(NoWake), Self::Nobody),
+    /// What the role has see to orders, and what rings it. `link` is the way to a synchronizer, for a role that leaves orders to one.
+    pub(super) fn of(config: &Config, sharing: Sharing, link: Option<Arc<Link>>) -> (Arc<dyn Wake>, Self) {
+        if let Some(link) = link {
+            let (wake, seed) = Hints::over(link);
+            (wake, Self::Hints(seed))
+        } else if config.role.reaches_clusters() {
+            let (wake, seed) = Worker::new(worker_settings(config, sharing));
+            (wake, Self::Worker(seed))
+        } else {
+            (Arc::new(NoWake), Self::Nobody)
         }
     }
 
@@ -74,7 +67,7 @@ impl CrewSeed {
     pub(super) fn start(self, dcm: Dcm, readiness: Readiness) -> Crew {
         match self {
             Self::Worker(seed) => Crew::Worker(seed.telling(readiness).start(dcm)),
-            Self::Hints(seed) => Crew::Hints(seed.start(dcm, readiness)),
+            Self::Hints(seed) => Crew::Hints(seed.start(dcm)),
             Self::Nobody => Crew::Nobody,
         }
     }

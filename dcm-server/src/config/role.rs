@@ -12,7 +12,7 @@ pub enum Role {
     /// Everything, in one process.
     #[default]
     All,
-    /// The main microservice: serves clients, and leaves the work on clusters to synchronizers.
+    /// The main microservice: serves clients, and leaves all that clusters are asked and told to synchronizers.
     Dcm,
     /// The CA key distribution controller, on a store of its own.
     Ca,
@@ -29,6 +29,11 @@ impl Role {
     /// Whether it serves other roles, over mutual TLS only.
     pub(crate) const fn serves_roles(self) -> bool {
         matches!(self, Self::Ca | Self::Synchronizer)
+    }
+
+    /// Whether it reaches clusters itself, and carries out orders there.
+    pub(crate) const fn reaches_clusters(self) -> bool {
+        matches!(self, Self::All | Self::Synchronizer)
     }
 
     /// Whose its store is.

@@ -189,6 +189,7 @@ impl Edge {
             let response = answered.await.unwrap_or_else(|never| match never {});
             finish(response, &method, &app, left).await
         };
+        let served = crate::deadline::within(left, served);
         // A write that was begun is ended, even where its client goes away or does not get an answer in time: a task of its own is
         // not dropped with the connection.
         let result = if reads {

@@ -9,7 +9,7 @@ use super::{
     names::{cloud, name},
     page::page,
 };
-use crate::http::{LARGEST_PREVIEW, Problem};
+use crate::http::Problem;
 
 pub(super) async fn manifests(app: App, asked: pb::GetManifestsRequest) -> Answer<pb::GetManifestsResponse> {
     let id = cloud(&asked.project, &asked.logical_cloud)?;
@@ -27,6 +27,6 @@ fn selection(reference: Option<&str>, size: i32, token: &str) -> Result<Selectio
     let page = page(size, token)?;
     Ok(match reference {
         Some(reference) => Selection::One(name("cluster_reference", reference)?),
-        None => Selection::Page(Page { limit: page.limit.min(LARGEST_PREVIEW), ..page }),
+        None => Selection::Page(Page { limit: page.limit.min(Selection::LARGEST_PAGE), ..page }),
     })
 }

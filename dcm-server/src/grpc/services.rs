@@ -10,8 +10,11 @@ use dcm_proto::v1::{
     logical_clouds_server as logical_clouds_of, projects_server as projects_of,
 };
 use dcm_proto::{
-    ca_v1::ca_key_distribution_server, statusnotify::status_notify_server, sync_v1::resource_synchronizer_server,
+    ca_v1::ca_key_distribution_server,
+    statusnotify::status_notify_server,
+    sync_v1::{cluster_gateway_server, resource_synchronizer_server},
 };
+use dcm_sync::grpc::ClusterGatewayService;
 use futures_util::future::BoxFuture;
 use prost::DecodeError;
 use tonic::{Response, Status, codegen::Service};
@@ -196,7 +199,9 @@ impl Services {
         let mut names = vec![health_server::SERVICE_NAME, v1_name(), v1alpha_name()];
         match &offer {
             Offer::Clients => names.extend(FOR_CLIENTS),
-            Offer::Synchronizer(_) => names.push(resource_synchronizer_server::SERVICE_NAME),
+            Offer::Synchronizer(_) => {
+                names.extend([resource_synchronizer_server::SERVICE_NAME, cluster_gateway_server::SERVICE_NAME]);
+            }
             Offer::Ca(_) => names.push(ca_key_distribution_server::SERVICE_NAME),
         }
         let descriptors = [
@@ -222,6 +227,8 @@ impl Services {
                 let synchronizer = Synchronizer::new(App::clone(app), worker);
                 let server = resource_synchronizer_server::ResourceSynchronizerServer::new(synchronizer);
                 services.add(resource_synchronizer_server::SERVICE_NAME, server);
+                let gateway = ClusterGatewayService::new(Arc::new(app.dcm.clone()));
+                services.add(cluster_gateway_server::SERVICE_NAME, gateway.into_server());
             }
             Offer::Ca(ca) => services.add(ca_key_distribution_server::SERVICE_NAME, CaService::new(ca).into_server()),
         }

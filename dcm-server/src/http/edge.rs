@@ -24,6 +24,7 @@ use super::{
     waiting, watch,
 };
 use crate::{
+    deadline,
     serving::{self, ConnectionMetrics, Http2},
     status::Kind,
     tls::Protocols,
@@ -175,7 +176,7 @@ impl Edge {
                 None => not_possible(&route).into_response(),
             }
         });
-        let served = served.catch_unwind();
+        let served = deadline::within(within, served.catch_unwind());
         // A write that was begun is ended, even where its client goes away or does not get an answer in
         // time: a task of its own is not dropped with the connection.
         let result = if reads {

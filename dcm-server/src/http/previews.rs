@@ -15,9 +15,6 @@ use super::{
     reply::Reply,
 };
 
-/// The largest page of a preview: every cluster of it is asked, or shown with all of its objects.
-pub(crate) const LARGEST_PAGE: usize = 100;
-
 pub(super) fn routes(api: Api) -> Api {
     let of_one = "Only for this cluster reference; else for a page of them.";
     let manifests_of = Operation::new("getManifests", "Shows what an apply would send to clusters.")
@@ -40,7 +37,7 @@ pub(super) fn routes(api: Api) -> Api {
 /// With a cluster reference the objects for that cluster, as one list that `kubectl` reads; else those of a
 /// page of clusters.
 pub(super) async fn manifests(State(app): State<App>, Cloud(id): Cloud, uri: Uri, listing: Listing) -> Answer {
-    let listing = listing.at_most(LARGEST_PAGE);
+    let listing = listing.at_most(Selection::LARGEST_PAGE);
     let selection = selection(&uri, &listing)?;
     let preview = app.dcm.manifests(&id, &selection).await?;
     match (&selection, preview.clusters.first()) {
@@ -50,7 +47,7 @@ pub(super) async fn manifests(State(app): State<App>, Cloud(id): Cloud, uri: Uri
 }
 
 pub(super) async fn diff(State(app): State<App>, Cloud(id): Cloud, uri: Uri, listing: Listing) -> Answer {
-    let listing = listing.at_most(LARGEST_PAGE);
+    let listing = listing.at_most(Selection::LARGEST_PAGE);
     let preview = app.dcm.diff(&id, &selection(&uri, &listing)?).await?;
     Ok(listing.answer(&DiffAnswer::new(&id, &preview), preview.next.as_deref()))
 }

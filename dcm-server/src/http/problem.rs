@@ -9,7 +9,7 @@ use axum::{
 use dcm_core::{
     error::{Error, ErrorKind},
     fault::{Fault, Faults},
-    store,
+    gateway, store,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
@@ -235,6 +235,11 @@ impl From<Error> for Problem {
         let mut problem = Self::new(kind, detail);
         if let Error::NotReady { retry_after, .. } = &error {
             problem.0.retry_after = Some(*retry_after);
+        }
+        if let Error::Gateway(gateway::Error::Unavailable { retry_after, .. }) = &error {
+            // Whole seconds, and never at once.
+            let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+            problem.0.retry_after = Some(seconds.max(1));
         }
         if kind.is_ours() {
             problem.0.cause = Some(crate::telemetry::chain(&error).to_string());

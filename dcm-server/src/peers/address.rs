@@ -1,6 +1,12 @@
 //! Where another role is: as configured, or as it is registered under `/v2/controllers`.
 
-use dcm_core::{error::Error, name::ControllerName, service::Dcm};
+use dcm_core::{
+    error::Error,
+    keys,
+    model::Controller,
+    name::ControllerName,
+    store::{Store, StoreExt as _},
+};
 
 use crate::config::PeerAddress;
 
@@ -25,16 +31,13 @@ impl Place {
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn find(&self, dcm: &Dcm) -> Result<Option<PeerAddress>, Error> {
+    pub(crate) async fn find(&self, store: &dyn Store) -> Result<Option<PeerAddress>, Error> {
         if self.configured.is_some() {
             return Ok(self.configured.clone());
         }
         let Ok(name) = ControllerName::new(self.controller) else { return Ok(None) };
-        let controller = match dcm.controller(&name).await {
-            Ok(controller) => controller.value,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(found) = store.load::<Controller>(&keys::controller(&name)?).await? else { return Ok(None) };
+        let controller = found.value;
         let scheme = if self.over_tls { "https" } else { "http" };
         let host = if controller.host.contains(':') { format!("[{}]", controller.host) } else { controller.host };
         Ok(format!("{scheme}://{host}:{}", controller.port).parse().ok())
@@ -43,6 +46,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use dcm_core::{
         model::{ControllerInput, MetadataInput},
         service::Draft,
@@ -54,9 +59,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_configured_counts_before_what_is_registered() {
         let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
-        let dcm = Fixture::new(store).await.unwrap().dcm;
+        let dcm = Fixture::new(Arc::clone(&store)).await.unwrap().dcm;
         let registered = Place::new(None, "rsync", true);
-        assert_eq!(registered.find(&dcm).await.unwrap(), None);
+        assert_eq!(registered.find(&*store).await.unwrap(), None);
         let input = ControllerInput {
             metadata: MetadataInput { name: Some("rsync".to_owned()), ..MetadataInput::default() },
             host: Some("2001:db8::1".to_owned()),
@@ -64,9 +69,9 @@ mod tests {
             ..ControllerInput::default()
         };
         dcm.create_controller(Draft::from(input)).await.unwrap();
-        let found = registered.find(&dcm).await.unwrap().unwrap();
+        let found = registered.find(&*store).await.unwrap().unwrap();
         assert_eq!(found.to_string(), "https://[2001:db8::1]:9078");
         let configured = Place::new(Some("http://s:1".parse().unwrap()), "rsync", true);
-        assert_eq!(configured.find(&dcm).await.unwrap().unwrap().to_string(), "http://s:1");
+        assert_eq!(configured.find(&*store).await.unwrap().unwrap().to_string(), "http://s:1");
     }
 }

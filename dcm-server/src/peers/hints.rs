@@ -15,22 +15,18 @@ use dcm_proto::sync_v1::{
 use futures_util::{StreamExt as _, stream};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
-    Place,
-    peer::{LOOK_EVERY, Peer, Reach, reason},
+    Link,
+    gateway::FIX,
+    link::{LOOK_EVERY, NoWay, WITHIN, reason},
 };
 use crate::{
-    readiness::Readiness,
     telemetry::chain,
-    tls::PeerTls,
     worker::{Bell, Others},
 };
-
-/// How it is called where it is waited for.
-const PART: &str = "synchronizer";
 
 /// The service that is asked for its health.
 const SERVICE: &str = "dcm.sync.v1.ResourceSynchronizer";
@@ -48,7 +44,7 @@ pub(crate) struct Hints;
 /// What gives hints, and waits for the DCM whose orders they are about.
 #[derive(Debug)]
 pub(crate) struct HintsSeed {
-    peer: Peer,
+    link: Arc<Link>,
     bell: Arc<Bell>,
 }
 
@@ -61,21 +57,21 @@ pub(crate) struct HintsHandle {
 
 impl Hints {
     /// Makes it in two halves: what is told of orders, which DCM needs, and the rest, which needs DCM.
-    pub(crate) fn at(place: Place, tls: Option<PeerTls>) -> (Arc<dyn Wake>, HintsSeed) {
+    pub(crate) fn over(link: Arc<Link>) -> (Arc<dyn Wake>, HintsSeed) {
         let bell = Arc::<Bell>::default();
-        (Arc::clone(&bell) as Arc<dyn Wake>, HintsSeed { peer: Peer::new(PART, place, tls), bell })
+        (Arc::clone(&bell) as Arc<dyn Wake>, HintsSeed { link, bell })
     }
 }
 
 impl HintsSeed {
     /// Starts to give hints. Must be called in a tokio runtime.
-    pub(crate) fn start(self, dcm: Dcm, readiness: Readiness) -> HintsHandle {
+    pub(crate) fn start(self, dcm: Dcm) -> HintsHandle {
         let stop = CancellationToken::new();
         let until_stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let link = Link { peer: self.peer, dcm, readiness, others: Others::default() };
+            let teller = Teller { link: self.link, dcm, others: Others::default() };
             tokio::select! {
-                () = link.run(&self.bell) => {}
+                () = teller.run(&self.bell) => {}
                 () = until_stopped.cancelled() => {}
             }
         });
@@ -93,16 +89,15 @@ impl HintsHandle {
     }
 }
 
-/// The way to the synchronizer.
-struct Link {
-    peer: Peer,
+/// Tells the synchronizer of orders.
+struct Teller {
+    link: Arc<Link>,
     dcm: Dcm,
-    readiness: Readiness,
     /// Who carries out orders from this store, as far as was seen.
     others: Others,
 }
 
-impl Link {
+impl Teller {
     async fn run(mut self, bell: &Bell) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -118,31 +113,34 @@ impl Link {
         }
     }
 
-    /// A channel to where the synchronizer is now, where there is one.
-    async fn channel(&mut self) -> Option<Channel> {
-        match self.peer.channel(&self.dcm, &self.readiness).await {
-            Reach::Channel(channel) => Some(channel),
-            Reach::Nowhere | Reach::NotNow => None,
-        }
+    /// A channel to the synchronizer; `None` where there is no way to it, which the next look tells of.
+    async fn channel(&self) -> Option<Channel> {
+        self.link.channel().await.ok()
     }
 
     /// Asks the synchronizer how it is; where nobody said where it is, looks whether there is one that finds orders in the store.
     async fn look(&mut self) {
-        let channel = match self.peer.channel(&self.dcm, &self.readiness).await {
-            Reach::Channel(channel) => channel,
-            Reach::Nowhere => return self.look_at_members().await,
-            Reach::NotNow => return,
+        let channel = match self.link.channel().await {
+            Ok(channel) => channel,
+            Err(NoWay::Unknown) => return self.look_at_members().await,
+            Err(NoWay::Blocked(reason)) => return self.link.is_away(reason),
+            // The store is away, which is shown elsewhere.
+            Err(NoWay::Unread(error)) => {
+                tracing::debug!(error = %chain(&error), "where the synchronizer is could not be read");
+                return;
+            }
         };
-        let request = HealthCheckRequest { service: SERVICE.to_owned() };
+        let request = hint(HealthCheckRequest { service: SERVICE.to_owned() });
         match HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status()) {
             Ok(tonic_health::pb::health_check_response::ServingStatus::Serving) => {
-                self.readiness.has(PART);
+                self.link.is_there();
             }
-            Ok(status) => self.readiness.waits_for(PART, format!("it says that it is {}", status.as_str_name())),
-            Err(status) => self.readiness.waits_for(PART, reason(&status)),
+            Ok(status) => self.link.is_away(format!("it says that it is {}", status.as_str_name())),
+            Err(status) => self.link.is_away(reason(&status)),
         }
     }
 
+    /// Where orders are found nobody needs to be told of them, but what a client waits for still needs a way.
     async fn look_at_members(&mut self) {
         let asked = Instant::now().into_std();
         let found = match self.dcm.members().await {
@@ -153,11 +151,10 @@ impl Link {
             }
         };
         let silent = self.others.look(&found, None, asked, Instant::now().into_std()).len();
-        if silent < found.len() {
-            self.readiness.has(PART);
-        } else {
-            self.readiness.waits_for(PART, NOBODY.to_owned());
-        }
+        self.link.is_away(match silent < found.len() {
+            true => format!("orders are carried out, but clusters can be asked nothing: {FIX}"),
+            false => NOBODY.to_owned(),
+        });
     }
 
     async fn tell(&self, channel: Channel, order: Key) {
@@ -173,28 +170,35 @@ impl Link {
         let mut client = ResourceSynchronizerClient::new(channel);
         let (project, logical_cloud) = (cloud.project.to_string(), cloud.metadata.name.to_string());
         let told = match cloud.lifecycle.phase {
-            Phase::Stopped => client.stop(StopRequest { project, logical_cloud }).await.map(drop),
+            Phase::Stopped => client.stop(hint(StopRequest { project, logical_cloud })).await.map(drop),
             Phase::Terminating | Phase::Deleting => {
-                client.terminate(TerminateRequest { project, logical_cloud }).await.map(drop)
+                client.terminate(hint(TerminateRequest { project, logical_cloud })).await.map(drop)
             }
             // References may be on their way out whatever the phase is.
             Phase::NotCreated | Phase::Applied | Phase::Terminated => {
                 let generation = cloud.lifecycle.applied_generation;
-                client.start(StartRequest { project, logical_cloud, generation }).await.map(drop)
+                client.start(hint(StartRequest { project, logical_cloud, generation })).await.map(drop)
             }
         };
         match told {
             Ok(()) => {
-                self.readiness.has(PART);
+                self.link.is_there();
             }
             Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) => {
-                self.readiness.waits_for(PART, reason(&status));
+                self.link.is_away(reason(&status));
             }
             Err(status) => {
                 tracing::info!(%order, code = ?status.code(), reason = status.message(), "the synchronizer took no hint");
             }
         }
     }
+}
+
+/// A message that is not waited for longer than a hint is worth.
+fn hint<M>(message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    request.set_timeout(WITHIN);
+    request
 }
 
 #[cfg(test)]
@@ -204,7 +208,9 @@ mod tests {
     use dcm_test_utils::builders::Fixture;
 
     use super::*;
+    use crate::{peers::Place, readiness::Readiness};
 
+    const PART: &str = "synchronizer";
     const LEASE: Duration = Duration::from_secs(15);
 
     fn waits(readiness: &Readiness) -> Option<String> {
@@ -214,17 +220,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_main_server_says_whether_anybody_is_there_who_carries_out_orders() {
         let store = dcm_store::open(dcm_store::Config::Memory).await.unwrap();
-        let dcm = Fixture::new(store).await.unwrap().dcm;
+        let dcm = Fixture::new(Arc::clone(&store)).await.unwrap().dcm;
         let readiness = Readiness::default();
-        let (_, seed) = Hints::at(Place::new(None, "rsync", false), None);
-        let hints = seed.start(dcm.clone(), readiness.clone());
+        let place = Place::new(None, "rsync", false);
+        let (_, seed) = Hints::over(Arc::new(Link::new(PART, place, None, store, readiness.clone())));
+        let hints = seed.start(dcm.clone());
         let looked = async || tokio::time::sleep(LOOK_EVERY + Duration::from_millis(10)).await;
         looked().await;
         assert_eq!(waits(&readiness).as_deref(), Some(NOBODY));
         let mut member = dcm.join(LEASE).await.unwrap();
         for _ in 0..6 {
             looked().await;
-            assert_eq!(waits(&readiness), None, "one is there, and renews");
+            let told = waits(&readiness).unwrap();
+            assert!(
+                told.starts_with("orders are carried out, but") && told.ends_with(FIX),
+                "one is there, and renews: {told}"
+            );
             member = dcm.renew_member(member).await.unwrap().unwrap();
         }
         // It dies, and nobody is there who would take its document away.

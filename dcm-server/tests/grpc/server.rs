@@ -112,6 +112,7 @@ async fn what_is_not_served_says_so() {
         "/dcm.v1.LogicalClouds/Nothing",
         "/dcm.ca.v1.CaKeyDistribution/Revoke",
         "/dcm.sync.v1.ResourceSynchronizer/Start",
+        "/dcm.sync.v1.ClusterGateway/CutOffUser",
         "/x",
         "/a/b/c",
     ] {

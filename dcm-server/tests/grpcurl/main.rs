@@ -124,6 +124,8 @@ async fn what_roles_serve_each_other_is_not_to_be_had_on_the_public_port() {
     for method in [
         "dcm.sync.v1.ResourceSynchronizer/GetStatus",
         "dcm.sync.v1.ResourceSynchronizer/Terminate",
+        "dcm.sync.v1.ClusterGateway/Diff",
+        "dcm.sync.v1.ClusterGateway/CutOffUser",
         "dcm.ca.v1.CaKeyDistribution/GetBundle",
         "dcm.ca.v1.CaKeyDistribution/Rotate",
     ] {

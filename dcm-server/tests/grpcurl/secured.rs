@@ -62,18 +62,27 @@ async fn the_synchronizer_serves_main_servers_and_nobody_else() {
     let (cert, key) = place.pair("dcm", &[DCM]);
     let dcm = grpcurl.of(&server, &["-format-error", "-cacert", &ca, "-cert", &cert, "-key", &key]);
     let services = dcm.say(&["list"]).good();
-    assert!(services.contains(&"dcm.sync.v1.ResourceSynchronizer".to_owned()), "{services:?}");
+    for service in ["dcm.sync.v1.ResourceSynchronizer", "dcm.sync.v1.ClusterGateway"] {
+        assert!(services.contains(&service.to_owned()), "{services:?}");
+    }
     assert!(!services.iter().any(|name| name.starts_with("dcm.v1.") || name == "StatusNotify"), "{services:?}");
     let told = dcm.call(&method("GetStatus"), &asked).message();
     assert_eq!(told["status"]["status"], "OVERALL_STATUS_NOT_CREATED", "{told}");
     // An order that the store does not hold.
     dcm.call(&method("Terminate"), &asked).status(code::FAILED_PRECONDITION);
+    let mut cut_off = asked.clone();
+    cut_off["generation"] = json!(1);
+    dcm.call("dcm.sync.v1.ClusterGateway/CutOffUser", &cut_off).status(code::ABORTED);
 
     let (cert, key) = place.pair("other", &["spiffe://example.com/other"]);
     let other = grpcurl.of(&server, &["-format-error", "-cacert", &ca, "-cert", &cert, "-key", &key]);
     for name in ["GetStatus", "Start", "Stop", "Terminate", "WatchStatus"] {
         let status = other.call(&method(name), &asked).status(code::PERMISSION_DENIED);
         assert!(status["message"].as_str().unwrap().contains("spiffe://example.com/other"), "{status}");
+    }
+    for name in ["ProbeCluster", "Diff", "CutOffUser"] {
+        let method = format!("dcm.sync.v1.ClusterGateway/{name}");
+        other.call(&method, &json!({})).status(code::PERMISSION_DENIED);
     }
     let nobody = grpcurl.of(&server, &["-cacert", &ca]).with_our_files().call(&method("GetStatus"), &asked);
     assert!(!nobody.is_good() && nobody.stderr.contains("tls: "), "{nobody:?}");

@@ -21,6 +21,7 @@ pub(crate) mod code {
     pub(crate) const NOT_FOUND: i32 = 5;
     pub(crate) const PERMISSION_DENIED: i32 = 7;
     pub(crate) const FAILED_PRECONDITION: i32 = 9;
+    pub(crate) const ABORTED: i32 = 10;
     pub(crate) const UNIMPLEMENTED: i32 = 12;
 }
 
@@ -57,9 +58,9 @@ impl Asks {
     /// With the `.proto` files in place of reflection, for what a server does not tell of.
     pub(crate) fn with_our_files(mut self) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dcm-proto/proto").display().to_string();
-        let sync = "dcm/sync/v1/resource_synchronizer.proto";
-        let files = ["-import-path", &folder, "-proto", sync, "-proto", "dcm/ca/v1/ca_key_distribution.proto"];
-        self.options.extend(files.map(str::to_owned));
+        let protos = ["sync/v1/resource_synchronizer", "sync/v1/cluster_gateway", "ca/v1/ca_key_distribution"];
+        self.options.extend(["-import-path".to_owned(), folder]);
+        self.options.extend(protos.iter().flat_map(|file| ["-proto".to_owned(), format!("dcm/{file}.proto")]));
         self
     }
 

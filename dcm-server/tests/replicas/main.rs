@@ -4,6 +4,8 @@
 #![cfg(all(feature = "mongodb", unix))]
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
+#[cfg(target_os = "linux")]
+mod apart;
 mod authority;
 mod ca;
 #[expect(dead_code, reason = "the suite of real clusters uses the rest")]
