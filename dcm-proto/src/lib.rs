@@ -18,6 +18,7 @@
 //! # let _ = asked;
 //! ```
 
+mod codec;
 mod secrets;
 
 /// Declares a generated module. What a generator writes follows rules of its own.

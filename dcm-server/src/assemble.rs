@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     ca::{CaHandle, CaSeed, CaSource},
-    config::{CaKind, Config, Role, SynchronizerKind},
+    config::{CaKind, Config, Role},
     grpc::{self, Offer},
     http::{self, Limits, Shared, Surface, Trust},
     metrics::{Counted, Metrics},

@@ -60,7 +60,7 @@ pub(crate) use problem::Problem;
 pub(crate) use request_id::{RequestIds, X_REQUEST_ID};
 pub(crate) use room::Held;
 use watch::Watches;
-pub(crate) use watch::{Place, Shown};
+pub(crate) use watch::{Place, Shown, rest};
 
 /// What a handler answers.
 type Answer = Result<Response, Problem>;

@@ -28,6 +28,7 @@ fn main() -> anyhow::Result<()> {
     tonic_prost_build::configure()
         .build_transport(false)
         .btree_map(".")
+        .codec_path("crate::codec::SmallBuffers")
         .skip_debug(SECRET)
         .out_dir(&to)
         .compile_fds(compiler.file_descriptor_set())?;

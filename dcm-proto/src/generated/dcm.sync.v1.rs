@@ -328,7 +328,7 @@ pub mod cluster_gateway_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ClusterGateway/ProbeCluster",
             );
@@ -350,7 +350,7 @@ pub mod cluster_gateway_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ClusterGateway/Diff",
             );
@@ -376,7 +376,7 @@ pub mod cluster_gateway_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ClusterGateway/CutOffUser",
             );
@@ -535,7 +535,7 @@ pub mod cluster_gateway_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ProbeClusterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -579,7 +579,7 @@ pub mod cluster_gateway_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DiffSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -624,7 +624,7 @@ pub mod cluster_gateway_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CutOffUserSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -904,7 +904,7 @@ pub mod resource_synchronizer_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ResourceSynchronizer/Start",
             );
@@ -926,7 +926,7 @@ pub mod resource_synchronizer_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ResourceSynchronizer/Stop",
             );
@@ -951,7 +951,7 @@ pub mod resource_synchronizer_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ResourceSynchronizer/Terminate",
             );
@@ -978,7 +978,7 @@ pub mod resource_synchronizer_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ResourceSynchronizer/GetStatus",
             );
@@ -1005,7 +1005,7 @@ pub mod resource_synchronizer_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.sync.v1.ResourceSynchronizer/WatchStatus",
             );
@@ -1182,7 +1182,7 @@ pub mod resource_synchronizer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1226,7 +1226,7 @@ pub mod resource_synchronizer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StopSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1272,7 +1272,7 @@ pub mod resource_synchronizer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TerminateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1318,7 +1318,7 @@ pub mod resource_synchronizer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetStatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1365,7 +1365,7 @@ pub mod resource_synchronizer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchStatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -2537,7 +2537,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/CreateClusterProvider",
             );
@@ -2562,7 +2562,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/GetClusterProvider",
             );
@@ -2587,7 +2587,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/ListClusterProviders",
             );
@@ -2612,7 +2612,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/UpdateClusterProvider",
             );
@@ -2637,7 +2637,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/DeleteClusterProvider",
             );
@@ -2664,7 +2664,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/WatchClusterProviders",
             );
@@ -2689,7 +2689,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/CreateCluster",
             );
@@ -2714,7 +2714,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/GetCluster",
             );
@@ -2739,7 +2739,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/ListClusters",
             );
@@ -2764,7 +2764,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/UpdateCluster",
             );
@@ -2789,7 +2789,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/DeleteCluster",
             );
@@ -2814,7 +2814,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/WatchClusters",
             );
@@ -2839,7 +2839,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/CreateClusterLabel",
             );
@@ -2864,7 +2864,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/GetClusterLabel",
             );
@@ -2889,7 +2889,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/ListClusterLabels",
             );
@@ -2914,7 +2914,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/UpdateClusterLabel",
             );
@@ -2939,7 +2939,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/DeleteClusterLabel",
             );
@@ -2964,7 +2964,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/CreateClusterKvPair",
             );
@@ -2989,7 +2989,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/GetClusterKvPair",
             );
@@ -3014,7 +3014,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/ListClusterKvPairs",
             );
@@ -3039,7 +3039,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/UpdateClusterKvPair",
             );
@@ -3064,7 +3064,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/DeleteClusterKvPair",
             );
@@ -3089,7 +3089,7 @@ pub mod clusters_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Clusters/WatchClusterKvPairs",
             );
@@ -3430,7 +3430,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateClusterProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3475,7 +3475,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetClusterProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3521,7 +3521,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListClusterProvidersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3567,7 +3567,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateClusterProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3613,7 +3613,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteClusterProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3661,7 +3661,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchClusterProvidersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3706,7 +3706,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateClusterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3751,7 +3751,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetClusterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3796,7 +3796,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListClustersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3841,7 +3841,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateClusterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3886,7 +3886,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteClusterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3932,7 +3932,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchClustersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3977,7 +3977,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateClusterLabelSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4022,7 +4022,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetClusterLabelSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4067,7 +4067,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListClusterLabelsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4112,7 +4112,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateClusterLabelSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4157,7 +4157,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteClusterLabelSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4203,7 +4203,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateClusterKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4248,7 +4248,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetClusterKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4294,7 +4294,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListClusterKvPairsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4340,7 +4340,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateClusterKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4386,7 +4386,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteClusterKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4434,7 +4434,7 @@ pub mod clusters_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchClusterKvPairsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4748,7 +4748,7 @@ pub mod controllers_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Controllers/CreateController",
             );
@@ -4773,7 +4773,7 @@ pub mod controllers_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Controllers/GetController",
             );
@@ -4798,7 +4798,7 @@ pub mod controllers_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Controllers/ListControllers",
             );
@@ -4823,7 +4823,7 @@ pub mod controllers_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Controllers/UpdateController",
             );
@@ -4848,7 +4848,7 @@ pub mod controllers_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Controllers/DeleteController",
             );
@@ -4873,7 +4873,7 @@ pub mod controllers_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Controllers/WatchControllers",
             );
@@ -5062,7 +5062,7 @@ pub mod controllers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateControllerSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5107,7 +5107,7 @@ pub mod controllers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetControllerSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5152,7 +5152,7 @@ pub mod controllers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListControllersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5197,7 +5197,7 @@ pub mod controllers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateControllerSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5242,7 +5242,7 @@ pub mod controllers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteControllerSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5289,7 +5289,7 @@ pub mod controllers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchControllersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5643,7 +5643,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/CreateLogicalCloud",
             );
@@ -5668,7 +5668,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetLogicalCloud",
             );
@@ -5693,7 +5693,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/ListLogicalClouds",
             );
@@ -5718,7 +5718,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/UpdateLogicalCloud",
             );
@@ -5744,7 +5744,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/DeleteLogicalCloud",
             );
@@ -5769,7 +5769,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/CreateClusterReference",
             );
@@ -5796,7 +5796,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetClusterReference",
             );
@@ -5821,7 +5821,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/ListClusterReferences",
             );
@@ -5848,7 +5848,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/UpdateClusterReference",
             );
@@ -5875,7 +5875,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/DeleteClusterReference",
             );
@@ -5902,7 +5902,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/CreateUserPermission",
             );
@@ -5927,7 +5927,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetUserPermission",
             );
@@ -5952,7 +5952,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/ListUserPermissions",
             );
@@ -5977,7 +5977,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/UpdateUserPermission",
             );
@@ -6002,7 +6002,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/DeleteUserPermission",
             );
@@ -6027,7 +6027,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/CreateQuota",
             );
@@ -6052,7 +6052,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetQuota",
             );
@@ -6077,7 +6077,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/ListQuotas",
             );
@@ -6102,7 +6102,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/UpdateQuota",
             );
@@ -6127,7 +6127,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/DeleteQuota",
             );
@@ -6152,7 +6152,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/CreateKvPair",
             );
@@ -6177,7 +6177,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetKvPair",
             );
@@ -6202,7 +6202,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/ListKvPairs",
             );
@@ -6227,7 +6227,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/UpdateKvPair",
             );
@@ -6252,7 +6252,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/DeleteKvPair",
             );
@@ -6275,7 +6275,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/Apply",
             );
@@ -6300,7 +6300,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/Instantiate",
             );
@@ -6322,7 +6322,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/Update",
             );
@@ -6347,7 +6347,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/Terminate",
             );
@@ -6369,7 +6369,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/Stop",
             );
@@ -6393,7 +6393,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/RevokeUser",
             );
@@ -6418,7 +6418,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/RenewUser",
             );
@@ -6443,7 +6443,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetStatus",
             );
@@ -6469,7 +6469,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetKubeconfig",
             );
@@ -6494,7 +6494,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/GetManifests",
             );
@@ -6516,7 +6516,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/Diff",
             );
@@ -6540,7 +6540,7 @@ pub mod logical_clouds_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.LogicalClouds/Watch",
             );
@@ -6972,7 +6972,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateLogicalCloudSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7018,7 +7018,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetLogicalCloudSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7064,7 +7064,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListLogicalCloudsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7110,7 +7110,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateLogicalCloudSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7156,7 +7156,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteLogicalCloudSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7205,7 +7205,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateClusterReferenceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7251,7 +7251,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetClusterReferenceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7300,7 +7300,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListClusterReferencesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7349,7 +7349,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateClusterReferenceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7398,7 +7398,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteClusterReferenceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7447,7 +7447,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateUserPermissionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7493,7 +7493,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetUserPermissionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7539,7 +7539,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListUserPermissionsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7588,7 +7588,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateUserPermissionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7637,7 +7637,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteUserPermissionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7682,7 +7682,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateQuotaSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7727,7 +7727,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetQuotaSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7772,7 +7772,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListQuotasSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7817,7 +7817,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateQuotaSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7862,7 +7862,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteQuotaSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7907,7 +7907,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7952,7 +7952,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7997,7 +7997,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListKvPairsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8042,7 +8042,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8087,7 +8087,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteKvPairSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8131,7 +8131,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ApplySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8176,7 +8176,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = InstantiateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8221,7 +8221,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8266,7 +8266,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TerminateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8310,7 +8310,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StopSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8355,7 +8355,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeUserSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8400,7 +8400,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RenewUserSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8445,7 +8445,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetStatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8490,7 +8490,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetKubeconfigSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8535,7 +8535,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetManifestsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8579,7 +8579,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DiffSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8625,7 +8625,7 @@ pub mod logical_clouds_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8923,7 +8923,7 @@ pub mod projects_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Projects/CreateProject",
             );
@@ -8948,7 +8948,7 @@ pub mod projects_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Projects/GetProject",
             );
@@ -8973,7 +8973,7 @@ pub mod projects_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Projects/ListProjects",
             );
@@ -8998,7 +8998,7 @@ pub mod projects_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Projects/UpdateProject",
             );
@@ -9023,7 +9023,7 @@ pub mod projects_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Projects/DeleteProject",
             );
@@ -9048,7 +9048,7 @@ pub mod projects_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dcm.v1.Projects/WatchProjects",
             );
@@ -9234,7 +9234,7 @@ pub mod projects_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateProjectSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9279,7 +9279,7 @@ pub mod projects_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetProjectSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9324,7 +9324,7 @@ pub mod projects_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListProjectsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9369,7 +9369,7 @@ pub mod projects_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateProjectSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9414,7 +9414,7 @@ pub mod projects_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteProjectSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -9460,7 +9460,7 @@ pub mod projects_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchProjectsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -338,7 +338,7 @@ pub mod status_notify_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/StatusNotify/StatusRegister",
             );
@@ -363,7 +363,7 @@ pub mod status_notify_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::SmallBuffers::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/StatusNotify/StatusDeregister",
             );
@@ -518,7 +518,7 @@ pub mod status_notify_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StatusRegisterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -564,7 +564,7 @@ pub mod status_notify_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StatusDeregisterSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -23,7 +23,10 @@ use super::{
     reply::answer,
     watch::{Client, Events, Watching},
 };
-use crate::{http::Shown as _, tls::PeerIdentity};
+use crate::{
+    http::{Shown as _, rest},
+    tls::PeerIdentity,
+};
 use asked::Asked;
 use clients::{ClientId, Clients};
 
@@ -91,7 +94,7 @@ async fn tell(
             client.tell(next.clone()).await;
             last = Some(next);
         }
-        tokio::time::sleep(status.pause()).await;
+        rest(status.pause()).await;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use tonic::Status;
 
 use super::{Answer, App, Reply, call::Call, status::render};
 use crate::{
-    http::{Place, Problem, Shown},
+    http::{Place, Problem, Shown, rest},
     status::Kind,
 };
 
@@ -136,12 +136,12 @@ enum Item<T> {
 
 /// The client's end: where it ends too early, the server stops.
 fn events<T: Send + 'static>(
-    receiver: mpsc::Receiver<Item<T>>,
+    receiver: mpsc::Receiver<Box<Item<T>>>,
     call: Call,
 ) -> impl futures_util::Stream<Item = Result<T, Status>> + Send + 'static {
     stream::unfold(Some((receiver, call)), async |state| {
         let (mut receiver, call) = state?;
-        match receiver.recv().await {
+        match receiver.recv().await.map(|item| *item) {
             Some(Item::Event(event)) => Some((Ok(event), Some((receiver, call)))),
             Some(Item::Last(last)) => Some((last, None)),
             Some(Item::End) => None,
@@ -157,7 +157,8 @@ fn events<T: Send + 'static>(
 /// Whom a watch is told to.
 pub(super) struct Client<T> {
     call: Call,
-    items: Sender<Item<T>>,
+    /// In boxes: a channel has room for thirty-two from its beginning.
+    items: Sender<Box<Item<T>>>,
 }
 
 impl<T> Clone for Client<T> {
@@ -170,18 +171,18 @@ impl<T> Client<T> {
     /// Waits however long it takes: a client that takes nothing of what he was sent is cut by his connection.
     pub(super) async fn tell(&self, event: T) {
         // One who has gone ends the whole watch.
-        let _ = self.items.send(Item::Event(event)).await;
+        let _ = self.items.send(Box::new(Item::Event(event))).await;
     }
 
     /// The watch ends well.
     pub(super) async fn end(&self) {
-        let _ = self.items.send(Item::End).await;
+        let _ = self.items.send(Box::new(Item::End)).await;
     }
 
     pub(super) async fn fail(&self, problem: Problem) {
         let status = render(problem, &self.call);
         // Its client hears it even where he takes no more events: the connection's bound holds for that, too.
-        let _ = self.items.send(Item::Last(Err(status))).await;
+        let _ = self.items.send(Box::new(Item::Last(Err(status)))).await;
     }
 }
 
@@ -214,7 +215,7 @@ impl<T: Telling, P> Feed<T, P> {
                 // Nobody can go on behind it.
                 News::Ended => {
                     let last = T::new(String::new(), T::ended());
-                    return drop(self.client.items.send(Item::Last(Ok(last))).await);
+                    return drop(self.client.items.send(Box::new(Item::Last(Ok(last)))).await);
                 }
             };
             let count = parts.len();
@@ -222,11 +223,12 @@ impl<T: Telling, P> Feed<T, P> {
                 if number == count {
                     self.told = position.to_string();
                 }
-                if self.client.items.send(Item::Event(T::new(self.told.clone(), part))).await.is_err() {
+                let event = Item::Event(T::new(self.told.clone(), part));
+                if self.client.items.send(Box::new(event)).await.is_err() {
                     return;
                 }
             }
-            tokio::time::sleep(pause).await;
+            rest(pause).await;
         }
     }
 }

@@ -69,6 +69,13 @@ impl<V: Shown + Sync> Shown for Arc<V> {
     }
 }
 
+/// Waits for as long as [`Shown::pause`] says. Where that is no time, it does not: the timer's shortest sleep is a millisecond.
+pub(crate) async fn rest(pause: Duration) {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
 /// What a GET of a list asks for.
 pub(super) enum Asked<L = Listing> {
     /// What is there, page by page.

@@ -19,6 +19,7 @@ const NOT_FOUND: &str = "NOT_FOUND";
 const ALREADY_EXISTS: &str = "ALREADY_EXISTS";
 const REFUSED: &str = "REFUSED";
 const NOT_READY: &str = "NOT_READY";
+const ANSWER_TOO_LARGE: &str = "ANSWER_TOO_LARGE";
 const CHANGED: &str = "CHANGED";
 const STORE_CONFLICT: &str = "STORE_CONFLICT";
 const STORE_EXPIRED: &str = "STORE_EXPIRED";
@@ -65,6 +66,7 @@ pub(super) fn write(error: Error) -> Status {
         Error::Refused(_) | Error::Unfinished(_) | Error::OtherOwner { .. } => {
             told(Code::FailedPrecondition, text, REFUSED, [])
         }
+        Error::AnswerTooLarge(_) => told(Code::ResourceExhausted, text, ANSWER_TOO_LARGE, []),
         Error::NotReady { retry_after, .. } => {
             let mut details = info(NOT_READY, []);
             details.set_retry_info(Some(Duration::from_secs(retry_after)));
@@ -209,6 +211,7 @@ impl Known<'_> {
             NOT_FOUND => Error::NotFound { what: self.what(), name: self.field("name")?.to_owned() },
             ALREADY_EXISTS => Error::AlreadyExists { what: self.what(), name: self.field("name")?.to_owned() },
             REFUSED => Error::Refused(text()),
+            ANSWER_TOO_LARGE => Error::AnswerTooLarge(text()),
             NOT_READY => Error::NotReady { detail: text(), retry_after: self.retry_after?.as_secs() },
             CHANGED => Error::Changed {
                 what: self.what(),
@@ -295,6 +298,7 @@ mod tests {
             || Error::NotFound { what: "applied state", name: "lc-1".to_owned() },
             || Error::AlreadyExists { what: "quota", name: "q".to_owned() },
             || Error::Refused("not now: \"ä\"".to_owned()),
+            || Error::AnswerTooLarge("ask for fewer".to_owned()),
             || Error::NotReady { detail: "soon".to_owned(), retry_after: 7 },
             || Error::Changed { what: "logical cloud", name: "lc-1".to_owned(), expected: true },
             || Error::Changed { what: "logical cloud", name: "lc-1".to_owned(), expected: false },

@@ -241,7 +241,8 @@ impl<V: Viewed> ListWatch<V> {
         if !V::is_selected(&entry.value, &self.selector) {
             return Ok(None);
         }
-        let view = V::of(&self.dcm, Told { entry, bytes, since: self.since }).await?;
+        // In a box: a watch waits for most of its life, and then has no room taken for this.
+        let view = Box::pin(V::of(&self.dcm, Told { entry, bytes, since: self.since })).await?;
         Ok(Some(self.event(News::Put(view))))
     }
 

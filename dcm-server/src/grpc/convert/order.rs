@@ -72,7 +72,7 @@ mod tests {
     fn clusters(count: usize, bytes: usize) -> Vec<Access> {
         let cluster = |number: usize| {
             let failure = || Failure::new(Reason::Unreachable, "x".repeat(bytes));
-            let cut = if number % 2 == 0 { Ok(Vec::new()) } else { Err(failure()) };
+            let cut = if number.is_multiple_of(2) { Ok(Vec::new()) } else { Err(failure()) };
             (format!("c-{number:05}").parse().unwrap(), cut)
         };
         (0..count).map(cluster).collect()

@@ -50,7 +50,7 @@ impl Producer {
             if last {
                 return;
             }
-            tokio::time::sleep(pause).await;
+            super::rest(pause).await;
             next = match tokio::time::timeout(KEEP_ALIVE, watch.next()).await {
                 Ok(Some(item)) => self.frame(item, &mut watch),
                 Ok(None) => return,
