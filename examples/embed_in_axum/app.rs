@@ -171,6 +171,7 @@ impl IntoResponse for Problem {
             ErrorKind::AlreadyExists | ErrorKind::Refused | ErrorKind::NotReady | ErrorKind::Conflict => {
                 StatusCode::CONFLICT
             }
+            ErrorKind::AnswerTooLarge => StatusCode::BAD_REQUEST,
             ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             ErrorKind::Expired => StatusCode::GONE,
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn each_error_means_the_same_on_the_other_side() {
-        let errors: [fn() -> Error; 19] = [
+        let errors: [fn() -> Error; 20] = [
             || {
                 let mut faults = Faults::new();
                 faults.add("/project", "must be \"ä\"\n");
