@@ -22,7 +22,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    same,
+    asked,
     support::{Dcm, LC, PATIENCE, cloud},
 };
 
@@ -112,7 +112,7 @@ fn get() -> pb::GetLogicalCloudRequest {
 }
 
 fn create() -> pb::CreateLogicalCloudRequest {
-    pb::CreateLogicalCloudRequest { project: "p".to_owned(), logical_cloud: same::cloud_of(&cloud()) }
+    pb::CreateLogicalCloudRequest { project: "p".to_owned(), logical_cloud: asked::cloud_of(&cloud()) }
 }
 
 /// With a deadline, which a client of tonic's own make would keep, too.
@@ -275,7 +275,7 @@ async fn messages_and_metadata_beyond_their_bounds_are_refused() {
     let pair = |bytes: usize| pb::CreateKvPairRequest {
         project: "p".to_owned(),
         logical_cloud: "lc-1".to_owned(),
-        kv_pair: same::kv_pair_of(
+        kv_pair: asked::kv_pair_of(
             &json!({ "metadata": { "name": "k" }, "spec": { "kv": [{ "k": "x".repeat(bytes) }] } }),
         ),
     };

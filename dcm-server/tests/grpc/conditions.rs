@@ -6,7 +6,7 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::{
-    same,
+    asked,
     support::{Dcm, LC, cloud, refused_alike},
 };
 
@@ -37,7 +37,7 @@ async fn an_etag_of_one_edge_is_one_of_the_other() {
     let asked = pb::UpdateLogicalCloudRequest {
         project: "p".to_owned(),
         name: "lc-1".to_owned(),
-        logical_cloud: same::cloud_of(&body),
+        logical_cloud: asked::cloud_of(&body),
         if_match: etag.clone(),
         if_none_match: String::new(),
     };

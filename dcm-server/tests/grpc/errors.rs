@@ -6,7 +6,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::{
-    same,
+    asked,
     support::{CLOUDS, CLUSTERS, Dcm, LC, cloud, kubeconfig, refused_alike},
 };
 
@@ -19,7 +19,7 @@ fn changed(change: impl FnOnce(&mut Value)) -> Value {
 impl Dcm {
     async fn refuses_the_cloud(&self, body: &Value) -> tonic::Status {
         let rest = self.post(CLOUDS, body).await;
-        let asked = pb::CreateLogicalCloudRequest { project: "p".to_owned(), logical_cloud: same::cloud_of(body) };
+        let asked = pb::CreateLogicalCloudRequest { project: "p".to_owned(), logical_cloud: asked::cloud_of(body) };
         refused_alike(rest, self.clouds().create_logical_cloud(asked).await)
     }
 }
@@ -77,7 +77,7 @@ async fn what_is_wrong_with_its_children_is_named_in_the_same_words() {
     ] {
         let (project, logical_cloud) = of();
         let asked =
-            pb::CreateClusterReferenceRequest { project, logical_cloud, cluster_reference: same::reference_of(&body) };
+            pb::CreateClusterReferenceRequest { project, logical_cloud, cluster_reference: asked::reference_of(&body) };
         let status = refused_alike(
             dcm.post(&format!("{LC}/cluster-references"), &body).await,
             dcm.clouds().create_cluster_reference(asked).await,
@@ -87,7 +87,7 @@ async fn what_is_wrong_with_its_children_is_named_in_the_same_words() {
     for body in [json!({}), json!({ "name": "p", "apiGroups": ["a b"], "resources": ["pods"], "verbs": ["bind"] })] {
         let (project, logical_cloud) = of();
         let asked =
-            pb::CreateUserPermissionRequest { project, logical_cloud, user_permission: same::permission_of(&body) };
+            pb::CreateUserPermissionRequest { project, logical_cloud, user_permission: asked::permission_of(&body) };
         refused_alike(
             dcm.post(&format!("{LC}/user-permissions"), &body).await,
             dcm.clouds().create_user_permission(asked).await,
@@ -98,12 +98,12 @@ async fn what_is_wrong_with_its_children_is_named_in_the_same_words() {
         json!({ "metadata": { "name": "q" }, "spec": { "cpu": "much", "pods": "1.5", "count/": "1", "memory": "-1Gi" } }),
     ] {
         let (project, logical_cloud) = of();
-        let asked = pb::CreateQuotaRequest { project, logical_cloud, quota: same::quota_of(&body) };
+        let asked = pb::CreateQuotaRequest { project, logical_cloud, quota: asked::quota_of(&body) };
         refused_alike(dcm.post(&format!("{LC}/cluster-quotas"), &body).await, dcm.clouds().create_quota(asked).await);
     }
     for body in [json!({}), json!({ "metadata": { "name": "a b" } })] {
         let (project, logical_cloud) = of();
-        let asked = pb::CreateKvPairRequest { project, logical_cloud, kv_pair: same::kv_pair_of(&body) };
+        let asked = pb::CreateKvPairRequest { project, logical_cloud, kv_pair: asked::kv_pair_of(&body) };
         refused_alike(dcm.post(&format!("{LC}/kv-pairs"), &body).await, dcm.clouds().create_kv_pair(asked).await);
     }
     dcm.stop().await;
@@ -117,7 +117,7 @@ async fn a_key_of_a_kv_pair_is_no_longer_than_over_rest() {
     let asked = |bytes: usize| pb::CreateKvPairRequest {
         project: "p".to_owned(),
         logical_cloud: "lc-1".to_owned(),
-        kv_pair: same::kv_pair_of(&body(bytes)),
+        kv_pair: asked::kv_pair_of(&body(bytes)),
     };
     let status = dcm.clouds().create_kv_pair(asked(1025)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -170,9 +170,9 @@ async fn a_value_that_would_not_be_kept_exactly_is_refused_where_it_stands() {
 async fn what_is_wrong_with_records_of_the_operator_is_named_in_the_same_words() {
     let dcm = Dcm::start(&[]).await;
     for body in [json!({}), json!({ "metadata": { "name": "a b" } })] {
-        let asked = pb::CreateProjectRequest { project: same::project_of(&body) };
+        let asked = pb::CreateProjectRequest { project: asked::project_of(&body) };
         refused_alike(dcm.post("/v2/projects", &body).await, dcm.projects().create_project(asked).await);
-        let asked = pb::CreateClusterProviderRequest { cluster_provider: same::provider_of(&body) };
+        let asked = pb::CreateClusterProviderRequest { cluster_provider: asked::provider_of(&body) };
         refused_alike(
             dcm.post("/v2/cluster-providers", &body).await,
             dcm.clusters().create_cluster_provider(asked).await,
@@ -182,7 +182,7 @@ async fn what_is_wrong_with_records_of_the_operator_is_named_in_the_same_words()
         json!({}),
         json!({ "metadata": { "name": "c" }, "spec": { "host": "https://x", "port": 70000, "type": "", "priority": 1_000_001 } }),
     ] {
-        let asked = pb::CreateControllerRequest { controller: same::controller_of(&body) };
+        let asked = pb::CreateControllerRequest { controller: asked::controller_of(&body) };
         refused_alike(dcm.post("/v2/controllers", &body).await, dcm.controllers().create_controller(asked).await);
     }
     let mut exec = kubeconfig();
@@ -195,7 +195,7 @@ async fn what_is_wrong_with_records_of_the_operator_is_named_in_the_same_words()
         json!({ "metadata": { "name": "c" }, "spec": { "kubeconfig": "a: [" } }),
     ] {
         let asked =
-            pb::CreateClusterRequest { cluster_provider: "default".to_owned(), cluster: same::cluster_of(&body) };
+            pb::CreateClusterRequest { cluster_provider: "default".to_owned(), cluster: asked::cluster_of(&body) };
         refused_alike(dcm.post(CLUSTERS, &body).await, dcm.clusters().create_cluster(asked).await);
     }
     let body = json!({ "metadata": { "name": "c" }, "spec": { "kubeconfig": kubeconfig() } });
@@ -204,7 +204,7 @@ async fn what_is_wrong_with_records_of_the_operator_is_named_in_the_same_words()
         let asked = pb::CreateClusterLabelRequest {
             cluster_provider: "default".to_owned(),
             cluster: "c".to_owned(),
-            cluster_label: same::label_of(&body),
+            cluster_label: asked::label_of(&body),
         };
         refused_alike(
             dcm.post(&format!("{CLUSTERS}/c/labels"), &body).await,
@@ -241,7 +241,7 @@ async fn what_stands_against_it_is_told_in_the_same_words() {
     let asked = pb::UpdateLogicalCloudRequest {
         project: "p".to_owned(),
         name: "lc-1".to_owned(),
-        logical_cloud: same::cloud_of(&body),
+        logical_cloud: asked::cloud_of(&body),
         ..Default::default()
     };
     refused_alike(dcm.put(LC, &body).await, dcm.clouds().update_logical_cloud(asked).await);

@@ -4,7 +4,7 @@ use dcm_proto::v1 as pb;
 use serde_json::{Value, json};
 
 use crate::{
-    same,
+    asked, same,
     support::{CLOUDS, CLUSTERS, Dcm, LC, cloud, kubeconfig},
 };
 
@@ -90,7 +90,7 @@ async fn a_logical_cloud_is_the_same_over_both() {
         "user": { "user-name": "u@example.com", "type": "token" },
     });
     resource! {
-        dcm.clouds, CLOUDS.to_owned(), parent { project: "p" }, logical_cloud, logical_clouds, name, same::cloud, same::cloud_of,
+        dcm.clouds, CLOUDS.to_owned(), parent { project: "p" }, logical_cloud, logical_clouds, name, same::cloud, asked::cloud_of,
         create create_logical_cloud CreateLogicalCloudRequest, get get_logical_cloud GetLogicalCloudRequest,
         list list_logical_clouds ListLogicalCloudsRequest, update update_logical_cloud UpdateLogicalCloudRequest,
         delete delete_logical_cloud DeleteLogicalCloudRequest, bodies cloud(), other,
@@ -107,7 +107,7 @@ async fn an_admin_cloud_and_what_it_may_do_are_the_same_over_both() {
     ])
     .await;
     let admin = json!({ "metadata": { "name": "lc-0" }, "spec": { "level": "0" } });
-    let asked = pb::CreateLogicalCloudRequest { project: "p".to_owned(), logical_cloud: same::cloud_of(&admin) };
+    let asked = pb::CreateLogicalCloudRequest { project: "p".to_owned(), logical_cloud: asked::cloud_of(&admin) };
     let made = dcm.clouds().create_logical_cloud(asked).await.unwrap().into_inner().logical_cloud.unwrap();
     assert_eq!(dcm.get(&format!("{CLOUDS}/lc-0")).await.expect(200), same::cloud(&made));
     dcm.with_cloud().await;
@@ -117,7 +117,7 @@ async fn an_admin_cloud_and_what_it_may_do_are_the_same_over_both() {
         let asked = pb::CreateUserPermissionRequest {
             project: "p".to_owned(),
             logical_cloud: "lc-1".to_owned(),
-            user_permission: same::permission_of(&rule),
+            user_permission: asked::permission_of(&rule),
         };
         let made = dcm.clouds().create_user_permission(asked).await.unwrap().into_inner().user_permission.unwrap();
         let read = dcm.get(&format!("{LC}/user-permissions/{name}")).await.expect(200);
@@ -140,8 +140,11 @@ async fn a_cluster_reference_is_the_same_over_both() {
         let path = format!("{LC}/cluster-references");
         let parents = || ("p".to_owned(), "lc-1".to_owned());
         let (project, logical_cloud) = parents();
-        let asked =
-            pb::CreateClusterReferenceRequest { project, logical_cloud, cluster_reference: same::reference_of(&first) };
+        let asked = pb::CreateClusterReferenceRequest {
+            project,
+            logical_cloud,
+            cluster_reference: asked::reference_of(&first),
+        };
         let made = dcm.clouds().create_cluster_reference(asked).await.unwrap().into_inner().cluster_reference.unwrap();
         let read = dcm.get(&format!("{path}/r1")).await;
         assert_eq!(read.header("etag"), made.etag);
@@ -167,7 +170,7 @@ async fn a_cluster_reference_is_the_same_over_both() {
             project,
             logical_cloud,
             name: "r1".to_owned(),
-            cluster_reference: same::reference_of(&body),
+            cluster_reference: asked::reference_of(&body),
             ..Default::default()
         };
         let updated =
@@ -189,7 +192,7 @@ async fn a_user_permission_is_the_same_over_both() {
     let rule = |name: &str| json!({ "name": name, "apiGroups": ["", "apps"], "resources": ["pods", "pods/log"], "verbs": ["get", "list"], "resourceNames": ["a", "b"] });
     resource! {
         dcm.clouds, format!("{LC}/user-permissions"), parent { project: "p", logical_cloud: "lc-1" },
-        user_permission, user_permissions, name, same::permission, same::permission_of,
+        user_permission, user_permissions, name, same::permission, asked::permission_of,
         create create_user_permission CreateUserPermissionRequest, get get_user_permission GetUserPermissionRequest,
         list list_user_permissions ListUserPermissionsRequest, update update_user_permission UpdateUserPermissionRequest,
         delete delete_user_permission DeleteUserPermissionRequest,
@@ -213,7 +216,7 @@ async fn a_quota_is_the_same_over_both() {
     let quota = |name: &str, spec: Value| json!({ "metadata": { "name": name, "description": "of it" }, "spec": spec });
     resource! {
         dcm.clouds, format!("{LC}/cluster-quotas"), parent { project: "p", logical_cloud: "lc-1" },
-        quota, quotas, name, same::quota, same::quota_of,
+        quota, quotas, name, same::quota, asked::quota_of,
         create create_quota CreateQuotaRequest, get get_quota GetQuotaRequest,
         list list_quotas ListQuotasRequest, update update_quota UpdateQuotaRequest, delete delete_quota DeleteQuotaRequest,
         bodies quota("one", json!({ "limits.cpu": "400", "pods": "", "count/jobs.batch": "5" })), quota("two", json!({ "memory": "1Gi" })),
@@ -235,7 +238,7 @@ async fn a_kv_pair_holds_any_json_over_both() {
     dcm.with_cloud().await;
     resource! {
         dcm.clouds, format!("{LC}/kv-pairs"), parent { project: "p", logical_cloud: "lc-1" },
-        kv_pair, kv_pairs, name, same::kv_pair, same::kv_pair_of,
+        kv_pair, kv_pairs, name, same::kv_pair, asked::kv_pair_of,
         create create_kv_pair CreateKvPairRequest, get get_kv_pair GetKvPairRequest,
         list list_kv_pairs ListKvPairsRequest, update update_kv_pair UpdateKvPairRequest, delete delete_kv_pair DeleteKvPairRequest,
         bodies pairs("one"), json!({ "metadata": { "name": "two" }, "spec": { "kv": [] } }),
@@ -248,19 +251,19 @@ async fn a_project_a_provider_and_a_controller_are_the_same_over_both() {
     let dcm = Dcm::start(&[]).await;
     let record = |name: &str| json!({ "metadata": { "name": name, "description": "d", "userData1": name } });
     resource! {
-        dcm.projects, "/v2/projects".to_owned(), parent {}, project, projects, name, same::project, same::project_of,
+        dcm.projects, "/v2/projects".to_owned(), parent {}, project, projects, name, same::project, asked::project_of,
         create create_project CreateProjectRequest, get get_project GetProjectRequest, list list_projects ListProjectsRequest,
         update update_project UpdateProjectRequest, delete delete_project DeleteProjectRequest, bodies record("one"), record("two"),
     }
     resource! {
-        dcm.clusters, "/v2/cluster-providers".to_owned(), parent {}, cluster_provider, cluster_providers, name, same::provider, same::provider_of,
+        dcm.clusters, "/v2/cluster-providers".to_owned(), parent {}, cluster_provider, cluster_providers, name, same::provider, asked::provider_of,
         create create_cluster_provider CreateClusterProviderRequest, get get_cluster_provider GetClusterProviderRequest,
         list list_cluster_providers ListClusterProvidersRequest, update update_cluster_provider UpdateClusterProviderRequest,
         delete delete_cluster_provider DeleteClusterProviderRequest, bodies record("one"), record("two"),
     }
     let controller = |name: &str, spec: Value| json!({ "metadata": { "name": name }, "spec": spec });
     resource! {
-        dcm.controllers, "/v2/controllers".to_owned(), parent {}, controller, controllers, name, same::controller, same::controller_of,
+        dcm.controllers, "/v2/controllers".to_owned(), parent {}, controller, controllers, name, same::controller, asked::controller_of,
         create create_controller CreateControllerRequest, get get_controller GetControllerRequest,
         list list_controllers ListControllersRequest, update update_controller UpdateControllerRequest,
         delete delete_controller DeleteControllerRequest,
@@ -277,7 +280,7 @@ async fn a_cluster_its_labels_and_kv_pairs_are_the_same_over_both() {
     let mut istio = cluster("two", json!({ "region": "north" }), kubeconfig());
     istio["spec"]["istio-version"] = json!("1.28.0");
     resource! {
-        dcm.clusters, CLUSTERS.to_owned(), parent { cluster_provider: "default" }, cluster, clusters, name, same::cluster, same::cluster_of,
+        dcm.clusters, CLUSTERS.to_owned(), parent { cluster_provider: "default" }, cluster, clusters, name, same::cluster, asked::cluster_of,
         create create_cluster CreateClusterRequest, get get_cluster GetClusterRequest, list list_clusters ListClustersRequest,
         update update_cluster UpdateClusterRequest, delete delete_cluster DeleteClusterRequest,
         // A kubeconfig is a text, of YAML or JSON.
@@ -287,14 +290,14 @@ async fn a_cluster_its_labels_and_kv_pairs_are_the_same_over_both() {
     let label = |name: &str, value: &str| json!({ "label-name": name, "value": value });
     resource! {
         dcm.clusters, format!("{CLUSTERS}/c/labels"), parent { cluster_provider: "default", cluster: "c" },
-        cluster_label, cluster_labels, label_name, same::label, same::label_of,
+        cluster_label, cluster_labels, label_name, same::label, asked::label_of,
         create create_cluster_label CreateClusterLabelRequest, get get_cluster_label GetClusterLabelRequest,
         list list_cluster_labels ListClusterLabelsRequest, update update_cluster_label UpdateClusterLabelRequest,
         delete delete_cluster_label DeleteClusterLabelRequest, bodies label("one", "1"), label("two", ""),
     }
     resource! {
         dcm.clusters, format!("{CLUSTERS}/c/kv-pairs"), parent { cluster_provider: "default", cluster: "c" },
-        kv_pair, kv_pairs, name, same::kv_pair, same::kv_pair_of,
+        kv_pair, kv_pairs, name, same::kv_pair, asked::kv_pair_of,
         create create_cluster_kv_pair CreateClusterKvPairRequest, get get_cluster_kv_pair GetClusterKvPairRequest,
         list list_cluster_kv_pairs ListClusterKvPairsRequest, update update_cluster_kv_pair UpdateClusterKvPairRequest,
         delete delete_cluster_kv_pair DeleteClusterKvPairRequest,
@@ -319,7 +322,7 @@ async fn what_is_to_be_known_although_it_was_served_comes_along() {
     let asked = pb::CreateUserPermissionRequest {
         project: "p".to_owned(),
         logical_cloud: "lc-1".to_owned(),
-        user_permission: same::permission_of(&rule("two")),
+        user_permission: asked::permission_of(&rule("two")),
     };
     let made = dcm.clouds().create_user_permission(asked).await.unwrap();
     let values = made.metadata().get_all("dcm-warning").iter().map(|value| value.to_str().unwrap().to_owned());
