@@ -1,4 +1,5 @@
 use dcm_proto::v1 as pb;
+use tonic::Status;
 
 use crate::{Error, LogicalClouds};
 
@@ -25,6 +26,9 @@ impl LogicalClouds {
             clusters.append(&mut status.clusters);
             if page.next_page_token.is_empty() {
                 return Ok(pb::LogicalCloudStatus { clusters, ..status });
+            }
+            if page.next_page_token <= request.page_token {
+                return Err(Error::of(Status::internal("the server's pages of the status do not go on")));
             }
             request.page_token = page.next_page_token;
         }

@@ -123,12 +123,12 @@ impl<M: Asks, T: Tells> Watcher<M, T> {
 
     /// What there is to tell of it; `None` where another part has to come first.
     fn tell(&mut self, told: T) -> Option<Event<T>> {
-        self.failed = 0;
         let mut told = joined(self.part.take(), told);
         if told.update().is_some_and(|update| update.more) {
             self.part = Some(told);
             return None;
         }
+        self.failed = 0;
         self.is_over = told.is_end();
         told.event_id().clone_into(self.asked.last_event_id());
         Some(Event::Told(told))

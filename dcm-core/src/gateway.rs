@@ -88,8 +88,8 @@ pub enum Error {
     #[error("the synchronizer did not answer in time")]
     Timeout,
     /// Whoever reaches the clusters does not do it for this process: which identity it may have is for an operator to say.
-    #[error("the synchronizer does not serve this server: {0}")]
-    Denied(String),
+    #[error("the synchronizer does not serve this server")]
+    Denied(#[source] BoxError),
     /// Something is broken there.
     #[error("the synchronizer failed")]
     Internal(#[source] BoxError),

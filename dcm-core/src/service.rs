@@ -189,6 +189,8 @@ pub struct Dcm {
     project_uids: Arc<Memo<Uid>>,
     views: Arc<Memo<Arc<LogicalCloudView>>>,
     shared: Arc<watch::SharedViews>,
+    /// In whose name this process carries out orders that it does not share: a call that was dropped left its claims to the next one.
+    alone: Claimant,
 }
 
 /// Names a logical cloud.
@@ -241,7 +243,9 @@ impl Dcm {
     /// [`Error::OtherOwner`] where the store is another one's than [`Settings::owner`] says.
     pub async fn open(ports: Ports, settings: Settings) -> Result<Self, Error> {
         let installation = installation::read_or_make(&ports.base(settings.owner)).await?;
+        let alone = Claimant::alone(Uid::from_random(ports.entropy.bytes()));
         Ok(Self {
+            alone,
             ports,
             gateway: None,
             settings: Arc::new(settings),

@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use super::{
     CloudId, Dcm, Expected,
     children::expect,
-    drive::own_fault,
+    drive::{another_cluster, own_fault},
     gateway::not_asked,
     orders::{ATTEMPTS, advance},
 };
@@ -14,7 +14,7 @@ use crate::{
     gateway::{ClusterGateway, CutOffs},
     keys,
     lifecycle::{Event, Lifecycle, Phase},
-    model::{Applied, Cluster, ClusterStatus, LogicalCloud, Order},
+    model::{Applied, Cluster, ClusterStatus, Connectivity, LogicalCloud, Order},
     name::{Namespace, ReferenceName},
     store::{Entry, StoreExt},
     sync::{CutOff, Failure, Grant, Reason},
@@ -90,7 +90,10 @@ impl Dcm {
             let Some(applied) = applied.filter(|applied| applied.tenant().is_some()) else {
                 return Err(nobody());
             };
-            return self.cut_off_everywhere(&cloud, &applied).await;
+            let clusters = self.cut_off_everywhere(&cloud, &applied).await?;
+            // Who asked may be gone, or have asked again meanwhile.
+            self.let_in_again(id, &cloud).await?;
+            return Ok(clusters);
         }
         Err(Error::changed("logical cloud", &id.name, false))
     }
@@ -299,7 +302,7 @@ impl Dcm {
             }
             Err(error) => return Err(error),
         };
-        if let Some(failure) = self.known_as_another(&cluster, status).await? {
+        if let Some(failure) = self.seen_as_another(&cluster, status).await? {
             return Ok(Err(failure));
         }
         let access = self.access(&cluster)?;
@@ -310,6 +313,24 @@ impl Dcm {
             keep,
         };
         Ok(self.ports.synchronizer.cut_off(&access, &cut).await)
+    }
+
+    /// Why a cluster is not one that may be asked to cut him off: on another one than he is on, he would be missed and said to be out. What
+    /// was last seen of it counts unless the registration was written since and nobody could look.
+    async fn seen_as_another(
+        &self,
+        cluster: &Entry<Cluster>,
+        status: &ClusterStatus,
+    ) -> Result<Option<Failure>, Error> {
+        let Some(health) = self.health(&cluster.value.uid).await? else { return Ok(None) };
+        let identity = match health.connectivity {
+            Connectivity::Available => health.identity,
+            Connectivity::Unavailable | Connectivity::Unknown => match self.probe(&self.access(cluster)?).await {
+                Ok(facts) => Some(facts.identity),
+                Err(failure) => return Ok(Some(failure)),
+            },
+        };
+        Ok(identity.and_then(|identity| another_cluster(status, &identity)))
     }
 
     /// Who the user is on clusters, and in which namespace; `None` for an admin cloud.

@@ -30,7 +30,7 @@ use crate::{
     store::{self, Entry, Key, Scan, StoreExt},
 };
 
-pub(super) use attempt::own_fault;
+pub(super) use attempt::{another_cluster, own_fault};
 pub use claim::Claimant;
 pub use retry::Attempt;
 

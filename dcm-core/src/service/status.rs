@@ -84,6 +84,21 @@ impl Dcm {
         self.watch_derived(id, from, "status", |uid| Ok(vec![keys::statuses(uid)?, keys::desired(uid)?])).await
     }
 
+    /// The same for one of its cluster references, with positions of its own: what it tells is that of the whole, and whoever shows one
+    /// cluster only goes on where he left off with that one.
+    ///
+    /// # Errors
+    /// As [`Dcm::watch_status`].
+    pub async fn watch_status_of(
+        &self,
+        id: &CloudId,
+        reference: &ReferenceName,
+        from: Option<&WatchPosition>,
+    ) -> Result<Watch<CloudStatus>, Error> {
+        let what = format!("status-of-{reference}");
+        self.watch_derived(id, from, &what, |uid| Ok(vec![keys::statuses(uid)?, keys::desired(uid)?])).await
+    }
+
     /// How far a logical cloud is. Makes no request to a cluster.
     ///
     /// # Errors

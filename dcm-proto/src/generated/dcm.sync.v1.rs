@@ -741,7 +741,7 @@ pub struct GetStatusRequest {
     /// At most so many clusters, from 1 to 1000; 500 where it is left out.
     #[prost(int32, tag = "4")]
     pub page_size: i32,
-    /// The next_page_token of the page before; empty for the first page.
+    /// The next_page_token of the page before; empty for the first page, and beside cluster_reference.
     #[prost(string, tag = "5")]
     pub page_token: ::prost::alloc::string::String,
 }

@@ -215,7 +215,7 @@ pub struct GetStatusRequest {
     /// At most so many clusters, from 1 to 1000; 500 where it is left out.
     #[prost(int32, tag = "4")]
     pub page_size: i32,
-    /// The next_page_token of the page before; empty for the first page.
+    /// The next_page_token of the page before; empty for the first page, and beside cluster_reference.
     #[prost(string, tag = "5")]
     pub page_token: ::prost::alloc::string::String,
 }
@@ -1633,7 +1633,8 @@ pub struct WatchRequest {
     /// One that is too old, or of another list, is refused with OUT_OF_RANGE: begin without it.
     #[prost(string, tag = "5")]
     pub last_event_id: ::prost::alloc::string::String,
-    /// Only with WATCHED_STATUS. Only of this cluster reference: told whenever the status of that one, or of the whole, is another one.
+    /// Only with WATCHED_STATUS. Only of this cluster reference: told whenever the status of that one, or of the whole, is another one,
+    /// and once more where a watch goes on. Where the reference is deleted meanwhile, no cluster is told.
     /// Absent: of all.
     #[prost(string, optional, tag = "6")]
     pub cluster_reference: ::core::option::Option<::prost::alloc::string::String>,
@@ -5552,11 +5553,11 @@ pub mod logical_clouds_client {
     /// the same rules and the same words.
     ///
     /// Errors carry google.rpc details: ErrorInfo (the reason is the last part of the problem's type in REST, in upper case),
-    /// BadRequest (each field is a JSON pointer in REST's spelling), RetryInfo and RequestInfo. What is to be known although it was
+    /// BadRequest (each field is a JSON pointer in REST's spelling, or a field of the request by its name), RetryInfo and RequestInfo. What is to be known although it was
     /// served comes as metadata "dcm-warning".
     ///
     /// Messages fit into the 4 MiB that a gRPC client takes by default: a page, or a part of a status, ends before it has more than 3 MiB,
-    /// and the rest is on the next one. Only a single record can be larger, and is told alone then.
+    /// and the rest is on the next one. Only a single record, or what is told of one cluster, can be larger, and is told alone then.
     #[derive(Debug, Clone)]
     pub struct LogicalCloudsClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -6860,11 +6861,11 @@ pub mod logical_clouds_server {
     /// the same rules and the same words.
     ///
     /// Errors carry google.rpc details: ErrorInfo (the reason is the last part of the problem's type in REST, in upper case),
-    /// BadRequest (each field is a JSON pointer in REST's spelling), RetryInfo and RequestInfo. What is to be known although it was
+    /// BadRequest (each field is a JSON pointer in REST's spelling, or a field of the request by its name), RetryInfo and RequestInfo. What is to be known although it was
     /// served comes as metadata "dcm-warning".
     ///
     /// Messages fit into the 4 MiB that a gRPC client takes by default: a page, or a part of a status, ends before it has more than 3 MiB,
-    /// and the rest is on the next one. Only a single record can be larger, and is told alone then.
+    /// and the rest is on the next one. Only a single record, or what is told of one cluster, can be larger, and is told alone then.
     #[derive(Debug)]
     pub struct LogicalCloudsServer<T> {
         inner: Arc<T>,

@@ -1,9 +1,12 @@
 //! How far a logical cloud is: page by page, and as it changes. The same in `dcm.v1` and `dcm.sync.v1`.
 
+use std::{iter, sync::Arc};
+
 use dcm_core::{
+    error::Error,
     model::ClusterStatus,
     name::ReferenceName,
-    service::{CloudId, CloudStatus, Page},
+    service::{CloudId, CloudStatus, Page, Watch},
 };
 use dcm_proto::v1 as pb;
 
@@ -12,6 +15,8 @@ use super::{
     convert::cloud_status::{cluster, told},
     names::{cloud, name},
     page,
+    watch::Parts,
+    watches::position,
 };
 use crate::http::Problem;
 
@@ -42,12 +47,48 @@ impl Wanted {
     /// With a reference only the cluster of that, which has to be there; else a page of them, or parts of that size.
     pub(super) async fn of(app: &App, id: &CloudId, reference: Option<&str>, page: Page) -> Result<Self, Problem> {
         let only = match reference {
+            Some(_) if page.after.is_some() => {
+                let detail = "goes on with the pages of all clusters: leave it out beside cluster_reference";
+                return Err(Problem::parameter("page_token", detail));
+            }
             Some(reference) => {
                 Some(app.dcm.reference(id, &name("cluster_reference", reference)?).await?.value.metadata.name)
             }
             None => None,
         };
         Ok(Self { only, page })
+    }
+
+    /// The same for a watch that may go on: where the reference went meanwhile, it goes on as one that has not broken off.
+    pub(super) async fn watched(
+        app: &App,
+        id: &CloudId,
+        reference: Option<&str>,
+        size: i32,
+        last_event_id: &str,
+    ) -> Result<Self, Problem> {
+        let page = page::page(size, "")?;
+        if let Some(text) = reference.filter(|_| !last_event_id.is_empty()) {
+            let asked = name("cluster_reference", text)?;
+            if let Err(Error::NotFound { .. }) = app.dcm.reference(id, &asked).await {
+                return Ok(Self { only: Some(asked), page });
+            }
+        }
+        Self::of(app, id, reference, page).await
+    }
+
+    /// Watches the status that is wanted.
+    pub(super) async fn watch(
+        &self,
+        app: &App,
+        id: &CloudId,
+        last_event_id: &str,
+    ) -> Result<Watch<CloudStatus>, Problem> {
+        let from = position(last_event_id);
+        Ok(match &self.only {
+            Some(only) => app.dcm.watch_status_of(id, only, from.as_ref()).await?,
+            None => app.dcm.watch_status(id, from.as_ref()).await?,
+        })
     }
 
     pub(super) async fn read(self, app: &App, id: &CloudId) -> Result<StatusPage, Problem> {
@@ -65,8 +106,9 @@ impl Wanted {
     /// Tells a watch of each state in parts, made of the generation that is worked towards and what is told.
     pub(super) fn updates<E: 'static>(
         self,
-        event: impl Fn(u64, pb::StatusUpdate) -> E + Send + 'static,
-    ) -> impl FnMut(&CloudStatus) -> Vec<E> + Send + 'static {
+        event: impl Fn(u64, pb::StatusUpdate) -> E + Send + Sync + 'static,
+    ) -> impl FnMut(&CloudStatus) -> Parts<E> + Send + 'static {
+        let event = Arc::new(event);
         let mut before = None;
         move |status| {
             let generation = status.cloud.lifecycle.applied_generation;
@@ -75,16 +117,17 @@ impl Wanted {
                 // What is another one may be another cluster's.
                 let now = Some((generation, told(status, parts.concat())));
                 if before == now {
-                    return Vec::new();
+                    return Box::new(iter::empty());
                 }
                 before = now;
             }
-            let count = parts.len();
-            let update = |(part, clusters): (usize, Vec<pb::ClusterStatus>)| {
-                let more = part + 1 < count;
-                event(generation, pb::StatusUpdate { status: Some(told(status, clusters)), more })
+            let (count, whole, event) = (parts.len(), told(status, Vec::new()), Arc::clone(&event));
+            // Each is made when the one before is on its way: the rest of the status is in every one of them.
+            let update = move |(part, clusters): (usize, Vec<pb::ClusterStatus>)| {
+                let status = Some(pb::LogicalCloudStatus { clusters, ..whole.clone() });
+                event(generation, pb::StatusUpdate { status, more: part + 1 < count })
             };
-            parts.into_iter().enumerate().map(update).collect()
+            Box::new(parts.into_iter().enumerate().map(update))
         }
     }
 

@@ -26,6 +26,10 @@ pub(super) async fn diff(app: App, asked: pb::DiffRequest) -> Answer<pb::DiffRes
 fn selection(reference: Option<&str>, size: i32, token: &str) -> Result<Selection, Problem> {
     let page = page(size, token)?;
     Ok(match reference {
+        Some(_) if page.after.is_some() => {
+            let detail = "goes on with the pages of all clusters: leave it out beside cluster_reference";
+            return Err(Problem::parameter("page_token", detail));
+        }
         Some(reference) => Selection::One(name("cluster_reference", reference)?),
         None => Selection::Page(Page { limit: page.limit.min(Selection::LARGEST_PAGE), ..page }),
     })

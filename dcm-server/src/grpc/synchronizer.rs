@@ -29,7 +29,6 @@ use super::{
     page::page,
     reply::answer,
     watch::{Events, Telling, Watching},
-    watches::position,
 };
 use crate::{http::Problem, status::Kind};
 
@@ -93,9 +92,9 @@ impl Synchronizer {
     async fn watch(&self, asked: WatchStatusRequest, call: Call) -> Answer<Events<WatchStatusResponse>> {
         let watching = Watching::new(&self.app, call)?;
         let id = names::cloud(&asked.project, &asked.logical_cloud)?;
-        let page = page(asked.page_size, "")?;
-        let wanted = Wanted::of(&self.app, &id, asked.cluster_reference.as_deref(), page).await?;
-        let watch = self.app.dcm.watch_status(&id, position(&asked.last_event_id).as_ref()).await?;
+        let (only, last) = (asked.cluster_reference.as_deref(), &asked.last_event_id);
+        let wanted = Wanted::watched(&self.app, &id, only, asked.page_size, last).await?;
+        let watch = wanted.watch(&self.app, &id, last).await?;
         let updates = wanted.updates(|generation, update| (generation, Event::Status(update)));
         watching.answer_in_parts(watch, asked.last_event_id, updates)
     }

@@ -1,6 +1,6 @@
 //! What feeds the answer to one watch.
 
-use std::{future::pending, panic::AssertUnwindSafe, time::Duration};
+use std::{future::pending, iter, panic::AssertUnwindSafe, time::Duration};
 
 use dcm_core::service::{News, Watch, WatchEvent};
 use futures_util::{FutureExt as _, StreamExt as _, stream, stream::BoxStream};
@@ -18,6 +18,12 @@ use crate::{
 
 /// When to try again where the server stops: at once, at another one.
 const RETRY_AFTER: u64 = 1;
+
+/// How long it is tried to say that a deadline has passed.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What one record is told in, one after the other.
+pub(super) type Parts<E> = Box<dyn Iterator<Item = E> + Send>;
 
 /// The answer to a watch.
 pub(super) type Events<T> = BoxStream<'static, Result<T, Status>>;
@@ -84,7 +90,7 @@ impl Watching {
         watch: Watch<V>,
         put: impl Fn(&V) -> T::Event + Send + 'static,
     ) -> Answer<Events<T>> {
-        self.answer_in_parts(watch, String::new(), move |record| vec![put(record)])
+        self.answer_in_parts(watch, String::new(), move |record| Box::new(iter::once(put(record))))
     }
 
     /// The answer: all that the watch tells, which goes on after `from`. Each record is told in the parts that `put` makes of it; in none
@@ -93,7 +99,7 @@ impl Watching {
         self,
         watch: Watch<V>,
         from: String,
-        put: impl FnMut(&V) -> Vec<T::Event> + Send + 'static,
+        put: impl FnMut(&V) -> Parts<T::Event> + Send + 'static,
     ) -> Answer<Events<T>> {
         self.fed(|client| async move { Feed { client, put, told: from }.feed(watch).await })
     }
@@ -115,7 +121,11 @@ impl Watching {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = client.items.closed() => {}
-                () = until(deadline) => client.fail(Problem::new(Kind::TimedOut, "the deadline of the call has passed")).await,
+                () = until(deadline) => {
+                    let late = client.fail(Problem::new(Kind::TimedOut, "the deadline of the call has passed"));
+                    // One who takes nothing does not keep his place for it.
+                    drop(tokio::time::timeout(FAREWELL, late).await);
+                }
                 fed = AssertUnwindSafe(feeding).catch_unwind() => if fed.is_err() {
                     client.fail(Problem::bug("a watch panicked")).await;
                 },
@@ -197,7 +207,7 @@ struct Feed<T, P> {
 impl<T: Telling, P> Feed<T, P> {
     async fn feed<V: Shown>(&mut self, mut watch: Watch<V>)
     where
-        P: FnMut(&V) -> Vec<T::Event>,
+        P: FnMut(&V) -> Parts<T::Event>,
     {
         while let Some(told) = watch.next().await {
             let WatchEvent { position, news } = match told {
@@ -205,22 +215,22 @@ impl<T: Telling, P> Feed<T, P> {
                 Err(error) => return self.client.fail(error.into()).await,
             };
             let mut pause = Duration::ZERO;
-            let parts = match news {
+            let parts: Parts<T::Event> = match news {
                 News::Put(record) => {
                     pause = record.pause();
                     (self.put)(&record)
                 }
-                News::Deleted(name) => vec![T::deleted(name)],
-                News::Synced => vec![T::synced()],
+                News::Deleted(name) => Box::new(iter::once(T::deleted(name))),
+                News::Synced => Box::new(iter::once(T::synced())),
                 // Nobody can go on behind it.
                 News::Ended => {
                     let last = T::new(String::new(), T::ended());
                     return drop(self.client.items.send(Box::new(Item::Last(Ok(last)))).await);
                 }
             };
-            let count = parts.len();
-            for (number, part) in (1..).zip(parts) {
-                if number == count {
+            let mut parts = parts.peekable();
+            while let Some(part) = parts.next() {
+                if parts.peek().is_none() {
                     self.told = position.to_string();
                 }
                 let event = Item::Event(T::new(self.told.clone(), part));

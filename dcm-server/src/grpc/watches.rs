@@ -50,9 +50,9 @@ pub(super) async fn watch(app: App, asked: pb::WatchRequest, call: Call) -> Answ
         }
         pb::Watched::Status => {
             let id = cloud(&asked, &selector)?;
-            let page = page::page(asked.page_size, "")?;
-            let wanted = Wanted::of(&app, &id, asked.cluster_reference.as_deref(), page).await?;
-            let watch = dcm.watch_status(&id, from).await?;
+            let (only, last) = (asked.cluster_reference.as_deref(), &asked.last_event_id);
+            let wanted = Wanted::watched(&app, &id, only, asked.page_size, last).await?;
+            let watch = wanted.watch(&app, &id, last).await?;
             watching.answer_in_parts(watch, asked.last_event_id, wanted.updates(|_, update| Event::Status(update)))
         }
     }

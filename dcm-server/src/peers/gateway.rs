@@ -13,7 +13,7 @@ use dcm_core::{
 use dcm_sync::grpc::GrpcClusterGateway;
 
 use super::{Link, link::NoWay};
-use crate::deadline;
+use crate::{deadline, telemetry::chain};
 
 /// What is to be done where nobody said where a synchronizer is.
 pub(super) const FIX: &str = "give --synchronizer its address, or register it as the controller rsync";
@@ -42,6 +42,13 @@ impl SynchronizerGateway {
     }
 }
 
+/// Whoever asked is told what it means to him, and this log why: not every caller keeps the cause.
+fn log(error: &Error) {
+    if let Error::Gateway(error) = error {
+        tracing::warn!(error = %chain(error), "a synchronizer could not be asked for what a client waits for");
+    }
+}
+
 fn no_way(no_way: NoWay) -> Error {
     match no_way {
         NoWay::Unknown => gateway::Error::Unknown { fix: FIX.to_owned() }.into(),
@@ -59,14 +66,17 @@ impl ClusterGateway for SynchronizerGateway {
         provider: &ProviderName,
         cluster: &ClusterName,
     ) -> Result<Result<Probe, Failure>, Error> {
-        self.there().await?.probe_cluster(provider, cluster).await
+        let asked = async { self.there().await?.probe_cluster(provider, cluster).await };
+        asked.await.inspect_err(log)
     }
 
     async fn diff(&self, id: &CloudId, which: &Selection) -> Result<Preview<Result<Comparison, Failure>>, Error> {
-        self.there().await?.diff(id, which).await
+        let asked = async { self.there().await?.diff(id, which).await };
+        asked.await.inspect_err(log)
     }
 
     async fn cut_off_user(&self, id: &CloudId, generation: u64) -> Result<CutOffs, Error> {
-        self.there().await?.cut_off_user(id, generation).await
+        let asked = async { self.there().await?.cut_off_user(id, generation).await };
+        asked.await.inspect_err(log)
     }
 }

@@ -10,12 +10,13 @@ use dcm_core::{
     store::Key,
 };
 use dcm_proto::sync_v1::{
-    StartRequest, StopRequest, TerminateRequest, resource_synchronizer_client::ResourceSynchronizerClient,
+    ProbeClusterRequest, StartRequest, StopRequest, TerminateRequest, cluster_gateway_client::ClusterGatewayClient,
+    resource_synchronizer_client::ResourceSynchronizerClient,
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
@@ -131,10 +132,11 @@ impl Teller {
             }
         };
         let request = hint(HealthCheckRequest { service: SERVICE.to_owned() });
-        match HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status()) {
-            Ok(tonic_health::pb::health_check_response::ServingStatus::Serving) => {
-                self.link.is_there();
-            }
+        match HealthClient::new(channel.clone()).check(request).await.map(|answer| answer.into_inner().status()) {
+            Ok(tonic_health::pb::health_check_response::ServingStatus::Serving) => match serves_us(channel).await {
+                Ok(()) => drop(self.link.is_there()),
+                Err(reason) => self.link.is_away(reason),
+            },
             Ok(status) => self.link.is_away(format!("it says that it is {}", status.as_str_name())),
             Err(status) => self.link.is_away(reason(&status)),
         }
@@ -187,11 +189,34 @@ impl Teller {
             Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) => {
                 self.link.is_away(reason(&status));
             }
+            Err(status) if is_refusal(&status) => self.link.is_away(refused(&status)),
             Err(status) => {
                 tracing::info!(%order, code = ?status.code(), reason = status.message(), "the synchronizer took no hint");
             }
         }
     }
+}
+
+/// Asks of a cluster that there is not: anybody hears how the synchronizer is, but not everybody is served.
+async fn serves_us(channel: Channel) -> Result<(), String> {
+    let nobody = || "dcm-look".to_owned();
+    let asked = hint(ProbeClusterRequest { cluster_provider: nobody(), cluster: nobody() });
+    match ClusterGatewayClient::new(channel).probe_cluster(asked).await {
+        Err(status) if is_refusal(&status) => Err(refused(&status)),
+        Err(status) if status.code() == Code::Unimplemented => {
+            Err("what answers there does not serve dcm.sync.v1.ClusterGateway".to_owned())
+        }
+        // How it is was asked before.
+        _ => Ok(()),
+    }
+}
+
+fn is_refusal(status: &Status) -> bool {
+    matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated)
+}
+
+fn refused(status: &Status) -> String {
+    format!("it refuses this server: {}", reason(status))
 }
 
 /// A message that is not waited for longer than a hint is worth.

@@ -112,7 +112,7 @@ impl Activity {
 
     /// Waits until a client has taken nothing of an answer for so long. Of a watch he may take nothing for as long as he takes something of
     /// others: a channel of gRPC carries the watches of many, and one of them who is slow must not end all. What waits of a watch is
-    /// little.
+    /// one record, or one state of a logical cloud's status.
     pub(super) async fn stalled(&self, within: Duration) {
         loop {
             let now = Instant::now();

@@ -109,7 +109,7 @@ async fn watches_stream_to_their_end() {
     notified.wait_for("NOT_READY");
     asks.call("dcm.v1.LogicalClouds/DeleteLogicalCloud", &json!({ "project": "p", "name": "lc-1" })).message();
     let told = watch.end().messages();
-    assert_eq!(told[0]["status"]["status"], "OVERALL_STATUS_NOT_CREATED", "{told:?}");
+    assert_eq!(told[0]["status"]["status"]["status"], "OVERALL_STATUS_NOT_CREATED", "{told:?}");
     assert!(told[1].get("synced").is_some() && told.last().unwrap().get("ended").is_some(), "{told:?}");
     assert_eq!(notified.end().messages(), [json!({ "statusValue": "NOT_READY" })]);
     server.stop().await;

@@ -116,7 +116,7 @@ fn write_gateway(error: gateway::Error) -> Status {
         gateway::Error::Timeout => {
             later(Code::DeadlineExceeded, text, ErrorDetails::new(), gateway::Error::RETRY_AFTER, None)
         }
-        gateway::Error::Denied(reason) => Status::permission_denied(reason),
+        gateway::Error::Denied(reason) => Status::permission_denied(reason.to_string()),
         gateway::Error::Internal(source) => internal(source),
     }
 }
@@ -174,7 +174,7 @@ pub(super) fn read(status: Status) -> Error {
         Code::OutOfRange => Error::Refused("the answer is too large; ask for fewer clusters at once".to_owned()),
         // Made on this side: there is no connection, or it broke.
         _ if status.source().is_some() => away(status),
-        Code::Unauthenticated | Code::PermissionDenied => gateway::Error::Denied(status.message().to_owned()).into(),
+        Code::Unauthenticated | Code::PermissionDenied => gateway::Error::Denied(status.message().into()).into(),
         // A synchronizer of an earlier release serves no gateway.
         Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled | Code::Unimplemented => {
             away(status)
@@ -311,7 +311,7 @@ mod tests {
             || gateway::Error::Unknown { fix: "name one".to_owned() }.into(),
             || gateway::Error::Unavailable { retry_after: Duration::from_secs(3), source: "s3cret".into() }.into(),
             || gateway::Error::Timeout.into(),
-            || gateway::Error::Denied("who are you?".to_owned()).into(),
+            || gateway::Error::Denied("who are you?".into()).into(),
             || gateway::Error::Internal("s3cret".into()).into(),
         ];
         for make in errors {

@@ -119,8 +119,14 @@ impl Dcm {
             None => self.probe_registered(cluster).await?,
             Some(gateway) => match gateway.probe_cluster(&cluster.value.provider, &cluster.value.metadata.name).await {
                 Ok(seen) => seen.and_then(|probe| check_identity(&probe.identity).map(|()| probe)),
-                // Deleted meanwhile.
-                Err(error @ Error::NotFound { .. }) => return Err(error),
+                Err(error @ Error::NotFound { .. }) => {
+                    let Cluster { provider, metadata, uid, .. } = &cluster.value;
+                    if self.registration(provider, &metadata.name).await?.value.uid != *uid {
+                        return Err(error);
+                    }
+                    // It is registered here, so whoever was asked looks into another store.
+                    return Ok((Connectivity::Unknown, Err(not_asked(&error))));
+                }
                 Err(error) => return Ok((Connectivity::Unknown, Err(not_asked(&error)))),
             },
         };

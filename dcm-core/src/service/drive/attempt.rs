@@ -304,7 +304,7 @@ fn is_of_single_objects(failure: &Failure, status: &ClusterStatus) -> bool {
 }
 
 /// Why a cluster must not be worked on: it is not the one that holds what the status lists.
-fn another_cluster(status: &ClusterStatus, identity: &str) -> Option<Failure> {
+pub(in crate::service) fn another_cluster(status: &ClusterStatus, identity: &str) -> Option<Failure> {
     let other = status.identity.as_ref().is_some_and(|known| known != identity);
     let detail = "the registered kubeconfig leads to another cluster than the one that this logical cloud is on; \
                   register the right one, or, if the old one is gone, delete the cluster reference with force";

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-use super::{Attempt, Claimant, CloudWork, Conclusion, Dcm, Work};
+use super::{Attempt, CloudWork, Conclusion, Dcm, Work};
 use crate::{error::Error, store::Key};
 
 /// How many waiting orders are read at once.
@@ -64,12 +64,11 @@ impl Dcm {
     /// [`Error::Store`] and the like, where something could not be read or recorded; call it again after a
     /// pause. What a cluster does is no error: it is in the status.
     pub async fn carry_out(&self, order: &Key, side_by_side: NonZeroUsize) -> Result<Option<Timestamp>, Error> {
-        let alone = self.alone();
         while let Work::Cloud(work) = self.open_order(order).await? {
-            match self.attempt_all(&work, side_by_side, &alone).await? {
+            match self.attempt_all(&work, side_by_side).await? {
                 Round::Later(at) => return Ok(Some(at)),
                 Round::Superseded => {}
-                Round::Reached => match self.conclude(&work, &alone).await? {
+                Round::Reached => match self.conclude(&work, &self.alone).await? {
                     Conclusion::Done => return Ok(None),
                     Conclusion::Later(at) => return Ok(Some(at)),
                     // Nobody keeps out who is alone.
@@ -81,15 +80,10 @@ impl Dcm {
     }
 
     /// Attempts each cluster of an opened order that is due once.
-    async fn attempt_all(
-        &self,
-        work: &CloudWork,
-        side_by_side: NonZeroUsize,
-        alone: &Claimant,
-    ) -> Result<Round, Error> {
+    async fn attempt_all(&self, work: &CloudWork, side_by_side: NonZeroUsize) -> Result<Round, Error> {
         let attempts = stream::iter(self.tasks(work).await?).map(async |task| match task.due {
             Some(at) if self.is_paused_until(at) => Ok(Attempt::Retry { at, away: task.away }),
-            _ => self.attempt(work, &task, alone).await,
+            _ => self.attempt(work, &task, &self.alone).await,
         });
         let ended: Vec<Attempt> = attempts.buffer_unordered(side_by_side.get()).try_collect().await?;
         let mut round = Round::Reached;

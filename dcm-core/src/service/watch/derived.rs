@@ -128,7 +128,9 @@ impl DerivedWatch {
     }
 
     fn event<V>(&self, news: News<V>) -> WatchEvent<V> {
-        WatchEvent { position: self.scope.position(&self.at, None), news }
+        // Whoever goes on from before all that is there was told is told of it, and that it was.
+        let listed = (self.stage == Stage::Synced).then_some("");
+        WatchEvent { position: self.scope.position(&self.at, listed), news }
     }
 }
 
