@@ -419,12 +419,28 @@ async fn a_status_is_told_until_it_is_as_ordered() {
     let last = next(&mut watch).await;
     assert_eq!(overall(&last), Some(Overall::Created), "several changes are told as one");
     assert!(is_quiet(&mut watch));
-    for position in [first.position, event.position] {
+    for (position, is_told_of_the_end) in [(first.position, true), (event.position, false)] {
         let mut resumed = f.dcm.watch_status(&id, Some(&position)).await.unwrap();
         assert_eq!(overall(&next(&mut resumed).await), Some(Overall::Created));
+        // Whoever did not hear that all was told hears it when he goes on.
+        assert!(!is_told_of_the_end || matches!(next(&mut resumed).await.news, News::Synced));
         assert!(is_quiet(&mut resumed));
     }
     assert!(is_quiet(&mut f.dcm.watch_status(&id, Some(&last.position)).await.unwrap()));
+}
+
+#[tokio::test]
+async fn positions_of_a_watch_for_one_cluster_are_no_others() {
+    let f = fixture().await;
+    f.register(&["c1", "c2"]).await.unwrap();
+    let id = f.create_cloud("lc-1", "ns-1", &["c1", "c2"]).await.unwrap();
+    let (one, other) = ("c1".parse().unwrap(), "c2".parse().unwrap());
+    let mut watch = f.dcm.watch_status_of(&id, &one, None).await.unwrap();
+    next(&mut watch).await;
+    let position = next(&mut watch).await.position;
+    assert!(is_quiet(&mut f.dcm.watch_status_of(&id, &one, Some(&position)).await.unwrap()));
+    assert_kind(f.dcm.watch_status_of(&id, &other, Some(&position)).await, ErrorKind::Expired);
+    assert_kind(f.dcm.watch_status(&id, Some(&position)).await, ErrorKind::Expired);
 }
 
 #[tokio::test]

@@ -197,6 +197,26 @@ async fn nobody_is_said_to_be_cut_off_on_a_cluster_that_was_not_asked() {
     assert_eq!(diff.clusters[0].1.as_ref().unwrap_err().reason, Reason::IdentityChanged);
 }
 
+/// The same where nobody could look at it when the registration was written.
+#[tokio::test]
+async fn a_cluster_that_was_away_when_it_was_registered_anew_is_asked_who_it_is_first() {
+    let (f, _) = memory().await;
+    let id = applied(&f, &["c1"]).await;
+    f.clusters.with("default/c1", |cluster| {
+        cluster.objects.clear();
+        cluster.identity = "another".to_owned();
+    });
+    f.clusters.set_down("default/c1", true);
+    let mut input = cluster_input("c1");
+    input.kubeconfig = Some(kubeconfig());
+    f.dcm.update_cluster(&provider("default"), &"c1".parse().unwrap(), input.into(), None).await.unwrap();
+    let revocation = f.dcm.revoke_user(&id).await.unwrap();
+    assert_eq!(revocation.clusters[0].1.as_ref().unwrap_err().reason, Reason::Unreachable);
+    f.clusters.set_down("default/c1", false);
+    let revocation = f.dcm.revoke_user(&id).await.unwrap();
+    assert_eq!(revocation.clusters[0].1.as_ref().unwrap_err().reason, Reason::IdentityChanged);
+}
+
 /// A credential's renewal is planned by our clock; the cluster's says when it has run out.
 #[tokio::test]
 async fn a_clock_that_was_ahead_lets_no_credential_run_out() {

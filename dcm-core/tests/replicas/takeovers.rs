@@ -177,6 +177,21 @@ async fn a_process_that_is_alone_is_not_killed_at_each_start_either() {
     assert_eq!(again.claims(), 0);
 }
 
+/// A program is to drop a call and make it again where an order takes another one's place.
+#[tokio::test]
+async fn calls_of_one_process_that_break_off_are_no_row() {
+    let deadly = Deadly::new().await;
+    let side_by_side = std::num::NonZeroUsize::MIN;
+    for calls in 8..16 {
+        deadly.store.fail_after(calls);
+        assert!(deadly.f.dcm.carry_out(&deadly.order(), side_by_side).await.is_err());
+        deadly.store.mend();
+    }
+    assert!(deadly.status().await.holder.is_some(), "none had a claim");
+    assert_eq!(deadly.status().await.takeovers, 0);
+    assert_eq!(deadly.f.dcm.carry_out(&deadly.order(), side_by_side).await.unwrap(), None);
+}
+
 /// What was written by a clock that is wrong holds nothing up for longer than any pause.
 #[tokio::test]
 async fn a_clock_that_was_ahead_spares_no_cluster_for_long() {

@@ -120,6 +120,11 @@ async fn who_watches_one_cluster_is_told_of_that_one() {
     assert_eq!(bytes, 7);
     many.change("c-00007", 70).await;
     assert_eq!(told(&mut many.watch(only(&id)).await).await.1, 70);
+    // Its positions mean nothing to the watch of another one, nor to that of all.
+    for other in [Some("c-00008".to_owned()), None] {
+        let asked = pb::WatchRequest { cluster_reference: other, ..asked(&id) };
+        assert_eq!(many.dcm.clouds().watch(asked).await.unwrap_err().code(), tonic::Code::OutOfRange);
+    }
     // A cluster that is not there cannot be watched.
     let nowhere = pb::WatchRequest { cluster_reference: Some("nowhere".to_owned()), ..asked("") };
     assert_eq!(many.dcm.clouds().watch(nowhere).await.unwrap_err().code(), tonic::Code::NotFound);

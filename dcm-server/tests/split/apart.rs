@@ -114,6 +114,20 @@ async fn a_synchronizer_serves_nobody_whose_identity_is_not_allowed() {
     let cloud = bed.cloud("lc-1", &[&door]).await;
     is_away(&bed.get(&format!("{cloud}/diff")).await, "the synchronizer does not serve this server");
     assert_eq!(door.came(), 0);
+    // Anybody hears that it serves, but it serves not everybody.
+    let refused = async || {
+        let ready = bed.get("/readyz").await.expect(200);
+        let waits = ready["waiting-for"].as_array().cloned().unwrap_or_default();
+        waits.iter().any(|one| {
+            one["part"] == "synchronizer"
+                && one["reason"].as_str().is_some_and(|why| why.starts_with("it refuses this server"))
+        })
+    };
+    let begun = Instant::now();
+    while !refused().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", bed.get("/readyz").await.expect(200));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     bed.stop().await;
 }
 
