@@ -218,6 +218,7 @@ impl Membership {
             let claimant = self.dcm.alone();
             self.metrics.count_claims(&claimant);
             self.metrics.members.set(1);
+            self.readiness.note(PART, None);
             self.seat.send_replace(Some(Tenure::new(claimant, Instant::now(), None)));
             return std::future::pending().await;
         };
