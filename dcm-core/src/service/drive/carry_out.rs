@@ -31,7 +31,7 @@ impl Dcm {
     /// it; where that must not hold up others, give each order a task of your own with [`Dcm::carry_out`].
     ///
     /// Only one caller may carry out an order at a time, and in one process only: nobody else's claim stands here. Where several
-    /// processes share a store, each makes its attempts as a member ([`Dcm::join`], [`Claimant::member`]).
+    /// processes share a store, each makes its attempts as a member ([`Dcm::join`], [`Claimant::member`](crate::service::Claimant::member)).
     ///
     /// # Errors
     /// As [`Dcm::carry_out`], for the first order that has one. Orders that were not come to wait further.
