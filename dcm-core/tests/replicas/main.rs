@@ -4,6 +4,7 @@
 
 mod claims;
 mod simulation;
+mod stale;
 #[path = "../regressions/support.rs"]
 #[allow(dead_code, reason = "shared with the suite of regressions")]
 mod support;

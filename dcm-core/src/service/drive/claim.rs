@@ -32,7 +32,7 @@ use crate::{
     error::Error,
     keys,
     lifecycle::Phase,
-    model::{ClusterReference, ClusterStatus, Connectivity, Goal, Uid},
+    model::{ClusterReference, ClusterStatus, Connectivity, Goal, Order, Uid},
     service::orders::ATTEMPTS,
     store::{self, Entry, Key, Revision, StoreExt},
 };
@@ -207,6 +207,12 @@ impl Dcm {
     /// Whether a task is still what its logical cloud wants.
     async fn is_to_be_done(&self, work: &CloudWork, task: &Task) -> Result<bool, Error> {
         if self.unchanged(work).await?.is_none() {
+            return Ok(false);
+        }
+        // An order to look once more leaves its logical cloud as it is. Whoever holds an older one has tasks of his own, and where the newer
+        // one is carried out and gone, nobody would go on from what he could not do.
+        let order = self.store().load::<Order>(&work.order_key).await?;
+        if order.is_none_or(|order| order.revision != work.order_revision) {
             return Ok(false);
         }
         // A reference is deleted without another state of its logical cloud, and not seeing it in a scan is no order to
