@@ -1,4 +1,5 @@
 use std::{
+    iter,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -7,7 +8,7 @@ use dcm_core::{error::Error, store::Store};
 use tonic::{Status, transport::Channel};
 
 use super::Place;
-use crate::{config::PeerAddress, readiness::Readiness, telemetry::chain, tls::PeerTls};
+use crate::{config::PeerAddress, readiness::Readiness, tls::PeerTls};
 
 /// How long a connection may take to be there and to show that it still is, and a call that only looks or hints.
 pub(crate) const WITHIN: Duration = Duration::from_secs(5);
@@ -103,9 +104,27 @@ fn channel(address: &PeerAddress, tls: Option<&PeerTls>) -> Result<Channel, Stri
     }
 }
 
-/// What went wrong, for people.
+/// What went wrong, for people: what is told, and the innermost cause where that is not in it already.
 pub(crate) fn reason(status: &Status) -> String {
-    let cause = std::error::Error::source(status).map_or_else(String::new, |source| format!(": {}", chain(source)));
     let told = if status.message().is_empty() { status.code().description() } else { status.message() };
-    format!("{told}{cause}")
+    let cause = iter::successors(std::error::Error::source(status), |cause| cause.source()).last();
+    let cause = cause.map(ToString::to_string).filter(|cause| !told.contains(cause.as_str()));
+    cause.map_or_else(|| told.to_owned(), |cause| format!("{told}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_tells_each_thing_once() {
+        let refused = || std::io::Error::other("connection refused");
+        let mut status = Status::unavailable("tcp connect error: connection refused");
+        status.set_source(Arc::new(refused()));
+        assert_eq!(reason(&status), "tcp connect error: connection refused");
+        let mut status = Status::unavailable("tcp connect error");
+        status.set_source(Arc::new(refused()));
+        assert_eq!(reason(&status), "tcp connect error: connection refused");
+        assert_eq!(reason(&Status::unavailable("")), Status::unavailable("").code().description());
+    }
 }
