@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
+use axum::serve::ListenerExt as _;
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
@@ -91,7 +92,7 @@ pub(crate) async fn serve(body: String) -> Result<()> {
     listen(Router::new().route("/v2/projects/{project}/logical-clouds/{logical-cloud}", get(answer))).await
 }
 
-/// Serves routes behind the layers, and prints where.
+/// Serves routes behind the layers, and prints where. As DCM and tonic do, it sends at once what there is.
 pub(crate) async fn listen(routes: Router) -> Result<()> {
     telemetry::init("info", LogFormat::Text)?;
     let metrics =
@@ -109,6 +110,6 @@ pub(crate) async fn listen(routes: Router) -> Result<()> {
     let app = routes.route_layer(from_fn_with_state(metrics, count)).layer(layers);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    axum::serve(listener.tap_io(|stream| drop(stream.set_nodelay(true))), app).await?;
     Ok(())
 }
