@@ -47,11 +47,8 @@ impl Wanted {
     /// With a reference only the cluster of that, which has to be there; else a page of them, or parts of that size.
     pub(super) async fn of(app: &App, id: &CloudId, reference: Option<&str>, page: Page) -> Result<Self, Problem> {
         let only = match reference {
-            Some(_) if page.after.is_some() => {
-                let detail = "goes on with the pages of all clusters: leave it out beside cluster_reference";
-                return Err(Problem::parameter("page_token", detail));
-            }
             Some(reference) => {
+                page::first_only(&page)?;
                 Some(app.dcm.reference(id, &name("cluster_reference", reference)?).await?.value.metadata.name)
             }
             None => None,

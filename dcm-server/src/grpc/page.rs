@@ -26,6 +26,12 @@ pub(super) fn page(size: i32, token: &str) -> Result<Page, Problem> {
     Ok(Page { after, limit: limit(size)? })
 }
 
+/// Refuses a page that goes on where one cluster alone is asked for.
+pub(super) fn first_only(page: &Page) -> Result<(), Problem> {
+    let detail = "goes on with the pages of all clusters: leave it out beside cluster_reference";
+    if page.after.is_none() { Ok(()) } else { Err(Problem::parameter("page_token", detail)) }
+}
+
 /// The same, of labels: pages begin after keys, which are no names.
 pub(super) fn key_page(size: i32, token: &str) -> Result<Page, Problem> {
     Ok(Page { after: Some(token.to_owned()).filter(|token| !token.is_empty()), limit: limit(size)? })

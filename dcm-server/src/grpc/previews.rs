@@ -7,7 +7,7 @@ use super::{
     Answer, App, Reply,
     convert::preview,
     names::{cloud, name},
-    page::page,
+    page::{first_only, page},
 };
 use crate::http::Problem;
 
@@ -26,11 +26,10 @@ pub(super) async fn diff(app: App, asked: pb::DiffRequest) -> Answer<pb::DiffRes
 fn selection(reference: Option<&str>, size: i32, token: &str) -> Result<Selection, Problem> {
     let page = page(size, token)?;
     Ok(match reference {
-        Some(_) if page.after.is_some() => {
-            let detail = "goes on with the pages of all clusters: leave it out beside cluster_reference";
-            return Err(Problem::parameter("page_token", detail));
+        Some(reference) => {
+            first_only(&page)?;
+            Selection::One(name("cluster_reference", reference)?)
         }
-        Some(reference) => Selection::One(name("cluster_reference", reference)?),
         None => Selection::Page(Page { limit: page.limit.min(Selection::LARGEST_PAGE), ..page }),
     })
 }

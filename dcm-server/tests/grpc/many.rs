@@ -234,6 +234,11 @@ async fn what_is_no_page_of_a_status_names_the_field() {
         (pb::GetStatusRequest { page_token: "a b".to_owned(), ..asked() }, "page_token"),
         (pb::GetStatusRequest { cluster_reference: Some(String::new()), ..asked() }, "cluster_reference"),
         (pb::GetStatusRequest { cluster_reference: Some("a b".to_owned()), ..asked() }, "cluster_reference"),
+        // Where one cluster is asked for, no page follows.
+        (
+            pb::GetStatusRequest { cluster_reference: Some("c".to_owned()), page_token: "c".to_owned(), ..asked() },
+            "page_token",
+        ),
     ] {
         let status = dcm.clouds().get_status(bad).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
