@@ -56,6 +56,7 @@ pub(crate) use trust::Trust;
 use crate::{metrics::Metrics, readiness::Readiness};
 pub(crate) use body::read_whole;
 pub(crate) use condition::Conditions;
+use patch::Turns;
 pub(crate) use problem::Problem;
 pub(crate) use request_id::{RequestIds, X_REQUEST_ID};
 pub(crate) use room::Held;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     /// The room for answers.
     pub(crate) answers: room::Room,
     pub(crate) watches: Watches,
+    /// Where patches wait that lost against others.
+    pub(crate) turns: Turns,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
 }
@@ -86,7 +89,7 @@ impl Shared {
         let room = room::Room::new(limits.bodies_in_memory);
         let answers = room::Room::new(limits.answers_in_memory);
         let watches = Watches::at_most(limits.watches);
-        Self { dcm, limits, room, answers, watches, metrics, readiness }
+        Self { dcm, limits, room, answers, watches, turns: Turns::default(), metrics, readiness }
     }
 
     /// On a store in memory, with bounds that a test meets soon.

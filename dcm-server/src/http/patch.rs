@@ -1,8 +1,10 @@
 //! JSON merge patches (RFC 7396) of every record that can be replaced: read what is there, merge, replace it at that state.
 
 use std::{
+    array,
     future::Future,
     hash::{BuildHasher as _, RandomState},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +16,7 @@ use dcm_core::{error::ErrorKind, service::Draft, store::Revision};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     Answer, App,
@@ -34,18 +36,51 @@ pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 pub(super) const ACCEPTED: &str = "application/merge-patch+json, application/json";
 
 /// For so long a patch is merged anew because somebody else was faster.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest pause before a patch is merged anew: the first time, and ever.
+/// The longest pause before a patch that has its turn is merged anew: the first time, and ever.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(64));
+
+/// In so many lines patches wait for their turn.
+const LINES: usize = 64;
 
 /// A patch that was received. Has no debug form: it may hold secrets.
 pub(super) struct Patch {
     patch: Node,
     validation: Validation,
     told: Told,
+    /// Where it waits for its turn, if it loses against another one.
+    line: Line,
     /// Its place in the memory of all bodies.
     _held: Held,
+}
+
+/// Where patches wait that lost against others.
+///
+/// The first attempt of each is made at once. Were all further ones, too, then of many patches of one record all but one would
+/// do their work in vain, again and again; so those of this server go on one after the other, in the order in which they lost. Only
+/// new ones and other servers are still in their way.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    /// Records share them by chance.
+    lines: [Line; LINES],
+    chance: RandomState,
+}
+
+type Line = Arc<Mutex<()>>;
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { lines: array::from_fn(|_| Line::default()), chance: RandomState::new() }
+    }
+}
+
+impl Turns {
+    /// The line for the record at this path.
+    fn line(&self, path: &str) -> Line {
+        let [chance, ..] = self.chance.hash_one(path).to_be_bytes();
+        self.lines.get(usize::from(chance) % LINES).map(Arc::clone).unwrap_or_default()
+    }
 }
 
 /// A record as it is: the answer that PUT would give now.
@@ -61,11 +96,12 @@ impl FromRequest<App> for Patch {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (validation, told) = (body::validation(&request)?, body::told(&request));
+        let line = app.turns.line(request.uri().path());
         if !matches!(body::media_type(request.headers()).as_str(), MERGE_PATCH | JSON) {
             return Err(body::unsupported(&ACCEPTED.replace(", ", " or ")));
         }
         let (bytes, held) = body::read(request, app).await?;
-        Ok(Self { patch: Node::parse(&bytes, app.limits.json_depth)?, validation, told, _held: held })
+        Ok(Self { patch: Node::parse(&bytes, app.limits.json_depth)?, validation, told, line, _held: held })
     }
 }
 
@@ -112,6 +148,7 @@ impl Patch {
         let until = Instant::now() + PATIENCE;
         let mut present = read().await?;
         let mut longest = PAUSES.0;
+        let mut turn = None;
         loop {
             conditions.hold(&present.revision)?;
             let Present { answer, unchanged, revision } = present;
@@ -129,8 +166,12 @@ impl Patch {
                 Err(failure) => failure,
             };
             if failure.is_lost_race() {
-                tokio::time::sleep(pause(longest)).await;
-                longest = (longest * 2).min(PAUSES.1);
+                if turn.is_some() {
+                    tokio::time::sleep(pause(longest)).await;
+                    longest = (longest * 2).min(PAUSES.1);
+                } else {
+                    turn = Some(self.line.lock().await);
+                }
             }
             // Whatever it failed with: it failed for a state that may be past.
             present = read().await?;
