@@ -11,11 +11,15 @@ use hyper::body::Frame;
 use tonic::{Status, body::Body};
 
 /// A stream that ends with a status where what makes it panics: its connection has other calls, which go on.
-pub(super) struct Caught(Option<Body>);
+pub(super) struct Caught {
+    body: Option<Body>,
+    request_id: String,
+}
 
 impl Caught {
-    pub(super) const fn new(body: Body) -> Self {
-        Self(Some(body))
+    /// `request_id` is for the log.
+    pub(super) const fn new(body: Body, request_id: String) -> Self {
+        Self { body: Some(body), request_id }
     }
 }
 
@@ -24,13 +28,13 @@ impl HttpBody for Caught {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
         match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(context))) {
             Ok(polled) => polled,
             // What it says may quote what its client sent.
             Err(_panic) => {
-                self.0 = None;
-                tracing::error!("a stream panicked");
+                self.body = None;
+                tracing::error!(request_id = %self.request_id, "a stream panicked");
                 let status = Status::internal("the stream broke off; the failure is in the server's log");
                 Poll::Ready(Some(Ok(end_with(&status))))
             }
@@ -38,7 +42,7 @@ impl HttpBody for Caught {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(HttpBody::is_end_stream)
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 }
 
@@ -63,7 +67,7 @@ mod tests {
             assert_eq!(number, 0, "s3cret");
             Ok::<_, Status>(Frame::data(Bytes::from_static(b"x")))
         });
-        let mut body = Caught::new(Body::new(StreamBody::new(frames)));
+        let mut body = Caught::new(Body::new(StreamBody::new(frames)), String::new());
         assert!(body.frame().await.unwrap().unwrap().is_data());
         let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
         let status = Status::from_header_map(&trailers).unwrap();

@@ -161,6 +161,7 @@ impl Edge {
         };
         request.extensions_mut().insert(call.clone());
         let (app, reads) = (App::clone(&self.app), method.reads);
+        let request_id = call.id.clone();
         let (begun, limit) = (Instant::now(), app.limits.request_timeout);
         let within = within.map_or(limit, |within| within.min(limit));
         let too_late = || Problem::new(Kind::TimedOut, format!("there was no answer after {within:?}"));
@@ -187,7 +188,7 @@ impl Edge {
             let answered = services.call(Request::from_parts(parts, body));
             let Some(answered) = answered else { return Err(Problem::bug("a method has no service")) };
             let response = answered.await.unwrap_or_else(|never| match never {});
-            finish(response, &method, &app, left).await
+            finish(response, &method, &app, left, request_id).await
         };
         let served = crate::deadline::within(left, served);
         // A write that was begun is ended, even where its client goes away or does not get an answer in time: a task of its own is
@@ -251,11 +252,12 @@ async fn finish(
     method: &Method,
     app: &App,
     within: Duration,
+    request_id: String,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = response.into_parts();
     if method.gives_stream {
         parts.extensions.insert(Watch);
-        let body = Caught::new(body);
+        let body = Caught::new(body, request_id);
         let body = if method.takes_stream { bounded(body, app.watches.place()?, within) } else { Body::new(body) };
         return Ok(Response::from_parts(parts, body));
     }
