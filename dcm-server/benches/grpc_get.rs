@@ -9,6 +9,8 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "http/compared.rs"]
+mod compared;
 #[path = "grpc/constant.rs"]
 mod constant;
 #[path = "grpc/fill.rs"]
@@ -27,7 +29,8 @@ use std::{
 use anyhow::{Result, ensure};
 use data_encoding::HEXLOWER;
 use dcm_proto::v1::{self as pb, logical_clouds_client::LogicalCloudsClient};
-use load::{Measured, Server, median};
+use dcm_server::Running;
+use load::{Measured, Server, nanos_since};
 use prost::Message as _;
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
@@ -41,7 +44,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve-dcm", store] => runtime.block_on(fill::serve_dcm(store, &[])),
+        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[], Running::grpc_addr)),
         ["serve-tonic", message] => runtime.block_on(constant::serve(&HEXLOWER.decode(message.as_bytes())?)),
         ["serve-layered", message] => {
             let routes = constant::routes(&HEXLOWER.decode(message.as_bytes())?)?;
@@ -79,17 +82,8 @@ async fn compare(calls: &[usize]) -> Result<()> {
             messages[0].len(),
             CONNECTIONS.min(calls)
         );
-        let mut results: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
-        for number in 0..=ROUNDS {
-            for ((_, server), results) in servers.iter().zip(&mut results) {
-                let measured = round(server, calls).await?;
-                // The first one warms up.
-                if number > 0 {
-                    results.push(measured);
-                }
-            }
-        }
-        print(&servers, &results);
+        let results = compared::in_turn(&servers, ROUNDS, async |_, server| round(server, calls).await).await?;
+        compared::print("calls", &servers, &results);
     }
     Ok(())
 }
@@ -118,7 +112,7 @@ async fn round(server: &Server, calls: usize) -> Result<Measured> {
             while started.elapsed() < ROUND {
                 let begun = Instant::now();
                 client.get_logical_cloud(asked()).await?;
-                latencies.push(begun.elapsed().as_secs_f64() * 1e6);
+                latencies.push(nanos_since(begun));
             }
             Ok::<_, tonic::Status>(latencies)
         });
@@ -127,29 +121,5 @@ async fn round(server: &Server, calls: usize) -> Result<Measured> {
     while let Some(ended) = callers.join_next().await {
         latencies.extend(ended??);
     }
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), server.cpu()? - cpu);
-    latencies.sort_by(f64::total_cmp);
-    let count = latencies.len() as f64;
-    let at = |share: f64| latencies.get((count * share) as usize).copied().unwrap_or_default();
-    Ok(Measured { per_second: count / seconds, per_cpu_second: count / cpu, p50: at(0.5), p99: at(0.99) })
-}
-
-fn print(servers: &[(&str, &Server)], results: &[Vec<Measured>]) {
-    println!(
-        "{:<16} {:>10} {:>6} {:>12} {:>6} {:>6} {:>9} {:>9}",
-        "", "calls/s", "ratio", "calls/cpu-s", "ratio", "layers", "p50 us", "p99 us"
-    );
-    let by_cpu = |at: usize| median(&results[at], |m| m.per_cpu_second);
-    for (at, (name, _)) in servers.iter().enumerate() {
-        let by_clock = median(&results[at], |m| m.per_second);
-        println!(
-            "{name:<16} {by_clock:>10.0} {:>6.2} {:>12.0} {:>6.2} {:>6.2} {:>9.0} {:>9.0}",
-            by_clock / median(&results[0], |m| m.per_second),
-            by_cpu(at),
-            by_cpu(at) / by_cpu(0),
-            by_cpu(at) / by_cpu(1),
-            median(&results[at], |m| m.p50),
-            median(&results[at], |m| m.p99),
-        );
-    }
+    Ok(Measured::of(latencies, started.elapsed().as_secs_f64(), server.cpu()? - cpu))
 }

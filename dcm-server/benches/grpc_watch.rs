@@ -17,6 +17,7 @@ use std::{env, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dcm_proto::v1::{self as pb, logical_clouds_client::LogicalCloudsClient, watch_response::Event};
+use dcm_server::Running;
 use load::Server;
 use tokio::time::timeout;
 use tonic::{Streaming, transport::Endpoint};
@@ -33,7 +34,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve"] => runtime.block_on(fill::serve_dcm("memory:", &["--max-watches", "1000000"])),
+        ["serve"] => runtime.block_on(load::serve_dcm("memory:", &["--max-watches", "1000000"], Running::grpc_addr)),
         [] => runtime.block_on(measure(1000)),
         [watches] => runtime.block_on(measure(watches.parse()?)),
         _ => bail!("give the number of watches, or nothing"),

@@ -10,6 +10,8 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "http/compared.rs"]
+mod compared;
 #[path = "http/layered.rs"]
 mod layered;
 #[path = "http/load.rs"]
@@ -20,6 +22,7 @@ use std::{env, time::Duration};
 use anyhow::{Result, bail};
 use axum::{Router, routing::get};
 use bytes::Bytes;
+use dcm_server::Running;
 use http::header;
 use load::{Measured, Server, median, round};
 use serde_json::json;
@@ -33,7 +36,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[])),
+        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[], Running::http_addr)),
         ["serve-axum", body] => runtime.block_on(serve_axum((*body).to_owned())),
         ["serve-layered", body] => runtime.block_on(layered::serve((*body).to_owned())),
         [] => runtime.block_on(compare(&[32, 256])),
@@ -72,13 +75,13 @@ async fn compare(connections: &[usize]) -> Result<()> {
             body.len()
         );
         let full = rounds(&servers, connections, &[None; 4]).await?;
-        print(&servers, &full);
+        compared::print("req", &servers, &full);
         let half = full.iter().map(|results| {
             Some(Duration::from_secs_f64(connections as f64 / (median(results, |m| m.per_second) / 2.0)))
         });
         println!("at half of what each can:");
         let half = rounds(&servers, connections, &half.collect::<Vec<_>>()).await?;
-        print(&servers, &half);
+        compared::print("req", &servers, &half);
     }
     println!("resident after the load: DCM on sled {} KiB", sled.resident()?);
     Ok(())
@@ -89,45 +92,18 @@ async fn rounds(
     connections: usize,
     paces: &[Option<Duration>],
 ) -> Result<Vec<Vec<Measured>>> {
-    let mut results: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
-    for number in 0..=ROUNDS {
-        for (((_, server), results), pace) in servers.iter().zip(&mut results).zip(paces) {
-            let request = Bytes::from(format!(
-                "GET {PATH} HTTP/1.1\r\nhost: {}\r\naccept: */*\r\nuser-agent: bench\r\n\r\n",
-                server.address
-            ));
-            let requests = |_| {
-                let request = request.clone();
-                move || request.clone()
-            };
-            let measured = round(server, connections, ROUND, *pace, requests).await?;
-            // The first one warms up.
-            if number > 0 {
-                results.push(measured);
-            }
-        }
-    }
-    Ok(results)
-}
-
-fn print(servers: &[(&str, &Server)], results: &[Vec<Measured>]) {
-    println!(
-        "{:<16} {:>10} {:>6} {:>12} {:>6} {:>6} {:>9} {:>9}",
-        "", "req/s", "ratio", "req/cpu-s", "ratio", "layers", "p50 us", "p99 us"
-    );
-    let by_cpu = |at: usize| median(&results[at], |m| m.per_cpu_second);
-    for (at, (name, _)) in servers.iter().enumerate() {
-        let by_clock = median(&results[at], |m| m.per_second);
-        println!(
-            "{name:<16} {by_clock:>10.0} {:>6.2} {:>12.0} {:>6.2} {:>6.2} {:>9.0} {:>9.0}",
-            by_clock / median(&results[0], |m| m.per_second),
-            by_cpu(at),
-            by_cpu(at) / by_cpu(0),
-            by_cpu(at) / by_cpu(1),
-            median(&results[at], |m| m.p50),
-            median(&results[at], |m| m.p99),
-        );
-    }
+    compared::in_turn(servers, ROUNDS, async |at, server| {
+        let request = Bytes::from(format!(
+            "GET {PATH} HTTP/1.1\r\nhost: {}\r\naccept: */*\r\nuser-agent: bench\r\n\r\n",
+            server.address
+        ));
+        let requests = |_| {
+            let request = request.clone();
+            move || request.clone()
+        };
+        round(server, connections, ROUND, paces[at], requests).await
+    })
+    .await
 }
 
 /// A logical cloud as in the design, applied to one simulated cluster; answers its JSON.

@@ -24,6 +24,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use dcm_core::store::{Body, Key, Precondition, Store};
+use dcm_server::Running;
 use dcm_store::SledConfig;
 use load::{Measured, Server, median, round};
 
@@ -54,7 +55,7 @@ fn main() -> Result<()> {
     // One thread makes the load: more would take the server's processors.
     let load = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[])),
+        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(store, &[], Running::http_addr)),
         ["write-store", kind, writers, path] => runtime.block_on(write_store(*kind == "PUT", writers.parse()?, path)),
         [] => load.block_on(compare(&[32, 128])),
         writers => load.block_on(compare(&writers.iter().map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?)),

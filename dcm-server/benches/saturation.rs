@@ -15,6 +15,7 @@ use std::{env, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
+use dcm_server::Running;
 use load::{Server, round};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
@@ -31,9 +32,11 @@ fn main() -> Result<()> {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve-dcm", store] => {
-            runtime.block_on(load::serve_dcm(store, &["--max-connections", "20000", "--header-timeout", "10m"]))
-        }
+        ["serve-dcm", store] => runtime.block_on(load::serve_dcm(
+            store,
+            &["--max-connections", "20000", "--header-timeout", "10m"],
+            Running::http_addr,
+        )),
         [] => runtime.block_on(measure(60, 10_000)),
         [seconds, idle] => runtime.block_on(measure(seconds.parse()?, idle.parse()?)),
         _ => anyhow::bail!("give the seconds and the number of idle connections, or nothing"),

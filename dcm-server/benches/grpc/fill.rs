@@ -1,24 +1,11 @@
-//! What the gRPC benchmarks share: DCM in a process of its own, and what it is filled with.
+//! What the gRPC benchmarks fill DCM with.
 
 use anyhow::{Context as _, Result, bail};
 use dcm_proto::v1::{self as pb, clusters_client::ClustersClient, logical_clouds_client::LogicalCloudsClient};
-use dcm_server::{Config, config::LogFormat, telemetry};
 use tonic::transport::Channel;
 
 pub(crate) const PROJECT: &str = "walmart";
 pub(crate) const CLOUD: &str = "lc-1";
-
-/// Serves DCM until the process is killed, with everything on that is on by default, and prints where its gRPC is.
-pub(crate) async fn serve_dcm(store: &str, more: &[&str]) -> Result<()> {
-    telemetry::init("info", LogFormat::Text)?;
-    dcm_server::install_crypto_provider();
-    let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated"];
-    let server = dcm_server::start(Config::from_options(options.iter().chain(more))?).await?;
-    println!("{}", server.grpc_addr());
-    std::future::pending::<()>().await;
-    server.stop().await;
-    Ok(())
-}
 
 fn named(name: &str) -> Option<pb::Metadata> {
     Some(pb::Metadata {

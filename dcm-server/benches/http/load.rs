@@ -1,4 +1,4 @@
-//! What the HTTP benchmarks share: servers in processes of their own, and the load on them.
+//! What the benchmarks of the edges share: servers in processes of their own, and the load of HTTP/1.1 on them.
 
 // Of what DCM is compared with, too.
 #[path = "../../src/allocator.rs"]
@@ -18,7 +18,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use dcm_server::{Config, config::LogFormat, telemetry};
+use dcm_server::{Config, Running, config::LogFormat, telemetry};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -26,13 +26,13 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Serves DCM until the process is killed, with everything on that is on by default.
-pub(crate) async fn serve_dcm(store: &str, more: &[&str]) -> Result<()> {
+/// Serves DCM until the process is killed, with everything on that is on by default, and prints where this edge of it is.
+pub(crate) async fn serve_dcm(store: &str, more: &[&str], edge: fn(&Running) -> SocketAddr) -> Result<()> {
     telemetry::init("info", LogFormat::Text)?;
     dcm_server::install_crypto_provider();
     let options = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", store, "--synchronizer", "simulated"];
     let server = dcm_server::start(Config::from_options(options.iter().chain(more))?).await?;
-    println!("{}", server.http_addr());
+    println!("{}", edge(&server));
     std::future::pending::<()>().await;
     server.stop().await;
     Ok(())
@@ -87,12 +87,22 @@ impl Server {
     }
 }
 
-/// What came of a round.
+/// What came of a round; latencies are in microseconds.
 pub(crate) struct Measured {
     pub(crate) per_second: f64,
     pub(crate) per_cpu_second: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+}
+
+impl Measured {
+    /// Of answers that took so many nanoseconds each, in so many seconds by the clock and of the server's processor time.
+    pub(crate) fn of(mut latencies: Vec<u32>, seconds: f64, cpu: f64) -> Self {
+        latencies.sort_unstable();
+        let count = latencies.len() as f64;
+        let at = |share: f64| latencies.get((count * share) as usize).map_or(0.0, |nanos| f64::from(*nanos) / 1000.0);
+        Self { per_second: count / seconds, per_cpu_second: count / cpu, p50: at(0.5), p99: at(0.99) }
+    }
 }
 
 /// The median of a figure over some rounds.
@@ -128,11 +138,7 @@ where
     while let Some(ended) = clients.join_next().await {
         latencies.extend(ended??);
     }
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), server.cpu()? - cpu);
-    latencies.sort_unstable();
-    let count = latencies.len() as f64;
-    let at = |share: f64| latencies.get((count * share) as usize).map_or(0.0, |nanos| f64::from(*nanos) / 1000.0);
-    Ok(Measured { per_second: count / seconds, per_cpu_second: count / cpu, p50: at(0.5), p99: at(0.99) })
+    Ok(Measured::of(latencies, started.elapsed().as_secs_f64(), server.cpu()? - cpu))
 }
 
 /// Answers how long each request took, in nanoseconds; with a pace, since it was due.
@@ -167,9 +173,14 @@ async fn client(
                 expected = length_of(&buffer[..filled])?.unwrap_or(usize::MAX);
             }
         }
-        latencies.push(u32::try_from(started.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        latencies.push(nanos_since(started));
     }
     Ok(latencies)
+}
+
+/// How long ago that was, in nanoseconds.
+pub(crate) fn nanos_since(begun: Instant) -> u32 {
+    u32::try_from(begun.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
 /// The length of the answer, once its head is there.
