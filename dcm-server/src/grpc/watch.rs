@@ -249,3 +249,31 @@ pub(super) async fn until(deadline: Option<Instant>) {
         None => pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+    use crate::http::Shared;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_gives_its_place_back_where_the_client_takes_nothing() {
+        let app = Shared::for_tests().await;
+        let within = Duration::from_secs(1);
+        let deadline = Some(Instant::now() + within);
+        let call = Call { id: "1".to_owned(), uri: Uri::from_static("/"), deadline };
+        let watching = Watching::new(&app, call.clone()).unwrap();
+        let talks = async |client: Client<u64>| {
+            for number in 0.. {
+                client.tell(number).await;
+            }
+        };
+        let untaken = watching.fed(talks).unwrap();
+        tokio::time::sleep(within / 2).await;
+        assert!(Watching::new(&app, call.clone()).is_err(), "there is one place");
+        tokio::time::sleep(within + FAREWELL).await;
+        assert!(Watching::new(&app, call).is_ok(), "the place is still held");
+        drop(untaken);
+    }
+}

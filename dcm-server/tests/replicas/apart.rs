@@ -18,7 +18,8 @@ use tokio::{
 
 use crate::{
     clusters::Clusters,
-    fleet::{Fleet, PATIENCE, Process},
+    fleet::{Fleet, PATIENCE},
+    process::Process,
 };
 
 /// A door before an API server, which notes whose each connection is.
@@ -157,6 +158,11 @@ async fn only_synchronizers_connect(
         assert!(answer.headers().contains_key("retry-after"));
         let problem: Value = answer.json().await.unwrap();
         assert!(problem["detail"].as_str().unwrap().contains("synchronizer cannot be reached"), "{problem:#}");
+        // Why is only the operator's to know.
+        assert!(!problem.to_string().contains("refused"), "{problem:#}");
+        let log = process.log();
+        let told = log.lines().filter(|line| line.contains("synchronizer cannot be reached"));
+        assert!(told.into_iter().any(|line| line.contains("Connection refused")), "{log}");
     }
     let revoked = fleet.post(&format!("{cloud}/user/revoke"), &json!({})).await.expect(202);
     assert_eq!(revoked["clusters"][0]["door"]["access"], "Not Revoked Yet", "{revoked:#}");

@@ -9,10 +9,11 @@ use dcm_core::{
     service::{Page, Selection},
     sync::{ObjectId, Reason},
 };
+use dcm_store::memory::MemoryStore;
 use dcm_test_utils::builders::{cluster_input, provider};
 use serde_json::Value;
 
-use crate::support::{Served, Split};
+use crate::support::{Served, Split, main};
 
 const AWAY: &str = "the synchronizer cannot be reached, and only a synchronizer reaches clusters";
 
@@ -75,4 +76,18 @@ async fn a_call_finds_the_next_synchronizer_when_the_one_it_was_connected_to_has
     served.kill().await;
     let _next = Served::start_at(address, Arc::new(there.dcm.clone())).await;
     main.diff(&id, &which).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_is_kept_and_not_called_away_where_the_synchronizer_looks_into_another_store() {
+    let Split { there: _there, served, .. } = Split::start().await;
+    let store: Arc<dyn dcm_core::store::Store> = Arc::new(MemoryStore::new());
+    let elsewhere = main(&store, Arc::new(served.client())).await;
+    elsewhere.ensure_default_provider().await.unwrap();
+    let made = elsewhere.create_cluster(&provider("default"), cluster_input("c1").into()).await.unwrap();
+    let health = made.health.unwrap();
+    assert_eq!((health.connectivity, health.reason), (Connectivity::Unknown, Some(Reason::Internal)));
+    assert!(health.detail.unwrap().contains("c1"));
+    let kept = elsewhere.cluster(&provider("default"), &"c1".parse().unwrap()).await.unwrap();
+    assert_eq!(kept.cluster.metadata.name.as_str(), "c1");
 }
