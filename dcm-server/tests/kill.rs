@@ -5,7 +5,7 @@
 //! too. `DCM_TEST_KILLS` sets how often each test kills; it does so at least once or, where it kills twice in each round, twice.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails loudly")]
-#![cfg(feature = "sled")]
+#![cfg(all(feature = "sled", unix))]
 
 use std::{
     path::Path,
@@ -15,15 +15,15 @@ use std::{
 #[path = "real/clusters.rs"]
 #[allow(dead_code, reason = "shared with the real suite")]
 mod clusters;
-#[path = "crashes/process.rs"]
-#[allow(dead_code, reason = "shared with the suite of crashes")]
+#[path = "shared/process.rs"]
+#[allow(dead_code, reason = "shared with other suites")]
 mod process;
 
 use clusters::{Clusters, KINDS};
 use dcm_core::tenancy::marks;
 use dcm_sim::{Cluster, ClusterOptions};
 use dcm_test_utils::patience::{until, until_so};
-use process::{Process, Setup, kills};
+use process::{Process, kills};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -35,13 +35,20 @@ struct Server {
 }
 
 impl Server {
-    async fn start(setup: &Setup) -> Self {
-        let process = setup.start().await;
+    async fn start(folder: &Path) -> Self {
+        let mut process = Process::on_sled(folder);
+        process.start().await;
         Self { base: process.base().to_owned(), process, client: reqwest::Client::new() }
     }
 
-    fn kill(mut self) {
+    fn kill(&mut self) {
         self.process.kill();
+    }
+
+    async fn start_again(&mut self) {
+        self.process.start().await;
+        // Without connections to the one before.
+        self.client = reqwest::Client::new();
     }
 
     /// The status, where the server answered.
@@ -78,13 +85,12 @@ fn moment(round: u32) -> Duration {
 async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished() {
     dcm_server::install_crypto_provider();
     let folder = tempfile::tempdir().unwrap();
-    let setup = Setup::sled(folder.path());
     let mut clusters = Vec::new();
     for name in ["c1", "c2"] {
         let options = ClusterOptions::named(name).latency(Duration::from_millis(5));
         clusters.push(Cluster::start(options).await.unwrap());
     }
-    let mut server = Server::start(&setup).await;
+    let mut server = Server::start(folder.path()).await;
     for cluster in &clusters {
         let spec = json!({ "kubeconfig": cluster.admin_kubeconfig() });
         let body = json!({ "metadata": { "name": cluster.name() }, "spec": spec });
@@ -110,7 +116,7 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
             }
         }
         server.kill();
-        server = Server::start(&setup).await;
+        server.start_again().await;
         for path in &acknowledged {
             assert_eq!(server.get(path).await.0, StatusCode::OK, "round {round}: {path} is lost");
         }
@@ -124,7 +130,7 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
         assert_eq!(server.post(&format!("{cloud}/terminate"), &json!({})).await, Some(StatusCode::ACCEPTED));
         tokio::time::sleep(moment(2 * round + 1)).await;
         server.kill();
-        server = Server::start(&setup).await;
+        server.start_again().await;
         server.wait_for(&cloud, "Deleted").await;
         for cluster in &clusters {
             let held = cluster.objects().get("namespaces", "", &namespace);
@@ -134,7 +140,6 @@ async fn what_was_acknowledged_survives_kill_9_and_what_was_ordered_is_finished(
         }
     }
     assert!(!acknowledged.is_empty(), "no write was acknowledged, so nothing was shown");
-    server.kill();
 }
 
 /// Moments up to some seconds: a real cluster takes longer.
@@ -144,8 +149,8 @@ fn real_moment(round: u32) -> Duration {
 }
 
 /// A server with a real cluster registered.
-async fn with_cluster(setup: &Setup, cluster: &clusters::Cluster) -> Server {
-    let server = Server::start(setup).await;
+async fn with_cluster(folder: &Path, cluster: &clusters::Cluster) -> Server {
+    let server = Server::start(folder).await;
     let body = json!({ "metadata": { "name": cluster.name }, "spec": { "kubeconfig": cluster.kubeconfig } });
     assert_eq!(server.post("/v2/cluster-providers/default/clusters", &body).await, Some(StatusCode::CREATED));
     server
@@ -157,8 +162,7 @@ async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
     dcm_server::install_crypto_provider();
     let cluster = &clusters[0];
     let folder = tempfile::tempdir().unwrap();
-    let setup = Setup::sled(folder.path());
-    let mut server = with_cluster(&setup, cluster).await;
+    let mut server = with_cluster(folder.path(), cluster).await;
 
     for round in 0..rounds(2) {
         let (name, namespace) = (format!("lc-{round}"), clusters.namespace(&round.to_string()));
@@ -167,7 +171,7 @@ async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
         assert_eq!(server.post(&format!("{cloud}/apply"), &json!({})).await, Some(StatusCode::OK));
         tokio::time::sleep(real_moment(2 * round)).await;
         server.kill();
-        server = Server::start(&setup).await;
+        server.start_again().await;
         server.wait_for(&cloud, "Created").await;
         clusters.note(installation(cluster, &namespace));
         for kind in ["role", "rolebinding"] {
@@ -185,14 +189,13 @@ async fn a_real_cluster_is_as_it_was_ordered_whenever_the_server_was_killed() {
         assert_eq!(server.post(&format!("{cloud}/terminate"), &json!({})).await, Some(StatusCode::ACCEPTED));
         tokio::time::sleep(real_moment(2 * round + 1)).await;
         server.kill();
-        server = Server::start(&setup).await;
+        server.start_again().await;
         server.wait_for(&cloud, "Deleted").await;
         for kind in KINDS {
             let left = cluster.made_by(kind, &clusters.installation());
             assert!(left.is_empty(), "round {round}: {kind} are left: {left:#?}");
         }
     }
-    server.kill();
 }
 
 /// Who made a namespace.
@@ -214,8 +217,7 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
     dcm_server::install_crypto_provider();
     let cluster = &clusters[0];
     let folder = tempfile::tempdir().unwrap();
-    let setup = Setup::sled(folder.path());
-    let mut server = with_cluster(&setup, cluster).await;
+    let mut server = with_cluster(folder.path(), cluster).await;
     let cloud = "/v2/projects/p/logical-clouds/lc";
     let namespace = clusters.namespace("revoked");
     create(&server, &[&cluster.name], "lc", &namespace).await;
@@ -231,7 +233,7 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
         server.kill();
         let answered = answer.await.unwrap().is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED);
         acknowledged += u32::from(answered);
-        server = Server::start(&setup).await;
+        server.start_again().await;
         server.wait_for(cloud, "Created").await;
         let (code, now) = server.get(&path).await;
         assert_eq!(code, StatusCode::CREATED, "round {round}");
@@ -249,7 +251,6 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
     let (now, old) = all.split_last().unwrap();
     assert!(may_read(now, folder.path()) && !old.iter().any(|old| may_read(old, folder.path())));
     println!("{} kills, {acknowledged} revokes acknowledged, {} kubeconfigs", rounds(1), all.len());
-    server.kill();
 }
 
 async fn create(server: &Server, clusters: &[&str], name: &str, namespace: &str) {

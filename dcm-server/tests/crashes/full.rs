@@ -10,7 +10,7 @@ use dcm_test_utils::environment::skip;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::process::{Process, Setup};
+use super::process::Process;
 
 /// How large the file system is, and how much of it is kept from the store at first.
 const SIZE: &str = "size=48m";
@@ -47,8 +47,11 @@ impl Disk {
         let _ = std::fs::write(self.path(name), vec![1; bytes]);
     }
 
-    fn start(&self, setup: &Setup) -> Process {
-        setup.spawn(&["nsenter", "--target", &self.holder.id().to_string(), "--mount", "--"])
+    /// A server on it, with a store of that name, whose log and key are elsewhere.
+    fn server(&self, name: &str, folder: &Path) -> Process {
+        let store = format!("sled:{}", self.at.join(name).display());
+        let inside = ["nsenter", "--target", &self.holder.id().to_string(), "--mount", "--"];
+        Process::on_store_through(&inside, &store, folder)
     }
 }
 
@@ -58,6 +61,9 @@ impl Drop for Disk {
         let _ = self.holder.wait();
     }
 }
+
+/// More than there is room for.
+const LAST: u32 = 2000;
 
 const PAIRS: &str = "/v2/projects/p/logical-clouds/lc/kv-pairs";
 
@@ -79,18 +85,41 @@ fn says_when_to_come_back(answer: &Response) {
     assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
 }
 
+/// Writes until the disk is so full that the server says so itself, and answers what was acknowledged.
+///
+/// Before that sled may refuse single writes, for which it finds no room where it looks for the place of a large document.
+async fn fill(server: &Process) -> Vec<u32> {
+    let mut acknowledged = Vec::new();
+    for n in 0..LAST {
+        let answer = post(server, PAIRS, &pair(n)).await;
+        if answer.status() == StatusCode::CREATED {
+            acknowledged.push(n);
+            continue;
+        }
+        says_when_to_come_back(&answer);
+        let small = post(server, "/v2/projects", &json!({ "metadata": { "name": format!("small-{n}") } })).await;
+        if small.status() != StatusCode::CREATED {
+            says_when_to_come_back(&small);
+        }
+        if get(server, "/readyz").await.status() == StatusCode::SERVICE_UNAVAILABLE {
+            return acknowledged;
+        }
+    }
+    panic!("after {LAST} documents, of which {} were acknowledged, the server still is ready", acknowledged.len());
+}
+
 /// How many of those that were acknowledged are there; the others are refused for now.
-async fn held(setup: &Setup, server: &Process, acknowledged: u32) -> u32 {
+async fn held(server: &Process, acknowledged: &[u32]) -> usize {
     let mut held = 0;
-    for n in 0..acknowledged {
+    for n in acknowledged {
         let found = get(server, &format!("{PAIRS}/kv-{n}")).await;
         if found.status() == StatusCode::SERVICE_UNAVAILABLE {
             says_when_to_come_back(&found);
             continue;
         }
         let (status, text) = (found.status(), found.text().await.unwrap());
-        assert_eq!(status, StatusCode::OK, "kv-{n} of {acknowledged}: {text}\n{}", setup.log());
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), pair(n), "kv-{n}");
+        assert_eq!(status, StatusCode::OK, "kv-{n}: {text}\n{}", server.log());
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), pair(*n), "kv-{n}");
         held += 1;
     }
     held
@@ -104,36 +133,28 @@ async fn a_full_disk_is_told_and_loses_nothing_and_heals_once_there_is_room() {
         return skip("nothing may be mounted here", "a file system without room");
     };
     disk.fill("taken", TAKEN);
-    let setup = Setup::new(format!("sled:{}", disk.at.join("data").display()), folder.path());
-    let mut server = disk.start(&setup);
-    server.ready().await;
+    let mut server = disk.server("data", folder.path());
+    server.start().await;
     let cloud = json!({ "metadata": { "name": "lc" }, "spec": { "namespace": "ns", "user": { "user-name": "u", "type": "certificate" } } });
     assert_eq!(post(&server, "/v2/projects/p/logical-clouds", &cloud).await.status(), StatusCode::CREATED);
-    let mut acknowledged = 0;
-    let refused = loop {
-        let answer = post(&server, PAIRS, &pair(acknowledged)).await;
-        if answer.status() != StatusCode::CREATED {
-            break answer;
-        }
-        acknowledged += 1;
-    };
-    assert!(acknowledged > 10, "there was room for {acknowledged} only");
-    says_when_to_come_back(&refused);
-    says_when_to_come_back(&post(&server, PAIRS, &pair(acknowledged + 1)).await);
+    let acknowledged = fill(&server).await;
+    assert!(acknowledged.len() > 10, "there was room for {} only", acknowledged.len());
+    says_when_to_come_back(&post(&server, PAIRS, &pair(LAST + 1)).await);
     says_when_to_come_back(&get(&server, "/readyz").await);
     // sled puts some of its tree in order when it is read, which fails.
-    let now = held(&setup, &server, acknowledged).await;
-    assert!(now >= acknowledged / 2, "only {now} of {acknowledged} can be read");
-    println!("{now} of {acknowledged} documents are read while the disk is full");
-    let log = setup.log();
+    let (now, all) = (held(&server, &acknowledged).await, acknowledged.len());
+    assert!(now >= all / 2, "only {now} of {all} can be read");
+    println!("{now} of {all} documents are read while the disk is full");
+    let log = server.log();
     assert!(log.contains("No space left on device") && log.contains("start the server again"), "{log}");
     server.kill();
 
     // As full as can be: neither a new store can be opened nor the old one, and that is what is said.
     disk.fill("more", 1 << 30);
-    let elsewhere = Setup { store: format!("sled:{}", disk.at.join("other").display()), ..setup.clone() };
-    for (setup, place) in [(&elsewhere, "disk/other"), (&setup, "disk/data")] {
-        let log = disk.start(setup).fails(setup).await;
+    for (server, place) in [(&mut disk.server("other", folder.path()), "disk/other"), (&mut server, "disk/data")] {
+        server.spawn();
+        let (status, log) = (server.ended().await, server.log());
+        assert!(!status.success(), "{status}");
         let said = format!("{place} cannot be opened: the disk is full; make room on it, then start again");
         assert!(log.contains(&said), "{log}");
     }
@@ -141,10 +162,9 @@ async fn a_full_disk_is_told_and_loses_nothing_and_heals_once_there_is_room() {
     for name in ["taken", "more"] {
         std::fs::remove_file(disk.path(name)).unwrap();
     }
-    let mut server = disk.start(&setup);
-    server.ready().await;
-    assert_eq!(held(&setup, &server, acknowledged).await, acknowledged);
-    let again = post(&server, PAIRS, &pair(1000)).await;
+    server.start().await;
+    assert_eq!(held(&server, &acknowledged).await, acknowledged.len());
+    let again = post(&server, PAIRS, &pair(LAST + 1)).await;
     assert_eq!(again.status(), StatusCode::CREATED);
-    assert!(!setup.log().contains("panicked"), "{}", setup.log());
+    assert!(!server.log().contains("panicked"), "{}", server.log());
 }

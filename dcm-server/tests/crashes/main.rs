@@ -19,6 +19,7 @@ mod client;
 mod full;
 mod http;
 mod ledger;
+#[path = "../shared/process.rs"]
 #[allow(dead_code, reason = "shared with other suites")]
 mod process;
 #[cfg(target_os = "linux")]
@@ -37,7 +38,7 @@ use client::{CLUSTERS, Client, Tally, chance};
 use dcm_test_utils::{mongodb, patience::until};
 use futures_util::future::join_all;
 use http::Http;
-use process::{Setup, kills};
+use process::{Process, kills};
 use serde_json::json;
 
 const CLIENTS: u64 = 16;
@@ -65,7 +66,8 @@ enum Victim {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_on_sled_is_there_whenever_the_server_was_killed() {
     let folder = tempfile::tempdir().unwrap();
-    run(&Setup::sled(folder.path()), None).await;
+    dcm_server::install_crypto_provider();
+    run(Process::on_sled(folder.path()), None).await;
 }
 
 #[cfg(target_os = "linux")]
@@ -76,15 +78,15 @@ async fn what_was_acknowledged_on_mongodb_is_there_whenever_the_server_or_the_da
     let data = folder.path().join("database");
     let Some(database) = mongodb::Server::start(&data, &["--sync-on-commit"], what).await else { return };
     let uri = mongodb::with_database(&database.uri(), "dcm");
-    run(&Setup::new(uri, folder.path()), Some(database)).await;
+    dcm_server::install_crypto_provider();
+    run(Process::on_store(&uri, folder.path()), Some(database)).await;
 }
 
-async fn run(setup: &Setup, mut database: Option<mongodb::Server>) {
-    dcm_server::install_crypto_provider();
+async fn run(mut server: Process, mut database: Option<mongodb::Server>) {
     let seed = seed();
     println!("DCM_TEST_SEED={seed}");
     let began = Instant::now();
-    let mut server = setup.start().await;
+    server.start().await;
     let mut http = Http::new(server.base(), database.is_some());
     register_clusters(&http).await;
     let mut clients: Vec<_> = (0..CLIENTS).map(|id| Client::new(id, seed)).collect();
@@ -104,9 +106,9 @@ async fn run(setup: &Setup, mut database: Option<mongodb::Server>) {
         if victim != Victim::Database {
             server.kill();
             if victim == Victim::StartingServer {
-                let mut starting = setup.spawn(&[]);
+                server.spawn();
                 tokio::time::sleep(Duration::from_millis(chance((seed, round, "start")) % 60)).await;
-                starting.kill();
+                server.kill();
             }
         }
         stop.store(true, Ordering::SeqCst);
@@ -120,7 +122,7 @@ async fn run(setup: &Setup, mut database: Option<mongodb::Server>) {
         if victim == Victim::Database {
             server.ready().await;
         } else {
-            server = setup.start().await;
+            server.start().await;
             http = Http::new(server.base(), database.is_some());
         }
         clients = join_all(worked.into_iter().map(|client| client.unwrap().verify(http.clone()))).await;
@@ -129,7 +131,7 @@ async fn run(setup: &Setup, mut database: Option<mongodb::Server>) {
         }
     }
     server.kill();
-    let log = setup.log();
+    let log = server.log();
     assert!(!log.contains("panicked"), "{log}");
     println!("{}", summary(&clients, killed, began));
     let shown = clients.iter().any(|client| client.tally.acknowledged > 0 && client.tally.compared > 0);

@@ -7,7 +7,7 @@ use dcm_test_utils::{environment::skip, patience::until_so, trace};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::process::Setup;
+use super::process::Process;
 
 /// How large the values are; the last one fills the largest body that there is.
 const SIZES: [usize; 7] = [100, 20_000, 10, 300_000, 60_000, 100, (1 << 20) - 200];
@@ -30,14 +30,14 @@ async fn an_answer_follows_a_sync_of_the_file_that_holds_what_it_acknowledges() 
     if let Err(reason) = may_trace(folder.path()) {
         return skip(reason, UNSEEN);
     }
-    let setup = Setup::sled(folder.path());
     let seen = folder.path().join("trace");
     let calls = format!("trace=write,writev,sendto,sendmsg,{}", trace::CALLS);
     let seen_path = seen.to_string_lossy();
     // The tracer stands beside, so that what is killed is the server.
-    let through = ["strace", "-D", "-f", "-y", "-s", "32", "-e", &calls, "-o", &seen_path];
-    let mut server = setup.spawn(&through);
-    server.ready().await;
+    let strace = ["strace", "-D", "-f", "-y", "-s", "32", "-e", &calls, "-o", &seen_path];
+    let store = format!("sled:{}", folder.path().join("data").display());
+    let mut server = Process::on_store_through(&strace, &store, folder.path());
+    server.start().await;
     let client = reqwest::Client::new();
     let clouds = format!("{}/v2/projects/p/logical-clouds", server.base());
     let user = json!({ "user-name": "u", "type": "certificate" });

@@ -6,15 +6,15 @@ use std::{path::Path, time::Duration};
 
 use dcm_sim::Cluster;
 use dcm_test_utils::{mongodb::fresh_database, patience::until_so};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::time::Instant;
 
-#[path = "../crashes/process.rs"]
-#[allow(dead_code, reason = "shared with the suite of crashes")]
+#[path = "../shared/process.rs"]
+#[allow(dead_code, reason = "shared with other suites")]
 mod process;
 
 use crate::bed::{Api, clusters};
-use process::{Process, Setup, kills};
+use process::{Process, kills};
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -26,33 +26,17 @@ const WORK: Duration = Duration::from_secs(8);
 
 /// A server that can be killed and paused.
 struct Server {
-    setup: Setup,
     process: Process,
     api: Api,
 }
 
 impl Server {
     async fn start(uri: &str, folder: &Path) -> Self {
-        let setup = Setup::new(uri.to_owned(), folder);
-        let process = Self::process(&setup).await;
+        let process = Process::on_store(uri, folder).env("DCM_LEASE", &format!("{}s", LEASE.as_secs()));
+        let mut process = process.env("DCM_RESYNC_PERIOD", "0").env("DCM_CLUSTER_CONCURRENCY", "4");
+        process.start().await;
         let api = Api::of(process.base());
-        Self { setup, process, api }
-    }
-
-    async fn process(setup: &Setup) -> Process {
-        let lease = format!("DCM_LEASE={}s", LEASE.as_secs());
-        let mut process = setup.spawn(&["env", &lease, "DCM_RESYNC_PERIOD=0", "DCM_CLUSTER_CONCURRENCY=4"]);
-        process.ready().await;
-        process
-    }
-
-    async fn restart(&mut self) {
-        self.process = Self::process(&self.setup).await;
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.process.id().try_into().unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        Self { process, api }
     }
 
     async fn are_members(&self, count: u64) {
@@ -92,7 +76,7 @@ async fn what_a_killed_server_had_in_hand_is_taken_over_within_twice_the_lease()
         assert!(clusters.iter().all(|cluster| holds(cluster, &name)), "round {round}");
         assert!(killed.elapsed() < LEASE * 2 + WORK, "round {round}: {:?}", killed.elapsed());
         takeovers += servers[witness].api.counted("takeovers_total").await - before;
-        servers[victim].restart().await;
+        servers[victim].process.start().await;
     }
     println!("{} kills, {takeovers} claims taken over; all was as ordered after {longest:?} at most", kills(4));
     assert!(takeovers > 0, "nothing was in hand when a server was killed");
@@ -113,7 +97,7 @@ async fn a_paused_server_that_wakes_after_its_lease_touches_nothing_under_its_ol
         let cloud = victim.api.create(&name, &clusters).await;
         victim.api.apply(&cloud).await;
         tokio::time::sleep(moment(round)).await;
-        victim.signal(Signal::STOP);
+        victim.process.signal(Signal::STOP);
         let paused = Instant::now();
         witness.api.wait_for(&cloud, "Created").await;
         assert!(paused.elapsed() < LEASE * 2 + WORK, "round {round}: {:?}", paused.elapsed());
@@ -122,7 +106,7 @@ async fn a_paused_server_that_wakes_after_its_lease_touches_nothing_under_its_ol
         // The one that sleeps has claims, and thinks that the logical cloud is applied.
         tokio::time::sleep((LEASE * 3).saturating_sub(paused.elapsed())).await;
         clusters.iter().for_each(Cluster::clear_requests);
-        victim.signal(Signal::CONT);
+        victim.process.signal(Signal::CONT);
         until_so(LEASE * 4, "noticed", async || victim.api.counted("lost_leases_total").await > lost).await;
         witness.are_members(2).await;
         for cluster in &clusters {

@@ -62,12 +62,12 @@ impl Bed {
 
     /// It serves again, and what was written during the fault is there or not, but can be written now.
     async fn is_back(&mut self, round: &str) {
-        self.dcm.is_ready().await;
+        self.dcm.process.ready().await;
         assert_eq!(self.dcm.get("/v2/projects/p").await.status, StatusCode::OK);
         let again = self.dcm.project(round).await;
         assert!(matches!(again.status, StatusCode::CREATED | StatusCode::CONFLICT), "{again:?}");
         assert_eq!(self.dcm.get(&format!("/v2/projects/{round}")).await.status, StatusCode::OK);
-        assert!(self.dcm.lives());
+        assert!(self.dcm.process.lives());
     }
 }
 
@@ -156,12 +156,12 @@ async fn an_apply_goes_on_to_its_end_after_the_store_was_away_in_the_middle_of_i
             if ordered.status != done {
                 // Whether it was taken is not known: an order that is given twice is one.
                 ordered.is_away();
-                bed.dcm.is_ready().await;
+                bed.dcm.process.ready().await;
                 let again = bed.dcm.post(&path, &body).await;
                 assert!(again.status.is_success() || again.status == StatusCode::CONFLICT, "{again:?}");
             }
             bed.dcm.wait_for(&cloud, end).await;
         }
-        assert!(bed.dcm.lives());
+        assert!(bed.dcm.process.lives());
     }
 }

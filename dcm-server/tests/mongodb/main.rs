@@ -9,5 +9,8 @@
 #![cfg(all(feature = "mongodb", unix))]
 
 mod faults;
+#[path = "../shared/process.rs"]
+#[allow(dead_code, reason = "shared with other suites")]
+mod process;
 mod start;
 mod support;

@@ -77,7 +77,7 @@ async fn a_password_is_in_no_output() {
     for answer in &answers {
         answer.is_away();
     }
-    let all = format!("{answers:?}{}", dcm.log());
+    let all = format!("{answers:?}{}", dcm.process.log());
     assert!(!all.contains("s3cret") && !all.contains("keeper:"), "{all}");
     assert!(all.contains("store"), "the log tells of the failure: {all}");
 }

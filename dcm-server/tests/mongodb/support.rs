@@ -1,27 +1,19 @@
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
-};
+use std::{path::Path, process::ExitStatus, time::Duration};
 
-use dcm_test_utils::{
-    address::free_port,
-    patience::{until, until_so},
-};
+use dcm_test_utils::patience::until;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::process::Process;
+
 /// Longer than any answer may take, whatever the store does: 17 seconds for a call of the store, and a busy machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(22);
 
-/// A server in a process of its own, which is killed when this is dropped.
+/// A server in a process of its own, and a client for it.
 pub(crate) struct Dcm {
-    child: Child,
-    base: String,
+    pub(crate) process: Process,
     client: reqwest::Client,
-    log: PathBuf,
 }
 
 /// An answer, and after how long it came.
@@ -43,54 +35,37 @@ impl Answer {
     }
 }
 
-/// The command that starts a server with this store.
-fn command(folder: &Path, store: &str, options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dcm-server"));
-    command.env("DCM_STORE", store).env("DCM_LOG", "debug").arg("--encryption-key-file").arg(folder.join("key"));
-    command.args(options);
-    command
+fn server(log: &Path, folder: &Path, store: &str) -> Process {
+    let options = ["--log=debug".to_owned(), format!("--encryption-key-file={}", folder.join("key").display())];
+    // Where everybody sees a command line, a password is not in it.
+    Process::new(log, &options).env("DCM_STORE", store)
 }
 
 /// What a server that does not start says, and how it ends.
 pub(crate) async fn refusal(folder: &Path, store: &str) -> (ExitStatus, String) {
-    let mut command = command(folder, store, &["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]);
+    dcm_server::install_crypto_provider();
+    // One for each.
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut server = server(log.path(), folder, store);
     let started = Instant::now();
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    server.spawn();
+    let status = server.ended().await;
     assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let all = text(output.stdout) + &text(output.stderr);
+    let all = server.log();
     assert!(!all.contains("s3cret"), "{all}");
-    (output.status, all)
+    (status, all)
 }
 
 impl Dcm {
     pub(crate) async fn start(folder: &Path, store: &str) -> Self {
-        let log = folder.join("dcm.log");
-        let file = File::create(&log).unwrap();
-        let address = format!("127.0.0.1:{}", free_port());
-        let child = command(folder, store, &["--http", &address, "--grpc", "127.0.0.1:0"])
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        let mut dcm = Self { child, base: format!("http://{address}"), client: reqwest::Client::new(), log };
-        dcm.is_ready().await;
-        dcm
-    }
-
-    pub(crate) async fn is_ready(&mut self) {
-        let ready = async || {
-            assert!(self.lives(), "the server has ended; see its log");
-            let asked = self.client.get(format!("{}/readyz", self.base)).send().await;
-            asked.is_ok_and(|answer| answer.status() == StatusCode::OK)
-        };
-        until_so(Duration::from_secs(60), "ready", ready).await;
+        let mut process = server(&folder.join("dcm.log"), folder, store);
+        process.start().await;
+        Self { process, client: reqwest::Client::new() }
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let started = Instant::now();
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = self.client.request(method, format!("{}{path}", self.process.base()));
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -119,21 +94,5 @@ impl Dcm {
             if status["status"] == wanted { Ok(()) } else { Err(status) }
         })
         .await;
-    }
-
-    /// Whether the process still is the one that was started.
-    pub(crate) fn lives(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-}
-
-impl Drop for Dcm {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 }

@@ -29,7 +29,7 @@ fn client(folder: &Path, port: u16) -> GrpcCa {
 async fn waits(fleet: &Fleet, wanted: bool) {
     for main in &fleet.mains {
         until(PATIENCE, format_args!("waiting for the CA: {wanted}"), async || {
-            let ready = main.readiness(fleet.client()).await?;
+            let ready = main.readiness().await?;
             let waits = ready["waiting-for"].as_array().is_some_and(|all| all.iter().any(|one| one["part"] == "ca"));
             if waits == wanted { Ok(()) } else { Err(ready.to_string()) }
         })
@@ -73,12 +73,10 @@ async fn a_ca_is_found_where_it_is_registered_now() {
     fleet.ca.kill();
     waits(&fleet, true).await;
     let meanwhile = deleted(&fleet, "meanwhile").await;
-    let killed = fleet.mains[0].base();
     fleet.mains[0].kill();
     fleet.ca.spawn();
     until_forgotten(&ca, &meanwhile).await;
-    fleet.mains[0].spawn();
-    until(PATIENCE, format_args!("{killed} ready"), async || fleet.mains[0].readiness(fleet.client()).await).await;
+    fleet.mains[0].start().await;
     waits(&fleet, false).await;
 
     // It moves, and is found when that is said.

@@ -1,20 +1,14 @@
 //! DCM in several processes on one MongoDB: main servers, synchronizers and a CA, each of which a test may kill, freeze and start again.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use dcm_test_utils::{address::free_port, mongodb::fresh_database, patience::until};
+use dcm_test_utils::{mongodb::fresh_database, patience::until};
 use reqwest::{Method, StatusCode};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::authority;
+use crate::{authority, process::Process};
 
 /// The lease of the workers: short, so that a test need not wait long.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -29,16 +23,6 @@ pub(crate) struct Fleet {
     pub(crate) ca: Process,
     client: reqwest::Client,
     folder: TempDir,
-}
-
-/// One process; it is killed when this is dropped.
-pub(crate) struct Process {
-    name: String,
-    options: Vec<String>,
-    folder: PathBuf,
-    http: String,
-    pub(crate) grpc: u16,
-    child: Option<Child>,
 }
 
 /// An answer over REST.
@@ -56,103 +40,10 @@ impl Reply {
     }
 }
 
-impl Process {
-    fn new(name: &str, role: &str, folder: &Path, more: &[String]) -> Self {
-        let (http, grpc) = (format!("127.0.0.1:{}", free_port()), free_port());
-        let mut options = vec![
-            format!("--role={role}"),
-            format!("--http={http}"),
-            format!("--grpc=127.0.0.1:{grpc}"),
-            "--log=info,dcm_server=debug".to_owned(),
-        ];
-        options.extend_from_slice(more);
-        Self { name: name.to_owned(), options, folder: folder.to_owned(), http, grpc, child: None }
-    }
-
-    /// Starts it, and does not wait.
-    pub(crate) fn spawn(&mut self) {
-        let log =
-            File::options().create(true).append(true).open(self.folder.join(format!("{}.log", self.name))).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_dcm-server"))
-            .args(&self.options)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn();
-        self.child = Some(child.unwrap());
-    }
-
-    /// Kills it with SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    /// The process's id.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn id(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
-    /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
-    }
-
-    /// Waits until it has ended by itself, well.
-    pub(crate) async fn ended(&mut self) {
-        let mut child = self.child.take().unwrap();
-        let status = until(PATIENCE, "ended", async || child.try_wait().unwrap().ok_or("it runs")).await;
-        assert!(status.success(), "{}: {status}", self.name);
-    }
-
-    pub(crate) fn base(&self) -> String {
-        format!("http://{}", self.http)
-    }
-
-    /// What it says of itself, where it serves.
-    pub(crate) async fn readiness(&self, client: &reqwest::Client) -> Result<Value, String> {
-        let answer = client.get(format!("{}/readyz", self.base())).send().await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let body = answer.json::<Value>().await.map_err(|error| error.to_string())?;
-        if status == StatusCode::OK { Ok(body) } else { Err(body.to_string()) }
-    }
-
-    async fn ready(&mut self, client: &reqwest::Client) {
-        let name = self.name.clone();
-        until(PATIENCE, format_args!("{name} ready; see its log"), async || {
-            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert_eq!(ended, None, "{name} has ended: {}", self.log());
-            self.readiness(client).await
-        })
-        .await;
-    }
-
-    /// Starts it again after it has ended, and waits until it serves.
-    pub(crate) async fn restart(&mut self, client: &reqwest::Client) {
-        self.spawn();
-        self.ready(client).await;
-    }
-
-    /// What it wrote to its log, all starts together.
-    pub(crate) fn log(&self) -> String {
-        let log = std::fs::read(self.folder.join(format!("{}.log", self.name))).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<_> = log.lines().collect();
-            let last = lines.len().saturating_sub(30);
-            println!("the end of {}'s log:\n{}\n", self.name, lines[last..].join("\n"));
-        }
-    }
+/// A process of this role.
+fn process(name: &str, role: &str, folder: &Path, more: &[String]) -> Process {
+    let options = [&[format!("--role={role}"), "--log=info,dcm_server=debug".to_owned()], more].concat();
+    Process::new(&folder.join(format!("{name}.log")), &options)
 }
 
 impl Fleet {
@@ -177,7 +68,7 @@ impl Fleet {
             .map(|number| {
                 let lease = vec![format!("--lease={}s", LEASE.as_secs())];
                 let options = [shared.to_vec(), mutual("synchronizer"), lease, more.clone()].concat();
-                Process::new(&format!("synchronizer-{number}"), "synchronizer", folder.path(), &options)
+                process(&format!("synchronizer-{number}"), "synchronizer", folder.path(), &options)
             })
             .collect();
         let mains = (1..=2)
@@ -189,19 +80,18 @@ impl Fleet {
                     format!("--peer-cert={}", file("main.pem")),
                     format!("--peer-key={}", file("main.key")),
                 ];
-                Process::new(&format!("main-{number}"), "dcm", folder.path(), &[shared.to_vec(), peer].concat())
+                process(&format!("main-{number}"), "dcm", folder.path(), &[shared.to_vec(), peer].concat())
             })
             .collect();
         let own = vec![format!("--store=sled:{}", file("ca-data"))];
-        let ca = Process::new("ca", "ca", folder.path(), &[own, mutual("ca")].concat());
+        let ca = process("ca", "ca", folder.path(), &[own, mutual("ca")].concat());
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let mut fleet = Self { mains, synchronizers, ca, client, folder };
         for process in fleet.all() {
             process.spawn();
         }
-        let client = fleet.client.clone();
         for process in fleet.all() {
-            process.ready(&client).await;
+            process.ready().await;
         }
         Some(fleet)
     }
@@ -209,6 +99,11 @@ impl Fleet {
     /// All processes.
     pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut Process> {
         self.mains.iter_mut().chain(&mut self.synchronizers).chain([&mut self.ca])
+    }
+
+    /// Where the main servers are, as URLs begin.
+    pub(crate) fn bases(&self) -> Vec<String> {
+        self.mains.iter().map(|main| main.base().to_owned()).collect()
     }
 
     /// Where its certificates are.
@@ -223,8 +118,7 @@ impl Fleet {
     /// A call of the first main server that answers, as behind a load balancer: what fails for want of a server, or is told to come again,
     /// is tried once more.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
-        let bases: Vec<_> = self.mains.iter().map(Process::base).collect();
-        call(&self.client, &bases, method, path, body).await
+        call(&self.client, &self.bases(), method, path, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -58,7 +58,7 @@ async fn what_was_acknowledged_is_finished_whoever_is_killed() {
     let kills = variable("DCM_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let every = Duration::from_millis(1500);
     let end = Instant::now() + every * u32::try_from(kills).unwrap();
-    let bases: Vec<_> = fleet.mains.iter().map(crate::fleet::Process::base).collect();
+    let bases = fleet.bases();
     let streams: Vec<_> = clouds
         .iter()
         .map(|(cloud, _)| tokio::spawn(orders(fleet.client().clone(), bases.clone(), cloud.clone(), end)))

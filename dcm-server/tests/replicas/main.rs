@@ -14,5 +14,8 @@ mod clusters;
 mod fleet;
 mod killed;
 mod paused;
+#[path = "../shared/process.rs"]
+#[allow(dead_code, reason = "shared with other suites")]
+mod process;
 mod rolling;
 mod starting;

@@ -28,7 +28,7 @@ async fn who_wakes_after_his_lease_changes_nothing_that_another_one_has() {
     tokio::time::sleep(LEASE * 2).await;
     fleet.synchronizers[0].signal(Signal::CONT);
     // It comes to know that it was given up, and goes on as another one.
-    until_so(PATIENCE, "joined anew", async || fleet.synchronizers[0].readiness(fleet.client()).await.is_ok()).await;
+    until_so(PATIENCE, "joined anew", async || fleet.synchronizers[0].readiness().await.is_ok()).await;
     tokio::time::sleep(LEASE).await;
     let status = fleet.get(&format!("{cloud}/status")).await.expect(200);
     assert_eq!(status["status"], "Deleted", "{status:#}");

@@ -61,18 +61,18 @@ async fn load(
 async fn a_rolling_restart_fails_no_request() {
     let Some(mut fleet) = Fleet::start("a rolling restart", &[]).await else { return };
     let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let bases: Vec<_> = fleet.mains.iter().map(crate::fleet::Process::base).collect();
+    let bases = fleet.bases();
     let clients: Vec<_> = (0..4)
         .map(|number| {
             let client = fleet.client().clone();
             tokio::spawn(load(client, bases.clone(), format!("r{number}"), Arc::clone(&stop), Arc::clone(&served)))
         })
         .collect();
-    let client = fleet.client().clone();
     for process in fleet.all() {
         process.signal(Signal::TERM);
-        process.ended().await;
-        process.restart(&client).await;
+        let status = process.ended().await;
+        assert!(status.success(), "{}: {status}", process.base());
+        process.start().await;
     }
     stop.store(true, Ordering::Relaxed);
     let mut failed = Vec::new();

@@ -10,7 +10,7 @@ async fn a_main_server_serves_without_its_synchronizer_and_says_that_it_waits_fo
     let Some(mut fleet) = Fleet::start("parts that wait for others", &[]).await else { return };
     let waits = async |fleet: &Fleet, wanted: bool| {
         until(PATIENCE, format_args!("waiting: {wanted}"), async || {
-            let ready = fleet.mains[0].readiness(fleet.client()).await?;
+            let ready = fleet.mains[0].readiness().await?;
             let waits =
                 ready["waiting-for"].as_array().is_some_and(|all| all.iter().any(|one| one["part"] == "synchronizer"));
             if waits == wanted { Ok(()) } else { Err(ready.to_string()) }
