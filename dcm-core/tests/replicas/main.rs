@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
 
 mod claims;
+mod revoker;
 mod simulation;
 mod stale;
 #[path = "../regressions/support.rs"]

@@ -1,5 +1,5 @@
-//! Three workers, some clusters, and orders that come while they work; processes that are paused, killed and started, writes that
-//! arrive late, clusters that are away. One seed decides everything.
+//! Three workers, two main servers that cut users off, some clusters, and orders that come while they work; processes that are paused, killed
+//! and started, writes that arrive late, clusters that are away. One seed decides everything.
 
 use std::{
     collections::BTreeMap,
@@ -27,18 +27,21 @@ use dcm_test_utils::{
 use fastrand::Rng;
 
 use crate::{
+    revoker::{CutOffs, Revoker},
     worker::{Life, Worker, nobody},
     world::{LEASE, Reach, Sea, Slow, Time, now},
 };
 
 const WORKERS: usize = 3;
-const CLUSTERS: [&str; 3] = ["c1", "c2", "c3"];
+/// Workers come first.
+const PROCESSES: usize = WORKERS + 2;
+pub(crate) const CLUSTERS: [&str; 3] = ["c1", "c2", "c3"];
 
 /// So many seeds are played, if `DCM_TEST_SEEDS` names no other number.
 const SEEDS: u64 = 500;
 
 /// How long processes are troubled, and how long they may take then, in polls.
-const TROUBLE: usize = 2_000;
+const TROUBLE: usize = 4_000;
 const PATIENCE: usize = 60_000;
 
 /// A process: at work, paused until some time, or dead until some time.
@@ -54,6 +57,7 @@ struct Simulation {
     sea: Arc<Sea>,
     clusters: Arc<FakeClusters>,
     asking: Arc<Mutex<BTreeMap<(String, dcm_core::model::Uid), dcm_core::model::Uid>>>,
+    cut_off: Arc<CutOffs>,
     entropy: Arc<CountingEntropy>,
     /// Gives orders, at once.
     api: Dcm,
@@ -67,6 +71,7 @@ struct Tally {
     finished: Arc<AtomicU64>,
     takeovers: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
+    revoked: Arc<AtomicU64>,
 }
 
 impl Simulation {
@@ -82,13 +87,14 @@ impl Simulation {
             sea,
             clusters,
             asking: Arc::default(),
+            cut_off: Arc::default(),
             entropy,
             processes: Vec::new(),
             tally: tally.clone(),
         };
         now(simulation.prepare());
-        for _ in 0..WORKERS {
-            let life = Some(simulation.born());
+        for at in 0..PROCESSES {
+            let life = Some(simulation.born(at));
             simulation.processes.push(Process { life, idle_until: 0 });
         }
         simulation
@@ -111,19 +117,25 @@ impl Simulation {
     }
 
     /// A new process.
-    fn born(&self) -> Life {
-        let me = nobody();
-        let (sea, clusters) = (Arc::clone(&self.sea), Arc::clone(&self.clusters));
-        let slow = Slow { clusters, sea: Arc::clone(&sea), me: Arc::clone(&me), asking: Arc::clone(&self.asking) };
+    fn born(&mut self, at: usize) -> Life {
+        let (me, is_worker) = (nobody(), at < WORKERS);
+        let (sea, clusters, cut_off) = (Arc::clone(&self.sea), Arc::clone(&self.clusters), Arc::clone(&self.cut_off));
+        let asking = Arc::clone(&self.asking);
+        let slow = Slow { clusters, sea: Arc::clone(&sea), me: Arc::clone(&me), asking, cut_off: Arc::clone(&cut_off) };
         let ports = Ports {
-            store: Arc::new(Reach { sea, me: Some(Arc::clone(&me)) }),
+            store: Arc::new(Reach { sea, me: is_worker.then(|| Arc::clone(&me)) }),
             synchronizer: Arc::new(slow),
             ..ports_of(&self.sea, &self.clock, &self.clusters, &self.entropy)
         };
-        let (time, tally) = (Arc::clone(&self.time), self.tally.clone());
+        let (time, tally, clusters) = (Arc::clone(&self.time), self.tally.clone(), Arc::clone(&self.clusters));
+        let rng = Mutex::new(self.rng.fork());
         Box::pin(async move {
             let dcm = Dcm::open(ports, settings()).await.unwrap();
-            let Tally { finished, takeovers, lost } = tally;
+            let Tally { finished, takeovers, lost, revoked } = tally;
+            if !is_worker {
+                Revoker { dcm, time, clusters, cut_off, revoked, rng }.live().await;
+                return;
+            }
             Worker { dcm, time, me, finished, takeovers, lost, in_hand: Mutex::default() }.live().await;
         })
     }
@@ -152,7 +164,7 @@ impl Simulation {
     fn trouble(&mut self) {
         let now = self.time.now();
         let lease = u64::try_from(LEASE.as_millis()).unwrap();
-        let at = self.rng.usize(..WORKERS);
+        let at = self.rng.usize(..PROCESSES);
         match self.rng.u16(..1000) {
             0..10 => self.processes[at].idle_until = now + self.rng.u64(..lease * 4),
             10..13 => {
@@ -176,12 +188,13 @@ impl Simulation {
         if self.sea.letters() > 0 && self.rng.u8(..3) > 0 {
             self.sea.arrive(self.rng.usize(..));
         }
-        let at = self.rng.usize(..WORKERS);
+        // Workers have the more to do.
+        let at = if self.rng.u8(..6) > 0 { self.rng.usize(..WORKERS) } else { self.rng.usize(WORKERS..PROCESSES) };
         if self.processes[at].idle_until > self.time.now() {
             return;
         }
         if self.processes[at].life.is_none() {
-            self.processes[at].life = Some(self.born());
+            self.processes[at].life = Some(self.born(at));
         }
         let life = self.processes[at].life.as_mut().unwrap();
         assert!(life.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "no process ends");
@@ -200,7 +213,7 @@ impl Simulation {
             for _ in 0..100 {
                 self.poll();
             }
-            if now(self.api.waiting_orders(None, 10)).unwrap().is_empty() {
+            if self.cut_off.are_over() && now(self.api.waiting_orders(None, 10)).unwrap().is_empty() {
                 break;
             }
         }
@@ -244,7 +257,7 @@ impl Simulation {
     }
 }
 
-fn cloud(number: u8) -> CloudId {
+pub(crate) fn cloud(number: u8) -> CloudId {
     cloud_id(&format!("lc-{number}"))
 }
 
@@ -291,8 +304,10 @@ fn clusters_are_worked_on_by_one_at_a_time_and_everything_is_finished() {
         }
     });
     // A quiet sea shows nothing.
-    let [finished, takeovers, lost] =
-        [&tally.finished, &tally.takeovers, &tally.lost].map(|count| count.load(Ordering::SeqCst));
-    println!("{seeds} seeds: {finished} orders finished, {takeovers} claims taken over, {lost} leases lost");
-    assert!(finished > seeds && lost > seeds / 2 && takeovers > seeds / 20);
+    let [finished, takeovers, lost, revoked] =
+        [&tally.finished, &tally.takeovers, &tally.lost, &tally.revoked].map(|count| count.load(Ordering::SeqCst));
+    println!(
+        "{seeds} seeds: {finished} orders finished, {takeovers} claims taken over, {lost} leases lost, {revoked} users cut off"
+    );
+    assert!(finished > seeds && lost > seeds / 2 && takeovers > seeds / 20 && revoked > seeds / 4);
 }

@@ -25,6 +25,8 @@ use dcm_store::memory::MemoryStore;
 use dcm_test_utils::clusters::FakeClusters;
 use futures_util::FutureExt as _;
 
+use crate::revoker::{CutOffs, bound};
+
 /// Time that passes when the simulation says so, in milliseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Time(AtomicU64);
@@ -39,14 +41,26 @@ impl Time {
     }
 
     pub(crate) async fn until(&self, at: u64) {
-        poll_fn(|_| if self.now() >= at { Poll::Ready(()) } else { Poll::Pending }).await;
+        looking(|| (self.now() >= at).then_some(())).await;
     }
+}
+
+/// Looks at each poll, until there is something. Whoever has several futures in hand polls only those that woke it.
+async fn looking<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    poll_fn(|context| {
+        let found = look();
+        if found.is_none() {
+            context.waker().wake_by_ref();
+        }
+        found.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 /// Lets others go first.
 pub(crate) async fn step() {
     let mut stepped = false;
-    poll_fn(|_| if std::mem::replace(&mut stepped, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    looking(|| std::mem::replace(&mut stepped, true).then_some(())).await;
 }
 
 /// Who a worker is at present.
@@ -149,17 +163,24 @@ pub(crate) fn now<F: Future>(future: F) -> F::Output {
 #[derive(Debug)]
 pub(crate) struct Reach {
     pub(crate) sea: Arc<Sea>,
-    /// `None` for those who give orders.
+    /// `None` for those who give orders: they reach it soon, or would lose every race against the many others.
     pub(crate) me: Option<Me>,
 }
 
 impl Reach {
+    /// An answer is on its way.
+    async fn step_back(&self) {
+        if self.me.is_some() {
+            step().await;
+        }
+    }
+
     async fn send(&self, key: &Key, body: Option<Body>, precondition: Precondition) -> Result<Option<Revision>, Error> {
         let from = self.me.as_ref().and_then(|me| me.lock().unwrap().clone());
         let answer = Arc::new(Mutex::new(None));
         let letter = Letter { from, key: key.clone(), body, precondition, answer: Arc::clone(&answer) };
         self.sea.on_the_way.lock().unwrap().push(letter);
-        poll_fn(|_| answer.lock().unwrap().take().map_or(Poll::Pending, Poll::Ready)).await
+        looking(|| answer.lock().unwrap().take()).await
     }
 }
 
@@ -168,19 +189,25 @@ impl Store for Reach {
     async fn get(&self, key: &Key) -> Result<Option<Document>, Error> {
         step().await;
         let found = self.sea.store.get(key).await;
-        step().await;
+        self.step_back().await;
         found
     }
     async fn scan(&self, scan: Scan) -> Result<Vec<Document>, Error> {
         step().await;
         let found = self.sea.store.scan(scan).await;
-        step().await;
+        self.step_back().await;
         found
     }
     async fn put(&self, key: &Key, body: Body, precondition: Precondition) -> Result<Revision, Error> {
+        if self.me.is_none() {
+            return self.sea.store.put(key, body, precondition).await;
+        }
         Ok(self.send(key, Some(body), precondition).await?.expect("a put has a revision"))
     }
     async fn delete(&self, key: &Key, revision: &Revision) -> Result<(), Error> {
+        if self.me.is_none() {
+            return self.sea.store.delete(key, revision).await;
+        }
         self.send(key, None, Precondition::AtRevision(revision.clone())).await.map(drop)
     }
     async fn watch(&self, prefix: Option<&Key>, from: Option<Position>) -> Result<Changes, Error> {
@@ -202,6 +229,7 @@ pub(crate) struct Slow {
     pub(crate) me: Me,
     /// Who is asking which cluster for which logical cloud.
     pub(crate) asking: Arc<Mutex<BTreeMap<(String, Uid), Uid>>>,
+    pub(crate) cut_off: Arc<CutOffs>,
 }
 
 /// A request that is open.
@@ -244,7 +272,10 @@ impl Synchronizer for Slow {
             drop(asking);
         }
         let _asking = self.ask(access, &desired.owner.cloud);
-        self.clusters.apply(access, desired).await
+        let report = self.clusters.apply(access, desired).await;
+        let cluster = access.cluster.as_str();
+        self.cut_off.judge(cluster, bound(&self.clusters, cluster));
+        report
     }
     async fn sign(&self, access: &ClusterAccess, request: &CertificateRequest) -> Result<String, Failure> {
         let asking = self.ask(access, &request.owner.cloud);
@@ -259,7 +290,10 @@ impl Synchronizer for Slow {
         self.clusters.compare(access, desired).await
     }
     async fn cut_off(&self, access: &ClusterAccess, cut: &CutOff) -> Result<Vec<Grant>, Failure> {
-        self.clusters.cut_off(access, cut).await
+        step().await;
+        let left = self.clusters.cut_off(access, cut).await;
+        step().await;
+        left
     }
     async fn remove(&self, access: &ClusterAccess, removal: &Removal) -> Report {
         for _ in 0..3 {
