@@ -1,5 +1,5 @@
-//! A main server of the simulation: it cuts users off beside the orders that others give, and reaches the store and the clusters as slowly as
-//! workers do.
+//! A main server of the simulation: it cuts users off beside the orders that others give. It may be paused and killed like a worker, and is as
+//! slow to reach clusters.
 
 use std::{
     collections::BTreeSet,
