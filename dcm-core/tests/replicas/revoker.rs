@@ -23,7 +23,7 @@ pub(crate) struct Revoker {
     pub(crate) time: Arc<Time>,
     pub(crate) clusters: Arc<FakeClusters>,
     pub(crate) cut_off: Arc<CutOffs>,
-    /// How often somebody was said to be cut off.
+    /// How many were said to be cut off, on each cluster.
     pub(crate) revoked: Arc<AtomicU64>,
     pub(crate) rng: Mutex<Rng>,
 }
@@ -49,8 +49,8 @@ impl Revoker {
             for (cluster, cut) in &revocation.clusters {
                 let theirs = before.iter().filter(|(cloud, _)| cut.is_ok() && *cloud == revocation.cloud.uid);
                 for (cloud, name) in theirs {
-                    self.revoked.fetch_add(1, Ordering::SeqCst);
-                    self.cut_off.add(cluster.as_str(), cloud, name);
+                    let is_new = self.cut_off.add(cluster.as_str(), cloud, name);
+                    self.revoked.fetch_add(u64::from(is_new), Ordering::SeqCst);
                 }
                 self.cut_off.judge(cluster.as_str(), bound(&self.clusters, cluster.as_str()));
             }
@@ -91,8 +91,9 @@ impl CutOffs {
         self.at_work.load(Ordering::SeqCst) == 0
     }
 
-    pub(crate) fn add(&self, cluster: &str, cloud: &Uid, name: &str) {
-        self.done.lock().unwrap().insert((cluster.to_owned(), cloud.clone(), name.to_owned()));
+    /// Whether nobody has said so before.
+    fn add(&self, cluster: &str, cloud: &Uid, name: &str) -> bool {
+        self.done.lock().unwrap().insert((cluster.to_owned(), cloud.clone(), name.to_owned()))
     }
 
     /// Nobody who is said to be cut off may have a binding.

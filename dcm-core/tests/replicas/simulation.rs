@@ -219,6 +219,7 @@ impl Simulation {
         }
         let waiting = now(self.api.waiting_orders(None, 10)).unwrap();
         assert!(waiting.is_empty(), "seed {seed}: {waiting:?} are never carried out");
+        assert!(self.cut_off.are_over(), "seed {seed}: a revoke never ends");
         self.judge(seed);
     }
 

@@ -27,7 +27,7 @@ use super::{
     reply::{Reply, Told, Warnings},
     room::Held,
 };
-use crate::status::Kind;
+use crate::{deadline, status::Kind};
 
 /// The media type of RFC 7396.
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -44,6 +44,13 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_m
 /// In so many lines patches wait for their turn.
 const LINES: usize = 64;
 
+/// For so long a patch waits for its turn before it is merged anew without: whoever has it may have to wait for others, as for a cluster
+/// that is looked at, or for a store that is away.
+const TURN: Duration = Duration::from_secs(1);
+
+/// What is not a document of its own, but in the one that stands before it in the path.
+const PARTS: [&str; 2] = ["/user-permissions/", "/labels/"];
+
 /// A patch that was received. Has no debug form: it may hold secrets.
 pub(super) struct Patch {
     patch: Node,
@@ -57,12 +64,12 @@ pub(super) struct Patch {
 
 /// Where patches wait that lost against others.
 ///
-/// The first attempt of each is made at once. Were all further ones, too, then of many patches of one record all but one would
-/// do their work in vain, again and again; so those of this server go on one after the other, in the order in which they lost. Only
-/// new ones and other servers are still in their way.
+/// The first attempt of each is made at once. Were all further ones, too, then of many patches of one document all but one would
+/// do their work in vain, again and again; so those of this server go on one after the other, in the order in which they lost, as far as
+/// that is soon enough. It only spares work: what decides is the document's revision.
 #[derive(Debug)]
 pub(crate) struct Turns {
-    /// Records share them by chance.
+    /// Documents share them by chance.
     lines: [Line; LINES],
     chance: RandomState,
 }
@@ -76,9 +83,10 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// The line for the record at this path.
+    /// The line for the document of the record at this path.
     fn line(&self, path: &str) -> Line {
-        let [chance, ..] = self.chance.hash_one(path).to_be_bytes();
+        let document = PARTS.iter().fold(path, |path, part| path.split_once(part).map_or(path, |(before, _)| before));
+        let [chance, ..] = self.chance.hash_one(document).to_be_bytes();
         self.lines.get(usize::from(chance) % LINES).map(Arc::clone).unwrap_or_default()
     }
 }
@@ -145,7 +153,7 @@ impl Patch {
         R: Future<Output = Result<Present, Problem>> + Send,
         W: Future<Output = Answer> + Send,
     {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + deadline::left().map_or(PATIENCE, |left| left.min(PATIENCE));
         let mut present = read().await?;
         let mut longest = PAUSES.0;
         let mut turn = None;
@@ -165,23 +173,28 @@ impl Patch {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            if failure.is_lost_race() {
-                if turn.is_some() {
-                    tokio::time::sleep(pause(longest)).await;
-                    longest = (longest * 2).min(PAUSES.1);
-                } else {
-                    turn = Some(self.line.lock().await);
-                }
-            }
+            // Those who wait could be many, and these large.
+            drop((answer, unchanged));
             // Whatever it failed with: it failed for a state that may be past.
             present = read().await?;
             if present.revision == revision {
                 return Err(failure);
             }
-            if Instant::now() > until {
+            conditions.hold(&present.revision)?;
+            if !failure.is_lost_race() {
+                continue;
+            }
+            if turn.is_some() {
+                tokio::time::sleep(pause(longest)).await;
+                longest = (longest * 2).min(PAUSES.1);
+            } else {
+                turn = tokio::time::timeout_at(until.min(Instant::now() + TURN), self.line.lock()).await.ok();
+            }
+            if Instant::now() >= until {
                 let detail = "somebody else changed it at the same time, again and again; try again";
                 return Err(Problem::new(Kind::Core(ErrorKind::Conflict), detail));
             }
+            present = read().await?;
         }
     }
 
@@ -197,6 +210,16 @@ impl Patch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_one_document_waits_in_one_line() {
+        let turns = Turns::default();
+        let is_one = |one: &str, other: &str| Arc::ptr_eq(&turns.line(one), &turns.line(other));
+        let cloud = "/v2/projects/p/logical-clouds/lc";
+        assert!(is_one(cloud, &format!("{cloud}/user-permissions/a")));
+        assert!(is_one("/v2/cluster-providers/p/clusters/c/labels/a", "/v2/cluster-providers/p/clusters/c/labels/b"));
+        assert!((0..10).any(|number| !is_one(cloud, &format!("{cloud}/kv-pairs/{number}"))));
+    }
 
     #[test]
     fn pauses_differ_and_are_bounded() {

@@ -1,4 +1,5 @@
-//! The real server in a process of its own, which a test may kill and start again at the same addresses.
+//! The real server in a process of its own, which a test may kill and start again at the same addresses. `DCM_TEST_SERVER` names another
+//! build of it, `DCM_TEST_KILLS` how often tests kill.
 
 use std::{
     fs::File,
@@ -73,6 +74,7 @@ impl Process {
 
     /// Starts it, and does not wait.
     pub(crate) fn spawn(&mut self) {
+        self.kill();
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         self.child = Some(self.command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
     }
@@ -103,8 +105,10 @@ impl Process {
 
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let mut child = self.child.take().unwrap();
-        until(PATIENCE, "ended", async || child.try_wait().unwrap().ok_or("it runs")).await
+        let child = self.child.as_mut().unwrap();
+        let status = until(PATIENCE, "ended", async || child.try_wait().unwrap().ok_or("it runs")).await;
+        self.child = None;
+        status
     }
 
     /// Kills it with SIGKILL.
