@@ -173,22 +173,21 @@ impl Patch {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            // Those who wait could be many, and these large.
-            drop((answer, unchanged));
             // Whatever it failed with: it failed for a state that may be past.
-            present = read().await?;
-            if present.revision == revision {
+            let now = read().await?.revision;
+            if now == revision {
                 return Err(failure);
             }
-            conditions.hold(&present.revision)?;
-            if !failure.is_lost_race() {
-                continue;
-            }
-            if turn.is_some() {
-                tokio::time::sleep(pause(longest)).await;
-                longest = (longest * 2).min(PAUSES.1);
-            } else {
-                turn = tokio::time::timeout_at(until.min(Instant::now() + TURN), self.line.lock()).await.ok();
+            conditions.hold(&now)?;
+            // Those who wait could be many, and these large.
+            drop((answer, unchanged));
+            if failure.is_lost_race() {
+                if turn.is_some() {
+                    tokio::time::sleep(pause(longest)).await;
+                    longest = (longest * 2).min(PAUSES.1);
+                } else {
+                    turn = tokio::time::timeout_at(until.min(Instant::now() + TURN), self.line.lock()).await.ok();
+                }
             }
             if Instant::now() >= until {
                 let detail = "somebody else changed it at the same time, again and again; try again";
