@@ -24,7 +24,7 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Describes a connection to a server, `http://host:port` or, with a connector of one's own, `https://host:port`.
+/// Describes a connection to a server, `http://host:port`, also where a connector of one's own makes it TLS.
 ///
 /// # Errors
 /// [`Error::Address`] if that is none.
