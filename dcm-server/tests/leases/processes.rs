@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_secs(2);
 const LATENCY: Duration = Duration::from_millis(60);
 
 /// How long the work itself may take that is left, on a busy machine.
-const WORK: Duration = Duration::from_secs(8);
+const WORK: Duration = Duration::from_secs(20);
 
 /// A server that can be killed and paused.
 struct Server {
@@ -65,9 +65,12 @@ async fn what_a_killed_server_had_in_hand_is_taken_over_within_twice_the_lease()
         let (victim, witness) = ((round % 2) as usize, ((round + 1) % 2) as usize);
         servers[witness].are_members(2).await;
         let before = servers[witness].api.counted("takeovers_total").await;
+        let claims = servers[victim].api.counted("claims_total").await;
         let name = format!("lc-{round}");
         let cloud = servers[victim].api.create(&name, &clusters).await;
         servers[victim].api.apply(&cloud).await;
+        let begun = async || servers[victim].api.counted("claims_total").await > claims;
+        until_so(WORK, "begun", begun).await;
         tokio::time::sleep(moment(round)).await;
         servers[victim].process.kill();
         let killed = Instant::now();
