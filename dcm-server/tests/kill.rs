@@ -15,7 +15,7 @@ use std::{
 #[path = "real/clusters.rs"]
 #[allow(dead_code, reason = "shared with the real suite")]
 mod clusters;
-#[path = "shared/process.rs"]
+#[path = "common/process.rs"]
 #[allow(dead_code, reason = "shared with other suites")]
 mod process;
 
@@ -30,7 +30,6 @@ use serde_json::{Value, json};
 /// A server and a client for it.
 struct Server {
     process: Process,
-    base: String,
     client: reqwest::Client,
 }
 
@@ -38,7 +37,7 @@ impl Server {
     async fn start(folder: &Path) -> Self {
         let mut process = Process::on_sled(folder);
         process.start().await;
-        Self { base: process.base().to_owned(), process, client: reqwest::Client::new() }
+        Self { process, client: reqwest::Client::new() }
     }
 
     fn kill(&mut self) {
@@ -53,12 +52,12 @@ impl Server {
 
     /// The status, where the server answered.
     async fn post(&self, path: &str, body: &Value) -> Option<StatusCode> {
-        let sent = self.client.post(format!("{}{path}", self.base)).json(body).send().await;
+        let sent = self.client.post(format!("{}{path}", self.process.base())).json(body).send().await;
         sent.ok().map(|response| response.status())
     }
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let response = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        let response = self.client.get(format!("{}{path}", self.process.base())).send().await.unwrap();
         (response.status(), response.json().await.unwrap_or_default())
     }
 
@@ -227,7 +226,7 @@ async fn a_revoke_holds_whenever_the_server_was_killed() {
     let path = format!("{cloud}/kubeconfig?cluster-reference={}", cluster.name);
     let (mut all, mut acknowledged) = (vec![server.get(&path).await.1], 0);
     for round in 0..rounds(1) {
-        let request = server.client.post(format!("{}{cloud}/user/revoke", server.base));
+        let request = server.client.post(format!("{}{cloud}/user/revoke", server.process.base()));
         let answer = tokio::spawn(request.send());
         tokio::time::sleep(moment(round)).await;
         server.kill();

@@ -104,6 +104,7 @@ async fn fill(server: &Process) -> Vec<u32> {
         if get(server, "/readyz").await.status() == StatusCode::SERVICE_UNAVAILABLE {
             return acknowledged;
         }
+        println!("kv-{n} was refused alone: the server is ready");
     }
     panic!("after {LAST} documents, of which {} were acknowledged, the server still is ready", acknowledged.len());
 }
@@ -127,7 +128,6 @@ async fn held(server: &Process, acknowledged: &[u32]) -> usize {
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_loses_nothing_and_heals_once_there_is_room() {
-    dcm_server::install_crypto_provider();
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(&folder.path().join("disk")) else {
         return skip("nothing may be mounted here", "a file system without room");

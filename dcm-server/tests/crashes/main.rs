@@ -19,7 +19,7 @@ mod client;
 mod full;
 mod http;
 mod ledger;
-#[path = "../shared/process.rs"]
+#[path = "../common/process.rs"]
 #[allow(dead_code, reason = "shared with other suites")]
 mod process;
 #[cfg(target_os = "linux")]
@@ -66,7 +66,6 @@ enum Victim {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_on_sled_is_there_whenever_the_server_was_killed() {
     let folder = tempfile::tempdir().unwrap();
-    dcm_server::install_crypto_provider();
     run(Process::on_sled(folder.path()), None).await;
 }
 
@@ -78,7 +77,6 @@ async fn what_was_acknowledged_on_mongodb_is_there_whenever_the_server_or_the_da
     let data = folder.path().join("database");
     let Some(database) = mongodb::Server::start(&data, &["--sync-on-commit"], what).await else { return };
     let uri = mongodb::with_database(&database.uri(), "dcm");
-    dcm_server::install_crypto_provider();
     run(Process::on_store(&uri, folder.path()), Some(database)).await;
 }
 

@@ -25,7 +25,6 @@ fn may_trace(place: &Path) -> Result<(), &'static str> {
 
 #[tokio::test]
 async fn an_answer_follows_a_sync_of_the_file_that_holds_what_it_acknowledges() {
-    dcm_server::install_crypto_provider();
     let folder = tempfile::tempdir().unwrap();
     if let Err(reason) = may_trace(folder.path()) {
         return skip(reason, UNSEEN);

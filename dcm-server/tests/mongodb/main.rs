@@ -9,7 +9,7 @@
 #![cfg(all(feature = "mongodb", unix))]
 
 mod faults;
-#[path = "../shared/process.rs"]
+#[path = "../common/process.rs"]
 #[allow(dead_code, reason = "shared with other suites")]
 mod process;
 mod start;

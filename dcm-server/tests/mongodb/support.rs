@@ -43,7 +43,6 @@ fn server(log: &Path, folder: &Path, store: &str) -> Process {
 
 /// What a server that does not start says, and how it ends.
 pub(crate) async fn refusal(folder: &Path, store: &str) -> (ExitStatus, String) {
-    dcm_server::install_crypto_provider();
     // One for each.
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut server = server(log.path(), folder, store);

@@ -2,20 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use dcm_test_utils::{
-    environment::variable,
-    patience::{until, until_so},
-};
+use dcm_test_utils::patience::{until, until_so};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{
     clusters::{Cluster, Clusters},
     fleet::{Fleet, LEASE, PATIENCE, call},
+    process::kills,
 };
 
 /// How many processes are killed where `DCM_TEST_KILLS` does not say.
-const KILLS: usize = 8;
+const KILLS: u32 = 8;
 
 /// Registers real clusters; answers their names.
 pub(crate) async fn register(fleet: &Fleet, clusters: &Clusters) -> Vec<String> {
@@ -55,9 +53,9 @@ async fn what_was_acknowledged_is_finished_whoever_is_killed() {
         let namespace = clusters.namespace(&format!("killed-{number}"));
         clouds.push((fleet.cloud(&format!("killed-{number}"), &namespace, &names).await, namespace));
     }
-    let kills = variable("DCM_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let kills = kills(KILLS);
     let every = Duration::from_millis(1500);
-    let end = Instant::now() + every * u32::try_from(kills).unwrap();
+    let end = Instant::now() + every * kills;
     let bases = fleet.bases();
     let streams: Vec<_> = clouds
         .iter()

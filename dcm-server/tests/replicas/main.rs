@@ -14,7 +14,7 @@ mod clusters;
 mod fleet;
 mod killed;
 mod paused;
-#[path = "../shared/process.rs"]
+#[path = "../common/process.rs"]
 #[allow(dead_code, reason = "shared with other suites")]
 mod process;
 mod rolling;

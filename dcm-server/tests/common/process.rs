@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long it may take to start and to end on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server. It is killed when this is dropped: no handler runs, nothing is flushed.
 pub(crate) struct Process {
@@ -40,6 +40,7 @@ impl Process {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(format!("--http={http}")).arg(format!("--grpc=127.0.0.1:{grpc}"));
         command.args(options).stdin(Stdio::null());
+        dcm_server::install_crypto_provider();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         Self { command, child: None, base: format!("http://{http}"), grpc, log: log.to_owned(), client }
     }
