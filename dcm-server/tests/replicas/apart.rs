@@ -11,7 +11,7 @@ use dcm_test_utils::patience::until_so;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
@@ -22,7 +22,7 @@ use crate::{
     process::Process,
 };
 
-/// A door before an API server, which notes whose each connection is.
+/// A door before an API server, which notes who comes in, and who says something over a connection that is open already.
 struct Door {
     address: SocketAddr,
     came: Arc<Mutex<BTreeSet<u32>>>,
@@ -42,13 +42,17 @@ impl Door {
         let (behind, came) = (behind.to_owned(), Arc::<Mutex<BTreeSet<u32>>>::default());
         let noted = Arc::clone(&came);
         let task = tokio::spawn(async move {
-            while let Ok((mut from, peer)) = listener.accept().await {
+            while let Ok((from, peer)) = listener.accept().await {
                 // Nothing is let through before it is known: until then the other end waits, and so has its socket open.
-                noted.lock().unwrap().insert(owner(peer, &processes).unwrap_or(0));
-                let behind = behind.clone();
+                let owner = owner(peer, address, &processes).unwrap_or(0);
+                let (behind, noted) = (behind.clone(), Arc::clone(&noted));
+                let note = move || {
+                    noted.lock().unwrap().insert(owner);
+                };
+                note();
                 tokio::spawn(async move {
-                    if let Ok(mut to) = TcpStream::connect(&behind).await {
-                        drop(copy_bidirectional(&mut from, &mut to).await);
+                    if let Ok(to) = TcpStream::connect(&behind).await {
+                        pass(from, to, note).await;
                     }
                 });
             }
@@ -56,7 +60,7 @@ impl Door {
         Self { address, came, task }
     }
 
-    /// The processes that came so far; 0 where one is none of those that were asked for.
+    /// The processes that came or said something so far; 0 where one is none of those that were asked for.
     fn came(&self) -> BTreeSet<u32> {
         self.came.lock().unwrap().clone()
     }
@@ -66,19 +70,45 @@ impl Door {
     }
 }
 
-/// Which of these processes has the socket with this address, as the kernel tells (proc(5)).
-fn owner(peer: SocketAddr, processes: &[u32]) -> Option<u32> {
-    let SocketAddr::V4(peer) = peer else { return None };
-    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(peer.ip().octets()), peer.port());
+/// Passes on what both say; `note` is called for what the first one says.
+async fn pass(from: TcpStream, to: TcpStream, note: impl Fn()) {
+    let ((mut asks, mut hears), (mut answers, mut asked)) = (from.into_split(), to.into_split());
+    let there = async {
+        let mut bytes = [0; 4096];
+        while let Ok(length @ 1..) = asks.read(&mut bytes).await {
+            note();
+            if asked.write_all(&bytes[..length]).await.is_err() {
+                break;
+            }
+        }
+        drop(asked.shutdown().await);
+    };
+    let back = async {
+        drop(copy(&mut answers, &mut hears).await);
+        drop(hears.shutdown().await);
+    };
+    tokio::join!(there, back);
+}
+
+/// Which of these processes has the socket that is connected from one address to the other, as the kernel tells (proc(5)).
+fn owner(from: SocketAddr, to: SocketAddr, processes: &[u32]) -> Option<u32> {
+    // Ports are used again: another connection from there may have ended just now, and is listed, too.
+    let ends = [hex(from)?, hex(to)?];
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let inode = lines.find_map(|fields| (fields.get(1) == Some(&local.as_str())).then(|| fields.get(9).copied())?)?;
+    let inode = lines.find_map(|fields| (fields.get(1..3)? == ends).then(|| fields.get(9).copied())?)?;
     let socket = format!("socket:[{inode}]");
     let has_it = |process: &&u32| {
         let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };
         files.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == socket.as_str()))
     };
     processes.iter().find(has_it).copied()
+}
+
+/// An address as that table has it.
+fn hex(address: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = address else { return None };
+    Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()))
 }
 
 const CLUSTERS: &str = "/v2/cluster-providers/default/clusters";
