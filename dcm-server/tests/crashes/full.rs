@@ -87,7 +87,7 @@ fn says_when_to_come_back(answer: &Response) {
 
 /// Writes until the disk is so full that the server says so itself, and answers what was acknowledged.
 ///
-/// Before that sled may refuse single writes, for which it finds no room where it looks for the place of a large document.
+/// Before that single writes may be refused: what the store cannot read of what one of them changes is that one's failure alone.
 async fn fill(server: &Process) -> Vec<u32> {
     let mut acknowledged = Vec::new();
     for n in 0..LAST {
@@ -104,7 +104,7 @@ async fn fill(server: &Process) -> Vec<u32> {
         if get(server, "/readyz").await.status() == StatusCode::SERVICE_UNAVAILABLE {
             return acknowledged;
         }
-        println!("kv-{n} was refused alone: the server is ready");
+        println!("kv-{n} was refused alone, the server is ready: {}", answer.text().await.unwrap());
     }
     panic!("after {LAST} documents, of which {} were acknowledged, the server still is ready", acknowledged.len());
 }
